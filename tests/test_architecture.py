@@ -1,0 +1,73 @@
+"""Imports run downward only: the table in docs/architecture.md is read and enforced."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "thermolang"
+
+
+def read_layers() -> dict[str, int]:
+    """Map a module or package name, relative to thermolang, to its layer."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = re.search(r"<!-- layers -->\s*```\n(.*?)```", text, re.S)
+    assert table, "docs/architecture.md lost its table of layers"
+    layers = {}
+    for line in table[1].strip().splitlines():
+        level, *names = line.split()
+        layers.update({name.removesuffix(".*"): int(level) for name in names})
+    return layers
+
+
+LAYERS = read_layers()
+
+
+def layer_of(module: str) -> int | None:
+    """Layer of a dotted name such as ``thermolang.models.local``; the longest entry wins."""
+    parts = module.split(".")[1:]
+    for end in range(len(parts), 0, -1):
+        if (name := ".".join(parts[:end])) in LAYERS:
+            return LAYERS[name]
+    return None
+
+
+def modules() -> list[Path]:
+    return sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py" and "versions" not in p.parts)
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(path: Path) -> set[str]:
+    """thermolang modules that a file imports, type-checking imports included."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.startswith("thermolang.")}
+
+
+@pytest.mark.parametrize("path", modules(), ids=dotted)
+def test_imports_run_downward(path: Path) -> None:
+    own = layer_of(dotted(path))
+    assert own is not None, f"{dotted(path)} is in no layer of docs/architecture.md"
+    upward = {name for name in imported(path) if (layer_of(name) or 0) > own}
+    assert not upward, f"{dotted(path)} (layer {own}) imports upward: {sorted(upward)}"
+
+
+def test_the_check_can_fail() -> None:
+    assert layer_of("thermolang.cli") > layer_of("thermolang.estimator") > layer_of("thermolang.models.local")
+    assert layer_of("thermolang.models.prompts") < layer_of("thermolang.models.loading")
+
+
+@pytest.mark.parametrize("folder", ["apps", "examples"])
+def test_apps_use_public_names_only(folder: str) -> None:
+    for path in (ROOT / folder).rglob("*.py"):
+        private = {name for name in imported(path) if name.count(".") > 0 and name != "thermolang.errors"}
+        assert not private, f"{path} imports {private}; import from thermolang itself"

@@ -1,0 +1,47 @@
+"""thermolang: calibrated confidence for local Hugging Face chat models in LangChain.
+
+Names are loaded on first use (PEP 562), so importing the package pulls neither torch nor LangChain.
+"""
+
+import importlib
+from typing import Any
+
+from thermolang._version import __version__
+
+_EXPORTS = {
+    "Alternative": "types",
+    "Calibrator": "calibration.calibrator",
+    "CalibratorMismatchError": "errors",
+    "Confidence": "types",
+    "ConfidenceCallbackHandler": "langchain.callback",
+    "ConfidenceEstimator": "estimator",
+    "ConfidenceRouter": "langchain.runnable",
+    "ConflictError": "errors",
+    "Decision": "types",
+    "Example": "types",
+    "Generation": "types",
+    "LocalModel": "models.local",
+    "ModelError": "errors",
+    "NotEnoughDataError": "errors",
+    "Policy": "routing.policy",
+    "ReviewItem": "review.store",
+    "ReviewStore": "review.store",
+    "StoreError": "errors",
+    "Task": "types",
+    "TaskFormatError": "errors",
+    "ThermolangError": "errors",
+    "with_confidence": "langchain.runnable",
+}
+
+__all__ = sorted([*_EXPORTS, "__version__"])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        msg = f"module 'thermolang' has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(importlib.import_module(f"thermolang.{_EXPORTS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""Pure calibration mathematics: numbers in, numbers out."""

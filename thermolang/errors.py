@@ -1,0 +1,72 @@
+"""Every error thermolang raises.
+
+ThermolangError
+├── ModelError             (RuntimeError)  a model cannot be found, loaded or used
+├── CalibratorMismatchError (ValueError)   a calibrator belongs to another model
+├── CalibratorFormatError  (ValueError)    a calibrator's files are damaged or foreign
+├── TaskFormatError        (ValueError)    a file of questions cannot be read
+├── NotEnoughDataError     (ValueError)    too few items for what was asked
+├── MissingExtraError      (ImportError)   an optional dependency is not installed
+└── StoreError             (RuntimeError)  the review database cannot be used
+    └── ConflictError                      somebody else decided first
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class ThermolangError(Exception):
+    """Base class of all errors raised by thermolang."""
+
+
+class ModelError(ThermolangError, RuntimeError):
+    """A model cannot be found, loaded or used as asked."""
+
+
+class CalibratorMismatchError(ThermolangError, ValueError):
+    """A calibrator was trained for another model, tokenizer, template or prompt version."""
+
+
+class CalibratorFormatError(ThermolangError, ValueError):
+    """A calibrator's files are damaged, incomplete or not thermolang's."""
+
+
+class TaskFormatError(ThermolangError, ValueError):
+    """A file of questions cannot be read; the message names file, line and what was expected."""
+
+
+class NotEnoughDataError(ThermolangError, ValueError):
+    """Fewer items than the computation needs; the message says how many there are and are needed."""
+
+
+class MissingExtraError(ThermolangError, ImportError):
+    """An optional dependency is not installed; the message gives the pip command."""
+
+
+class StoreError(ThermolangError, RuntimeError):
+    """The review database cannot be opened, read or written."""
+
+
+class ConflictError(StoreError):
+    """The item was changed by somebody else since it was read."""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional module or say which extra brings it.
+
+    Args:
+        module: Dotted name, such as ``"gradio"``.
+        extra: The thermolang extra that installs it, such as ``"app"``.
+
+    Raises:
+        MissingExtraError: The module is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module.startswith(error.name):
+            raise
+        msg = f'this needs {module}, which is not installed: pip install "thermolang[{extra}]"'
+        raise MissingExtraError(msg) from error

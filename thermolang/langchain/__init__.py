@@ -1,0 +1,1 @@
+"""LangChain: the wrapper, the callback and the router."""

@@ -1,0 +1,1 @@
+"""Calibrators that were trained by `thermolang calibrate` and ship with the package."""

@@ -1,0 +1,1 @@
+"""From a confidence to a decision."""

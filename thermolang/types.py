@@ -1,0 +1,241 @@
+"""The frozen records that travel between thermolang's layers, and the protocols its parts agree on."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.floating[Any]]
+
+Message = dict[str, str]
+"""One chat message as Hugging Face templates take it: ``{"role": "user", "content": "..."}``."""
+
+Source = Literal["choice", "self_check", "meaning"]
+Action = Literal["accept", "review", "reject"]
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One question with its gold answer.
+
+    Either ``choices`` and ``label`` are given (multiple choice), or ``answers`` (free form).
+
+    Attributes:
+        question: The question as a person would ask it.
+        answers: Accepted answers (aliases), best first.
+        choices: The options of a multiple-choice question, as texts.
+        label: Index of the right option in ``choices``.
+        context: A passage the question is about; empty without one.
+    """
+
+    question: str
+    answers: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    label: int | None = None
+    context: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A stream of similar questions that share one temperature."""
+
+    name: str
+    examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """An answer of a local model.
+
+    Attributes:
+        text: The answer, without special tokens and without the stop string.
+        token_ids: The sampled ids, including an end-of-turn token if one was sampled.
+        logprobs: Natural log of each sampled token's probability before temperature and top-p; same length.
+        finish_reason: ``"stop"`` (end token or stop string) or ``"length"``.
+        prompt_tokens: Tokens of the prompt.
+        cache: Opaque handle with which ``LocalModel.self_check`` continues without a second prefill.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    finish_reason: FinishReason
+    prompt_tokens: int
+    cache: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """Token counts under LangChain's ``usage_metadata`` names."""
+        new = len(self.token_ids)
+        return {"input_tokens": self.prompt_tokens, "output_tokens": new, "total_tokens": self.prompt_tokens + new}
+
+
+@dataclass(frozen=True, eq=False)
+class OptionScores:
+    """What a model thinks of K options at one position, and the hidden state it thinks it with.
+
+    Attributes:
+        options: The K options; a self-check has ``("yes", "no")``.
+        logits: Shape (K,), float; unnormalised log-probabilities (natural log) of the options.
+        hidden: Shape (d,), float32; last layer after the final norm, at the same position.
+        answer_mass: Share of the next-token probability that falls on the options, in [0, 1].
+        tokens_computed: Tokens the model had to process for this reading.
+        cache_reused: Whether the KV cache of the generation was continued.
+    """
+
+    options: tuple[str, ...]
+    logits: FloatArray
+    hidden: FloatArray
+    answer_mass: float
+    tokens_computed: int = 0
+    cache_reused: bool = False
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """What a calibrator must share with the model it is applied to.
+
+    Attributes:
+        architecture: Class name of the model, such as ``"LlamaForCausalLM"``.
+        hidden_size: Width d of the hidden state.
+        num_layers: Number of decoder layers.
+        vocab_size: Rows of the output embedding.
+        tokenizer: Hash of what the tokenizer makes of a fixed text.
+        template: Hash of the chat template as it renders a fixed conversation.
+        prompt_version: Version of thermolang's own prompts.
+    """
+
+    architecture: str
+    hidden_size: int
+    num_layers: int
+    vocab_size: int
+    tokenizer: str
+    template: str
+    prompt_version: str
+
+    def differences(self, other: ModelIdentity) -> list[str]:
+        """Name each field that differs, with both values (self first)."""
+        pairs = [(f.name, getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self)]
+        return [f"{name}: {mine!r} against {theirs!r}" for name, mine, theirs in pairs if mine != theirs]
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another answer that was considered: a meaning among samples, or another option.
+
+    Attributes:
+        text: The answer.
+        share: Its share of the samples or its probability, in [0, 1].
+        count: Number of samples with this meaning; 1 for an option.
+    """
+
+    text: str
+    share: float
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """The probability that an answer is right, and what it rests on.
+
+    Attributes:
+        value: Calibrated P(the answer is right) in [0, 1]; None if it cannot be computed (see ``reason``).
+        raw: The same number before calibration, in [0, 1]; None if unknown.
+        temperature: T* of the task, > 0.
+        bias: Added to the log-odds of a self-check; 0 for choices.
+        interval: Predictive 90 % interval of the task's accuracy at this confidence, from how far the
+            calibrator was off on tasks held out in training; not the sampling error of a mean.
+        source: Where the number comes from.
+        task: Name of the task whose temperature was used.
+        task_version: Version of the task's state.
+        supported: False if the input is unlike what the calibrator was trained on.
+        novelty: Distance from the training inputs; 1 is the 99th percentile of held-out training inputs.
+        alternatives: Other answers that were considered.
+        reason: Why ``value`` is None, or a warning about it.
+        calibrator: Id of the calibrator.
+        seconds: Time spent on computing the confidence.
+    """
+
+    value: float | None
+    raw: float | None = None
+    temperature: float | None = None
+    bias: float | None = None
+    interval: tuple[float, float] | None = None
+    source: Source | None = None
+    task: str = ""
+    task_version: int = 0
+    supported: bool = True
+    novelty: float | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    reason: str = ""
+    calibrator: str = ""
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types only."""
+        record = dataclasses.asdict(self)
+        record["interval"] = list(self.interval) if self.interval else None
+        record["alternatives"] = [dataclasses.asdict(a) for a in self.alternatives]
+        return record
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Confidence:
+        """Rebuild what ``to_dict`` wrote; keys of newer versions are ignored."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        values = {key: value for key, value in record.items() if key in known}
+        values["interval"] = tuple(values["interval"]) if values.get("interval") else None
+        values["alternatives"] = tuple(Alternative(**a) for a in values.get("alternatives") or ())
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do with an answer.
+
+    Attributes:
+        action: ``"accept"``, ``"review"`` or ``"reject"``.
+        reason: One sentence for the operator.
+        threshold: The confidence at or above which answers are accepted.
+    """
+
+    action: Action
+    reason: str
+    threshold: float
+
+
+class ScoringModel(Protocol):
+    """What the estimator needs of a model; ``LocalModel`` and the tests' fakes provide it."""
+
+    @property
+    def name(self) -> str:
+        """Short name for people."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What a calibrator is matched against."""
+
+    def generate(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_new_tokens: int = ...,
+        temperature: float = ...,
+        top_p: float = ...,
+        seed: int | None = ...,
+        stop: Sequence[str] = ...,
+    ) -> Generation:
+        """Answer a conversation."""
+
+    def choice_logits(self, messages: Sequence[Message], choices: Sequence[str]) -> OptionScores:
+        """Read the options' logits at the answer position."""
+
+    def self_check(self, messages: Sequence[Message], answer: Generation | str) -> OptionScores:
+        """Ask the model whether the answer is right; options ``("yes", "no")``."""
