@@ -6,7 +6,7 @@ Names are loaded on first use (PEP 562), so importing the package pulls neither 
 import importlib
 from typing import Any
 
-from thermolang._version import __version__
+from thermolang._version import __version__ as __version__
 
 _EXPORTS = {
     "Alternative": "types",
@@ -33,7 +33,7 @@ _EXPORTS = {
     "with_confidence": "langchain.runnable",
 }
 
-__all__ = sorted([*_EXPORTS, "__version__"])  # noqa: PLE0605
+__all__ = sorted([*_EXPORTS, "__version__"])
 
 
 def __getattr__(name: str) -> Any:

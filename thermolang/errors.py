@@ -6,6 +6,7 @@ ThermolangError
 ├── CalibratorFormatError  (ValueError)    a calibrator's files are damaged or foreign
 ├── TaskFormatError        (ValueError)    a file of questions cannot be read
 ├── NotEnoughDataError     (ValueError)    too few items for what was asked
+├── InvalidInputError      (ValueError)    numbers or settings that mean nothing to what was asked
 ├── MissingExtraError      (ImportError)   an optional dependency is not installed
 └── StoreError             (RuntimeError)  the review database cannot be used
     └── ConflictError                      somebody else decided first
@@ -39,6 +40,10 @@ class TaskFormatError(ThermolangError, ValueError):
 
 class NotEnoughDataError(ThermolangError, ValueError):
     """Fewer items than the computation needs; the message says how many there are and are needed."""
+
+
+class InvalidInputError(ThermolangError, ValueError):
+    """An argument is outside what the computation is defined for; the message says what was expected."""
 
 
 class MissingExtraError(ThermolangError, ImportError):

@@ -75,7 +75,11 @@ class Generation:
     def usage(self) -> dict[str, int]:
         """Token counts under LangChain's ``usage_metadata`` names."""
         new = len(self.token_ids)
-        return {"input_tokens": self.prompt_tokens, "output_tokens": new, "total_tokens": self.prompt_tokens + new}
+        return {
+            "input_tokens": self.prompt_tokens,
+            "output_tokens": new,
+            "total_tokens": self.prompt_tokens + new,
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +97,7 @@ class OptionScores:
 
     options: tuple[str, ...]
     logits: FloatArray
-    hidden: FloatArray
+    hidden: FloatArray = field(repr=False)
     answer_mass: float
     tokens_computed: int = 0
     cache_reused: bool = False

@@ -1,0 +1,404 @@
+"""The review store: order, verdicts, durability and everything that can go wrong."""
+
+import doctest
+import errno
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+from datetime import timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event
+
+from thermolang import Alternative, Confidence, ConflictError, Decision, ReviewStore, StoreError
+from thermolang.review import problems
+from thermolang.review import store as store_module
+
+REVIEW = Decision("review", "confidence 0.40 is below 0.80", 0.8)
+NOBODY = 65534
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path / 'review.db'}"
+
+
+@pytest.fixture
+def store(url):
+    with ReviewStore(url) as store:
+        yield store
+
+
+def submit(store, value=0.4, question="Capital of Australia?", **options):
+    return store.submit(question, "Sydney", confidence=Confidence(value), decision=REVIEW, **options)
+
+
+def test_what_was_submitted_comes_back(store):
+    confidence = Confidence(
+        value=0.31,
+        raw=0.93,
+        temperature=2.4,
+        interval=(0.2, 0.5),
+        source="self_check",
+        task="capitals",
+        task_version=3,
+        supported=False,
+        novelty=1.2,
+        alternatives=(Alternative("Canberra", 0.4, 4),),
+    )
+    item = store.submit(
+        "Capital?",
+        "Sydney",
+        confidence=confidence,
+        decision=REVIEW,
+        context="Geography",
+        model="smollm2-135m",
+    )
+    found = store.get(item.id)
+    assert found == item
+    assert (found.confidence, found.decision, found.reason) == (confidence, REVIEW, REVIEW.reason)
+    assert (found.context, found.model, found.task) == ("Geography", "smollm2-135m", "capitals")
+    assert (found.status, found.version, found.verdict) == ("pending", 1, None)
+    assert found.created_at.tzinfo is timezone.utc
+    assert len(found.id) == 32
+
+
+def test_the_items_survive_closing(url):
+    with ReviewStore(url) as store:
+        item = submit(store)
+    with ReviewStore(url) as store:
+        assert store.list() == [item]
+
+
+def test_a_given_task_goes_before_that_of_the_confidence(store):
+    item = store.submit("q", "a", confidence=Confidence(0.1, task="theirs"), decision=REVIEW, task="mine")
+    assert item.task == "mine"
+
+
+def test_odd_text_and_numbers_are_kept_not_lost(store):
+    nan = float("nan")
+    item = store.submit(
+        "half \ud800 of a pair, NUL \0, 日本語",
+        "=1+1 <b>",
+        confidence=Confidence(nan, raw=nan, interval=(0.1, nan)),
+        decision=REVIEW,
+    )
+    found = store.get(item.id)
+    assert found.question == "half ? of a pair, NUL \ufffd, 日本語"
+    assert found.answer == "=1+1 <b>"
+    assert (found.confidence.value, found.confidence.raw, found.confidence.interval) == (None, None, None)
+
+
+@settings(max_examples=30, deadline=None)  # each example migrates a database
+@given(values=st.lists(st.none() | st.floats(0, 1), max_size=12))
+def test_the_most_doubtful_come_first(values):
+    with ReviewStore("sqlite://") as store:
+        items = [submit(store, value) for value in values]
+
+        def doubt(item):
+            known = item.confidence.value is not None
+            return known, item.confidence.value or 0.0, item.created_at, item.id
+
+        assert store.list(limit=20) == sorted(items, key=doubt)
+
+
+def test_list_pages_and_filters(store):
+    first, second, third = (submit(store, value, task=task) for value, task in [(0.1, "a"), (0.2, "b"), (0.3, "a")])
+    store.decide(third.id, "accept", operator="ann")
+    assert store.list() == [first, second]
+    assert store.list(limit=1) == [first]
+    assert store.list(limit=1, offset=1) == [second]
+    assert store.list(limit=0) == []
+    assert store.list(task="a") == [first]
+    assert [item.id for item in store.list(status=None, task="a")] == [first.id, third.id]
+    assert [item.id for item in store.list(status="accepted")] == [third.id]
+    assert store.counts() == {"pending": 2, "accepted": 1, "corrected": 0, "rejected": 0}
+    assert store.counts("a") == {"pending": 1, "accepted": 1, "corrected": 0, "rejected": 0}
+    assert store.counts("none") == {"pending": 0, "accepted": 0, "corrected": 0, "rejected": 0}
+
+
+@pytest.mark.parametrize(
+    ("action", "correction", "status"),
+    [("accept", None, "accepted"), ("correct", "Canberra", "corrected"), ("reject", None, "rejected")],
+)
+def test_a_verdict_is_kept_with_its_trail(store, action, correction, status):
+    item = submit(store, model="smollm2-135m")
+    done = store.decide(item.id, action, operator=" ann ", corrected_answer=correction, note="sure", version=1)
+    assert done == store.get(item.id)
+    assert (done.status, done.version, done.answer) == (status, 2, "Sydney")
+    verdict = done.verdict
+    assert (verdict.action, verdict.operator, verdict.note) == (action, "ann", "sure")
+    assert verdict.corrected_answer == correction
+    submitted, decided = store.events(item.id)
+    assert (submitted.actor, submitted.what) == ("smollm2-135m", "submitted")
+    assert (decided.actor, decided.what) == ("ann", status)
+    assert decided.detail == {"action": action, "corrected_answer": correction, "note": "sure"}
+    assert item.created_at <= submitted.at <= decided.at
+
+
+def test_the_second_verdict_is_told_who_was_first(store):
+    item = submit(store)
+    store.decide(item.id, "accept", operator="ann")
+    with pytest.raises(ConflictError, match=r"already decided by ann at 20\d\d-\d\d-\d\d \d\d:\d\d UTC: accepted"):
+        store.decide(item.id, "reject", operator="bob")
+    assert store.get(item.id).verdict.operator == "ann"
+    assert [event.what for event in store.events(item.id)] == ["submitted", "accepted"]
+
+
+def test_an_older_version_is_refused(store):
+    item = submit(store)
+    with pytest.raises(ConflictError, match="version 1, not 7; read it again"):
+        store.decide(item.id, "accept", operator="ann", version=7)
+    assert store.get(item.id) == item
+
+
+@pytest.mark.parametrize(
+    ("action", "options", "message"),
+    [
+        ("approve", {}, "unknown action 'approve'; one of accept, correct, reject"),
+        ("accept", {"operator": " "}, "name of its operator"),
+        ("correct", {}, "needs the corrected answer"),
+        ("correct", {"corrected_answer": " \n"}, "needs the corrected answer"),
+        ("reject", {"corrected_answer": "x"}, "goes with action 'correct', not 'reject'"),
+    ],
+)
+def test_incomplete_verdicts_change_nothing(store, action, options, message):
+    item = submit(store)
+    with pytest.raises(StoreError, match=message):
+        store.decide(item.id, action, **{"operator": "ann", **options})
+    assert store.get(item.id) == item
+    assert len(store.events(item.id)) == 1
+
+
+def test_unknown_items_and_filters_are_named(store):
+    for call in (store.get, store.events, lambda item: store.decide(item, "accept", operator="ann")):
+        with pytest.raises(StoreError, match=r"there is no item 'nix' in sqlite:///.*review\.db"):
+            call("nix")
+    with pytest.raises(StoreError, match="unknown status 'open'; one of pending"):
+        store.list(status="open")
+    with pytest.raises(StoreError, match="must not be negative, got -1 and 0"):
+        store.list(limit=-1)
+
+
+def test_the_example_in_the_docstring_works():
+    assert doctest.testmod(store_module) == (0, 3)
+
+
+def test_a_confidence_beyond_one_is_refused(store):
+    with pytest.raises(StoreError, match=r"between 0 and 1, got 1\.5"):
+        submit(store, 1.5)
+    assert store.list() == []
+
+
+def test_a_closed_store_says_so(url):
+    store = ReviewStore(url)
+    store.close()
+    with pytest.raises(StoreError, match="this review store is closed"):
+        store.counts()
+
+
+def test_the_default_is_the_users_database(monkeypatch, tmp_path):
+    monkeypatch.setenv("THERMOLANG_HOME", str(tmp_path))
+    monkeypatch.delenv("THERMOLANG_STORE", raising=False)
+    with ReviewStore() as store:
+        assert store.url == f"sqlite:///{tmp_path}/data/review.db"
+    assert (tmp_path / "data" / "review.db").exists()
+
+
+def test_threads_deciding_one_item_have_one_winner(store):
+    item = submit(store)
+    start, won, lost = threading.Barrier(8), [], []
+
+    def decide(name):
+        start.wait()
+        try:
+            won.append(store.decide(item.id, "accept", operator=name).verdict.operator)
+        except ConflictError as error:
+            lost.append(str(error))
+
+    threads = [threading.Thread(target=decide, args=(f"op{n}",)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert len(lost) == 7
+    assert all(won[0] in message for message in lost)
+    assert store.get(item.id).verdict.operator == won[0]
+
+
+def run(script, *arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+DECIDE = """
+import sys
+from thermolang import ConflictError, ReviewStore
+url, item, name = sys.argv[1:]
+with ReviewStore(url) as store:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    try:
+        store.decide(item, "reject", operator=name)
+        print("won")
+    except ConflictError as error:
+        print("lost:", error)
+"""
+
+
+def test_processes_deciding_one_item_have_one_winner(store, url):
+    item = submit(store)
+    workers = [run(DECIDE, url, item.id, name) for name in ("ann", "bob")]
+    for worker in workers:
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    said = sorted(worker.communicate(timeout=60)[0].split(":")[0].strip() for worker in workers)
+    assert said == ["lost", "won"]
+    assert store.counts()["rejected"] == 1
+
+
+SUBMIT_AND_DIE = """
+import os, signal, sys
+from thermolang import Confidence, Decision, ReviewStore
+store = ReviewStore(sys.argv[1])
+item = store.submit("q", "a", confidence=Confidence(0.1), decision=Decision("review", "low", 0.8))
+os.write(1, item.id.encode())
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_an_item_survives_kill_9_right_after_submit(url):
+    worker = run(SUBMIT_AND_DIE, url)
+    item_id, _ = worker.communicate(timeout=60)
+    assert worker.returncode == -signal.SIGKILL
+    with ReviewStore(url) as store:
+        assert [item.id for item in store.list()] == [item_id]
+
+
+@pytest.fixture
+def foreign_folder():
+    """A folder of somebody else; root is not stopped by permissions, so it becomes nobody for the test."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    if os.geteuid() == 0:
+        yield folder, lambda: os.seteuid(NOBODY)
+        os.seteuid(0)
+    else:
+        yield folder, lambda: folder.chmod(0o555)
+        folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def test_a_read_only_folder_is_named(foreign_folder):
+    folder, forbid = foreign_folder
+    forbid()
+    for path in (folder / "r.db", folder / "deeper" / "r.db"):
+        with pytest.raises(StoreError, match=rf"^cannot use .*{path}: it cannot be (opened|written); check"):
+            ReviewStore(f"sqlite:///{path}")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_read_only_file_is_named(foreign_folder):
+    folder, forbid = foreign_folder
+    path = folder / "r.db"
+    with ReviewStore(f"sqlite:///{path}") as store:
+        item = submit(store)
+    path.chmod(0o444)
+    forbid()
+    with pytest.raises(StoreError, match=r"it cannot be (opened|written); check"):
+        ReviewStore(f"sqlite:///{path}").decide(item.id, "accept", operator="ann")
+
+
+def test_a_foreign_file_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear Sir or Madam, " * 99)
+    with pytest.raises(StoreError, match=r"letter\.txt: the file is not an SQLite database; move it away"):
+        ReviewStore(f"sqlite:///{path}")
+    assert path.read_text() == "Dear Sir or Madam, " * 99
+
+
+def test_a_damaged_file_is_named(tmp_path, url):
+    with ReviewStore(url) as store:
+        submit(store)
+    path = tmp_path / "review.db"
+    content = path.read_bytes()
+    path.write_bytes(content[: 3 * 4096] + b"\xff" * (len(content) - 3 * 4096))
+    with pytest.raises(StoreError, match="the file is damaged; restore a backup"), ReviewStore(url) as store:
+        store.list()
+
+
+def test_a_locked_database_is_named(tmp_path, url):
+    with ReviewStore(url, timeout=0.1) as store:
+        other = sqlite3.connect(tmp_path / "review.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="another program keeps it locked; close that program"):
+            submit(store)
+        other.execute("ROLLBACK")
+        other.close()
+        assert store.list() == []
+        submit(store)
+
+
+def test_a_full_disk_loses_nothing_and_is_named(store):
+    kept = submit(store)
+
+    def fill(connection, _record, _proxy):
+        connection.execute("PRAGMA max_page_count=1").close()
+
+    event.listen(store._engine, "checkout", fill)
+    with pytest.raises(StoreError, match="the disk is full or failing; free some space"):
+        submit(store, question="long " * 9999)
+    event.remove(store._engine, "checkout", fill)
+    assert store.list() == [kept]
+    assert len(store.events(kept.id)) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("review.db", r"^'review\.db' is no database URL; expected sqlite:///path"),
+        ("postgresql://u:secret@host:port/name", "^what was given is no database URL"),
+        ("mysql://u:secret@host/name", r"mysql://u:\*\*\*@host/name: only SQLite and PostgreSQL"),
+        ("sqlite:////dev/null/r.db", r"/dev/null/r\.db: .*; check"),
+    ],
+)
+def test_urls_that_cannot_work(url, message):
+    with pytest.raises(StoreError, match=message) as caught:
+        ReviewStore(url)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_passwords_are_hidden_wherever_they_stand():
+    url = store_module.parse_url("postgresql://ann:secret@host/name?password=secret&sslmode=require")
+    assert problems.shown(url) == "postgresql+psycopg://ann:***@host/name?sslmode=require"
+
+
+def test_postgresql_fails_with_one_line():
+    with pytest.raises(StoreError, match=r"psycopg|refused") as caught:
+        ReviewStore("postgresql://ann:secret@127.0.0.1:9/name", timeout=2)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_errors_of_the_system_are_explained(number):
+    url = store_module.parse_url("sqlite://")
+    with pytest.raises(StoreError, match=r"cannot be written|disk is full"), problems.store_errors(url):
+        raise OSError(number, os.strerror(number))

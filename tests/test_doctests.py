@@ -1,0 +1,24 @@
+"""The examples in the docstrings of the pure modules do what they say."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+PACKAGES = ("thermolang.calibration", "thermolang.routing")
+
+
+def modules():
+    paths = {package: importlib.import_module(package).__path__ for package in PACKAGES}
+    return [info.name for package, path in paths.items() for info in pkgutil.iter_modules(path, f"{package}.")]
+
+
+@pytest.mark.parametrize("name", modules())
+def test_examples(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_examples_are_found():
+    assert doctest.testmod(importlib.import_module("thermolang.calibration.metrics")).attempted >= 8
+    assert doctest.testmod(importlib.import_module("thermolang.routing.policy")).attempted >= 3

@@ -1,0 +1,230 @@
+"""A calibrator on disk: the trained networks, the identity of their model, and a fingerprint of its weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from huggingface_hub import ModelHubMixin, snapshot_download
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from thermolang.calibration.fitting import Fit, Prior
+from thermolang.calibration.support import Support
+from thermolang.calibration.thermometer import Thermometer
+from thermolang.errors import CalibratorFormatError, CalibratorMismatchError
+from thermolang.types import ModelIdentity
+
+if TYPE_CHECKING:
+    from thermolang.types import FloatArray
+
+FORMAT = "thermolang-calibrator-1"
+
+PROBE_OK = 0.999
+"""Cosine of a probe's hidden states from which two copies of a model are the same: bfloat16 against float32
+of the same weights measures 0.9998."""
+
+PROBE_REFUSE = 0.99
+"""Below this cosine the weights are another model's: another quantisation or a fine-tuned copy."""
+
+
+class Calibrator(
+    ModelHubMixin,
+    library_name="thermolang",
+    tags=["calibration", "confidence", "thermometer"],
+    repo_url="https://arxiv.org/abs/2403.08819",
+):
+    """What was learned about one model: a fit for choices, one for self-checks, or both.
+
+    Args:
+        identity: The model it was trained on.
+        fits: By source, ``"choice"`` and ``"self_check"``.
+        probe: Hidden states (P, d) and option logits (P, 2) of the model on ``prompts.PROBES``.
+        model_name: Name of the model, for people.
+        card: Markdown text of the README.
+    """
+
+    def __init__(
+        self,
+        identity: ModelIdentity,
+        fits: Mapping[str, Fit],
+        probe: tuple[FloatArray, FloatArray],
+        *,
+        model_name: str = "",
+        card: str = "",
+    ) -> None:
+        self.identity, self.fits, self.probe = identity, dict(fits), probe
+        self.model_name, self.card = model_name, card
+
+    @cached_property
+    def id(self) -> str:
+        """Short id: the model's name and a hash of the weights."""
+        digest = hashlib.sha256(b"".join(t.numpy().tobytes() for t in self._tensors().values()))
+        return f"{self.model_name.rsplit('/', 1)[-1].lower()}@{digest.hexdigest()[:8]}"
+
+    def check(self, identity: ModelIdentity, probe: tuple[FloatArray, FloatArray]) -> str:
+        """Compare with a model before its readings are calibrated.
+
+        Returns:
+            An empty string, or a warning if the weights differ slightly.
+
+        Raises:
+            CalibratorMismatchError: Naming what differs.
+        """
+        if differences := self.identity.differences(identity):
+            msg = (
+                f"this calibrator was made for {self.model_name}; {'; '.join(differences)} (calibrator against model). "
+                "Make one for this model: thermolang calibrate --model NAME"
+            )
+            raise CalibratorMismatchError(msg)
+        similarity = probe_similarity(self.probe[0], probe[0])
+        if not similarity >= PROBE_REFUSE:
+            msg = (
+                f"this calibrator was made for other weights of {self.model_name}: hidden states on fixed prompts have "
+                f"cosine {similarity:.4f}, at least {PROBE_REFUSE} is needed (another quantisation or a fine-tuned "
+                "copy?). Make one for this model: thermolang calibrate --model NAME"
+            )
+            raise CalibratorMismatchError(msg)
+        if similarity < PROBE_OK:
+            return f"the model's weights differ slightly from the calibrator's (cosine {similarity:.4f})"
+        return ""
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the calibrator; a crash leaves either the old one or the new one, never half of it."""
+        target = Path(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+        try:
+            self.save_pretrained(work)
+            work.chmod(0o755)
+            if target.exists():
+                old = target.with_name(f".{target.name}-old-{os.getpid()}")
+                target.rename(old)
+                shutil.rmtree(old)
+            work.rename(target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        return target
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        tensors = {"probe.hidden": torch.tensor(self.probe[0]), "probe.logits": torch.tensor(self.probe[1])}
+        for kind, fit in self.fits.items():
+            tensors |= {f"{kind}.network.{k}": v for k, v in fit.network.state_dict().items()}
+            tensors[f"{kind}.support.center"] = torch.tensor(fit.support.center)
+            tensors[f"{kind}.support.scale"] = torch.tensor(fit.support.scale)
+        return {name: t.to(torch.float32).contiguous() for name, t in sorted(tensors.items())}
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        config = {
+            "format": FORMAT,
+            "model_name": self.model_name,
+            "identity": asdict(self.identity),
+            "fits": {
+                kind: {
+                    "hidden_size": fit.network.hidden_size,
+                    "bias": fit.network.bias,
+                    "radius": fit.support.radius,
+                    "prior": fit.prior.to_dict(),
+                }
+                for kind, fit in self.fits.items()
+            },
+        }
+        save_file(self._tensors(), save_directory / "model.safetensors")
+        (save_directory / "README.md").write_text(self.card or f"# Calibrator of {self.model_name}\n", encoding="utf-8")
+        (save_directory / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Calibrator:
+        """Read a calibrator from a folder.
+
+        Raises:
+            CalibratorFormatError: Files are missing, damaged or not thermolang's.
+        """
+        folder = Path(folder)
+        try:
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            if config.get("format") != FORMAT:
+                found = config.get("format")
+                msg = f"{folder} is no thermolang calibrator: config.json has format {found!r}, not {FORMAT!r}"
+                raise CalibratorFormatError(msg)
+            tensors = load_file(folder / "model.safetensors")
+            card = (folder / "README.md").read_text(encoding="utf-8") if (folder / "README.md").is_file() else ""
+            return cls._from_parts(config, tensors, card)
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RuntimeError,
+            SafetensorError,
+        ) as error:
+            if isinstance(error, CalibratorFormatError):
+                raise
+            msg = f"cannot read the calibrator in {folder}: {error}. Make it again: thermolang calibrate --model NAME"
+            raise CalibratorFormatError(msg) from error
+
+    @classmethod
+    def _from_parts(cls, config: dict[str, Any], tensors: dict[str, torch.Tensor], card: str) -> Calibrator:
+        identity = ModelIdentity(**config["identity"])
+        fits = {kind: _fit(kind, spec, tensors, identity.hidden_size) for kind, spec in config["fits"].items()}
+        probe = (tensors["probe.hidden"].numpy(), tensors["probe.logits"].numpy())
+        return cls(identity, fits, probe, model_name=config["model_name"], card=card)
+
+    @classmethod
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        revision: str | None,
+        cache_dir: str | Path | None,
+        force_download: bool,
+        local_files_only: bool,
+        token: str | bool | None,
+        **_: Any,
+    ) -> Calibrator:
+        if Path(model_id).is_dir():
+            return cls.load(model_id)
+        folder = snapshot_download(
+            model_id,
+            revision=revision,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+            token=token,
+        )
+        return cls.load(folder)
+
+
+def probe_similarity(ours: FloatArray, theirs: FloatArray) -> float:
+    """Smallest cosine between two models' hidden states (P, d) on the same prompts."""
+    if ours.shape != theirs.shape:
+        return float("nan")
+    norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    return float(((ours * theirs).sum(1) / norms).min())
+
+
+def _fit(kind: str, spec: dict[str, Any], tensors: dict[str, torch.Tensor], input_size: int) -> Fit:
+    network = Thermometer(input_size, spec["hidden_size"], bias=spec["bias"])
+    prefix = f"{kind}.network."
+    weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    network.load_state_dict(weights)
+    if not all(torch.isfinite(t).all() for t in tensors.values()):
+        msg = "it holds weights that are not finite"
+        raise ValueError(msg)
+    support = Support(
+        tensors[f"{kind}.support.center"].numpy(),
+        tensors[f"{kind}.support.scale"].numpy(),
+        float(spec["radius"]),
+    )
+    return Fit(network.eval(), Prior(**spec["prior"]), support)

@@ -1,0 +1,259 @@
+"""How good a confidence is: calibration errors, proper scores, ranking.
+
+Two views of the same numbers. *Binary*: ``confidence`` (n,) in [0, 1] is P(the answer is right) and
+``right`` (n,) in {0, 1} says whether it was. *Multi-class*: ``probabilities`` (n, K), rows summing to one,
+and ``labels`` (n,) in 0..K-1. Bad input raises ``InvalidInputError``, no items ``NotEnoughDataError``; a
+metric that is undefined on valid input (AUROC of one class) is NaN, never a number that looks valid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import rankdata
+
+from thermolang.calibration.inputs import FloatArray, IntArray, as_answers, as_classes, as_floats
+from thermolang.errors import InvalidInputError
+
+Scheme = Literal["width", "mass"]
+
+EPSILON = float(np.finfo(np.float64).eps)
+"""Probabilities are raised to at least this before a logarithm (at most 36.04 nats), as in scikit-learn."""
+
+
+def bin_numbers(confidence: FloatArray, *, bins: int, scheme: Scheme) -> IntArray:
+    """Number of the bin, 0..bins-1, of each confidence (n,).
+
+    ``"width"``: equal widths, each (lo, hi], with 0 in the first. ``"mass"``: equal counts by rank (they
+    differ by one if ``bins`` does not divide n); equal confidences share a bin, so the order of items never
+    matters.
+    """
+    if not isinstance(bins, (int, np.integer)) or bins < 1:
+        msg = f"bins must be a whole number of at least 1, not {bins!r}"
+        raise InvalidInputError(msg)
+    if scheme == "width":
+        # k / bins and not linspace, whose 0.7000000000000001 would put 0.7 into the bin above.
+        edges = np.arange(bins + 1) / bins
+        return np.maximum(np.searchsorted(edges, confidence, side="left") - 1, 0)
+    if scheme == "mass":
+        middle = 2 * rankdata(confidence) - 1
+        return np.asarray(middle * bins // (2 * confidence.size), dtype=np.intp)
+    msg = f'scheme must be "width" or "mass", not {scheme!r}'
+    raise InvalidInputError(msg)
+
+
+def _mean_gap(group: IntArray, excess: FloatArray) -> float:
+    """Sum over groups of (n_g / n) |mean excess of g|, for an excess (n,) of right - confidence."""
+    return float(np.abs(np.bincount(group, weights=excess)).sum() / excess.size)
+
+
+def ece(confidence: ArrayLike, right: ArrayLike, *, bins: int = 10, scheme: Scheme = "width") -> float:
+    """Expected calibration error: sum over bins of (n_b / n) |accuracy_b - mean confidence_b|, in [0, 1].
+
+    Naeini et al. (2015) and Guo et al. (2017) for equal widths, Kumar et al. (2019) for equal mass. It has a
+    floor well above 0 on few items (``ece_floor``), and a constant base rate reaches 0: show a proper score
+    beside it.
+
+    Args:
+        confidence: Shape (n,), in [0, 1].
+        right: Shape (n,), 0 or 1.
+        bins: Number of bins.
+        scheme: ``"width"`` or ``"mass"``, as in ``bin_numbers``.
+
+    Example:
+        >>> round(ece([0.9, 0.9, 0.6, 0.6], [1, 1, 1, 0]), 3)
+        0.1
+    """
+    p, r = as_answers(confidence, right)
+    return _mean_gap(bin_numbers(p, bins=bins, scheme=scheme), r - p)
+
+
+def ece_floor(
+    confidence: ArrayLike, *, bins: int = 10, scheme: Scheme = "width", simulations: int = 200, seed: int = 0
+) -> float:
+    """ECE that a perfectly calibrated scorer with these confidences (n,) measures on n items, on average.
+
+    The mean of ``ece(confidence, r)`` over ``simulations`` draws r_i ~ Bernoulli(confidence_i); about
+    sum_b sqrt(2 / pi * sum_{i in b} p_i (1 - p_i)) / n (normal approximation).
+    """
+    if simulations < 1:
+        msg = f"simulations must be at least 1, not {simulations}"
+        raise InvalidInputError(msg)
+    # Sorted, so that the same items in another order get the same draws.
+    p = np.sort(as_floats("confidence", confidence, 1))
+    index, rng = bin_numbers(p, bins=bins, scheme=scheme), np.random.default_rng(seed)
+    return float(np.mean([_mean_gap(index, (rng.random(p.size) < p) - p) for _ in range(simulations)]))
+
+
+def debiased_ece(
+    confidence: ArrayLike,
+    right: ArrayLike,
+    *,
+    bins: int = 10,
+    scheme: Scheme = "width",
+    simulations: int = 200,
+    seed: int = 0,
+) -> float:
+    """Floor-corrected ECE: max(0, ``ece`` - ``ece_floor``), in [0, 1].
+
+    Near 0 for a calibrated scorer at any n. The noise that the floor measures adds less to the ECE of a
+    scorer that is far off, so for that one the correction is too large: the result errs on the low side.
+    """
+    floor = ece_floor(confidence, bins=bins, scheme=scheme, simulations=simulations, seed=seed)
+    return max(0.0, ece(confidence, right, bins=bins, scheme=scheme) - floor)
+
+
+def mce(confidence: ArrayLike, right: ArrayLike, *, bins: int = 10, scheme: Scheme = "width") -> float:
+    """Maximum calibration error: the largest |accuracy_b - mean confidence_b| of a non-empty bin, in [0, 1].
+
+    Naeini et al. (2015). One item alone in a bin decides it, so it is noisy.
+
+    Example:
+        >>> round(mce([0.9, 0.9, 0.6, 0.6], [1, 1, 0, 0]), 3)
+        0.6
+    """
+    p, r = as_answers(confidence, right)
+    index = bin_numbers(p, bins=bins, scheme=scheme)
+    count = np.bincount(index)
+    return float(np.max(np.abs(np.bincount(index, weights=r - p)) / np.maximum(count, 1)))
+
+
+def top_label_ece(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = 10) -> float:
+    """Top-label ECE: ``ece`` of the top probability, binned within each predicted class, in [0, 1].
+
+    Sum over predicted class l and equal-width bin b of (n_lb / n) |accuracy_lb - mean confidence_lb|
+    (Kumar et al. 2019; as in the code of Shen et al. 2024). Never below the ``ece`` of the top probability.
+
+    Args:
+        probabilities: Shape (n, K).
+        labels: Shape (n,), integers in 0..K-1.
+        bins: Number of bins for each class.
+    """
+    p, y = as_classes(probabilities, labels)
+    predicted, top = p.argmax(axis=1), p.max(axis=1)
+    cell = predicted * bins + bin_numbers(top, bins=bins, scheme="width")
+    return _mean_gap(cell, (predicted == y) - top)
+
+
+def brier(confidence: ArrayLike, right: ArrayLike) -> float:
+    """Brier score (Brier 1950), binary form: mean of (confidence - right)^2, in [0, 1]; 0 is best.
+
+    Example:
+        >>> round(brier([0.9, 0.4], [1, 0]), 3)
+        0.085
+    """
+    p, r = as_answers(confidence, right)
+    return float(np.mean((p - r) ** 2))
+
+
+def brier_multiclass(probabilities: ArrayLike, labels: ArrayLike) -> float:
+    """Brier score (Brier 1950): mean over items of sum_k (p_k - [k is the label])^2, in [0, 2]; 0 is best.
+
+    The code of Shen et al. (2024) averages over classes too: multiply its numbers by K to compare. With K = 2
+    this is twice the binary ``brier``.
+    """
+    p, y = as_classes(probabilities, labels)
+    return float(np.mean(np.sum((p - np.eye(p.shape[1])[y]) ** 2, axis=1)))
+
+
+def brier_skill(confidence: ArrayLike, right: ArrayLike, base_rate: float) -> float:
+    """Brier skill score over always saying ``base_rate``: 1 - Brier / Brier of the constant; at most 1.
+
+    0 is no better than the constant, below 0 is worse. NaN if the constant is never wrong (Brier 0).
+
+    Example:
+        >>> round(brier_skill([0.9, 0.1], [1, 0], 0.5), 3)
+        0.96
+    """
+    p, r = as_answers(confidence, right)
+    constant = brier(np.full(p.size, base_rate, dtype=np.float64), r)
+    return 1 - brier(p, r) / constant if constant > 0 else float("nan")
+
+
+def nll(probabilities: ArrayLike, labels: ArrayLike) -> float:
+    """Mean negative log-likelihood of the labels in nats, >= 0; probabilities are clipped at ``EPSILON``.
+
+    Args:
+        probabilities: Shape (n, K).
+        labels: Shape (n,), integers in 0..K-1.
+    """
+    p, y = as_classes(probabilities, labels)
+    return float(-np.mean(np.log(np.maximum(p[np.arange(y.size), y], EPSILON))))
+
+
+def binary_nll(confidence: ArrayLike, right: ArrayLike) -> float:
+    """Mean negative log-likelihood of right and wrong in nats, >= 0; clipped at ``EPSILON`` from 0 and 1.
+
+    Example:
+        >>> round(binary_nll([0.5, 0.5], [1, 0]), 4)
+        0.6931
+    """
+    p, r = as_answers(confidence, right)
+    return float(-np.mean(np.log(np.maximum(np.where(r == 1, p, 1 - p), EPSILON))))
+
+
+def auroc(confidence: ArrayLike, right: ArrayLike) -> float:
+    """P(a right answer has more confidence than a wrong one), ties counting one half, in [0, 1].
+
+    The Mann-Whitney form of the area under the ROC curve. NaN if all answers are right or all are wrong.
+
+    Example:
+        >>> auroc([0.9, 0.8, 0.3], [1, 0, 0])
+        1.0
+    """
+    p, r = as_answers(confidence, right)
+    good = int(r.sum())
+    bad = r.size - good
+    if not good or not bad:
+        return float("nan")
+    # scikit-learn's roc_auc_score gives the same (tested), twenty times slower: too slow for a bootstrap.
+    ranks = rankdata(p)
+    return float((ranks[r == 1].sum() - good * (good + 1) / 2) / (good * bad))
+
+
+@dataclass(frozen=True, eq=False)
+class RiskCoverage:
+    """Error among the most confident answers, for every share of answers that is accepted.
+
+    Attributes:
+        coverage: Shape (n,), share accepted: 1/n, 2/n, ..., 1.
+        risk: Shape (n,), expected share of wrong answers among them, in [0, 1].
+        threshold: Shape (n,), confidence of the last answer accepted. Inside a run of equal confidences the
+            point can only be reached by drawing among them.
+    """
+
+    coverage: FloatArray
+    risk: FloatArray
+    threshold: FloatArray
+
+
+def risk_coverage(confidence: ArrayLike, right: ArrayLike) -> RiskCoverage:
+    """Risk-coverage curve (Geifman & El-Yaniv 2017) of accepting the most confident answers first.
+
+    Answers of equal confidence are taken in random order, and the risk is the expectation over that order, so
+    the order of items never matters.
+
+    Example:
+        >>> risk_coverage([0.9, 0.5, 0.5], [1, 0, 1]).risk.round(3).tolist()
+        [0.0, 0.25, 0.333]
+    """
+    p, r = as_answers(confidence, right)
+    order = np.argsort(-p)
+    values, group, count = np.unique(-p, return_inverse=True, return_counts=True)
+    error = np.bincount(group, weights=1 - r) / count
+    taken = np.arange(1, p.size + 1)
+    risk = np.cumsum(error[group[order]]) / taken
+    return RiskCoverage(taken / p.size, risk, -values[group[order]])
+
+
+def aurc(confidence: ArrayLike, right: ArrayLike) -> float:
+    """Area under the risk-coverage curve (Geifman et al. 2019): its mean risk, in [0, 1]; lower is better.
+
+    Example:
+        >>> aurc([0.9, 0.8, 0.7, 0.6], [1, 1, 1, 0])
+        0.0625
+    """
+    return float(risk_coverage(confidence, right).risk.mean())

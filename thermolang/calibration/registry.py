@@ -1,0 +1,51 @@
+"""Where calibrators lie and which one belongs to a model: the user's own first, then the shipped ones."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import thermolang.pretrained
+from thermolang.calibration.calibrator import Calibrator
+from thermolang.errors import CalibratorFormatError
+from thermolang.hashing import digest
+from thermolang.paths import data_dir
+from thermolang.types import ModelIdentity
+
+logger = logging.getLogger(__name__)
+
+
+def user_dir() -> Path:
+    """Folder of the calibrators made on this machine."""
+    return data_dir() / "calibrators"
+
+
+def shipped_dir() -> Path:
+    """Folder of the calibrators that come with the package."""
+    return Path(thermolang.pretrained.__path__[0])
+
+
+def folder_for(identity: ModelIdentity, model_name: str) -> Path:
+    """Where the calibrator of a model is saved so that ``find`` finds it."""
+    key = digest(json.dumps(asdict(identity), sort_keys=True), 8)
+    short = "".join(c if c.isalnum() or c in ".-" else "-" for c in model_name.rsplit("/", 1)[-1].lower())
+    return user_dir() / f"{short}-{key}"
+
+
+def find(identity: ModelIdentity) -> Iterator[Calibrator]:
+    """Calibrators made for a model of this identity, best first.
+
+    The weights are not compared here; ``Calibrator.check`` does that with the model's probe.
+    """
+    for root in (user_dir(), shipped_dir()):
+        for config in sorted(root.glob("[!.]*/config.json")):
+            try:
+                calibrator = Calibrator.load(config.parent)
+            except CalibratorFormatError as error:
+                logger.warning("%s", error)
+                continue
+            if calibrator.identity == identity:
+                yield calibrator

@@ -1,0 +1,275 @@
+"""Training a Thermometer over many tasks, several folds side by side.
+
+Objective, prior, task sampling, optimiser and selection are those of the released code of Thermometer
+(Shen et al., ICML 2024); see ``docs/method.md``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.func import functional_call, stack_module_state, vmap
+
+from thermolang.calibration.thermometer import Thermometer
+from thermolang.errors import InvalidInputError, NotEnoughDataError
+
+if TYPE_CHECKING:
+    from thermolang.types import FloatArray
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a Thermometer is trained; the defaults are the released code's.
+
+    Attributes:
+        steps: Gradient steps; always all of them, the best checkpoint is kept.
+        batch_size: Items of the one task a step looks at; fewer if the task is smaller.
+        learning_rate: Of AdamW, constant.
+        weight_decay: Of AdamW.
+        prior_weight: lambda, weight of the log prior against a mean cross-entropy.
+        gamma_shape: Shape k of the Gamma prior on T.
+        gamma_scale: Scale of the Gamma prior on T; the mode (k - 1) * scale is 1.
+        bias: Predict a bias beside the temperature (for self-checks).
+        bias_scale: Standard deviation of the normal prior on a task's bias.
+        evaluate_every: Steps between looks at the validation loss.
+        validation_share: Part of each task that selects the checkpoint and is not trained on.
+        seed: Of initialisation, splits and sampling.
+    """
+
+    steps: int = 5000
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    prior_weight: float = 0.01
+    gamma_shape: float = 1.25
+    gamma_scale: float = 4.0
+    bias: bool = False
+    bias_scale: float = 2.0
+    evaluate_every: int = 50
+    validation_share: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class TaskFeatures:
+    """What training needs of one task.
+
+    Attributes:
+        name: The task's name.
+        hidden: Shape (N, d), float32.
+        logits: Shape (N, K), float; for self-checks K = 2 in the order yes, no.
+        labels: Shape (N,), int; index of the right option. A self-check of a right answer has 0.
+    """
+
+    name: str
+    hidden: FloatArray
+    logits: FloatArray
+    labels: np.ndarray[Any, np.dtype[np.int64]]
+
+    def __post_init__(self) -> None:
+        n = len(self.labels)
+        if n < 2 or len(self.hidden) != n or len(self.logits) != n:
+            sizes = f"{n} labels, {len(self.hidden)} hidden states and {len(self.logits)} logits"
+            msg = f"task {self.name!r} has {sizes}; equally many are needed, at least 2"
+            raise NotEnoughDataError(msg)
+        if not (np.isfinite(self.hidden).all() and np.isfinite(self.logits).all()):
+            msg = f"task {self.name!r} has hidden states or logits that are not finite; collect it again in float32"
+            raise InvalidInputError(msg)
+
+    @property
+    def right(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Whether the model's answer is right, shape (N,): the argmax of a choice, or the checked answer."""
+        return np.asarray(self.logits.argmax(-1) == self.labels)
+
+
+def log_gamma_prior(temperature: torch.Tensor, shape: float, scale: float) -> torch.Tensor:
+    """Log density of Gamma(shape, scale) at T > 0.
+
+    >>> round(float(log_gamma_prior(torch.tensor(1.0), 1.25, 4.0)), 4)
+    -1.8846
+    """
+    normaliser = shape * math.log(scale) + math.lgamma(shape)
+    return (shape - 1) * temperature.log() - temperature / scale - normaliser
+
+
+def objective(
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+    inverse: torch.Tensor,
+    bias: torch.Tensor,
+    present: torch.Tensor,
+    config: TrainingConfig,
+) -> torch.Tensor:
+    """Loss of one task's batch under its mean inverse temperature, for F folds at once.
+
+    CE(z * s, y) - lambda * log Gamma(1/s), with s the mean of the batch's inverse temperatures; with a bias
+    also -lambda * log Normal(b; 0, bias_scale), b the mean bias, added to the logit of "yes".
+
+    Args:
+        logits: Shape (F, B, K); options a task does not have are -inf.
+        labels: Shape (F, B).
+        inverse: Shape (F, B), inverse temperatures of the inputs.
+        bias: Shape (F, B).
+        present: Shape (F, B), 1 for items and 0 for padding.
+        config: Weights of the priors.
+
+    Returns:
+        Shape (F,).
+    """
+    count = present.sum(-1)
+    s, b = (inverse * present).sum(-1) / count, (bias * present).sum(-1) / count  # (F,)
+    scaled = logits * s[:, None, None]
+    if config.bias:
+        scaled = torch.cat([scaled[..., :1] + b[:, None, None], scaled[..., 1:]], dim=-1)
+    loss = -scaled.log_softmax(-1).gather(-1, labels[..., None])[..., 0]
+    prior = log_gamma_prior(1 / s, config.gamma_shape, config.gamma_scale)
+    if config.bias:
+        prior = prior - b.square() / (2 * config.bias_scale**2)
+    return (loss * present).sum(-1) / count - config.prior_weight * prior
+
+
+def train(
+    tasks: Sequence[TaskFeatures],
+    folds: Sequence[Sequence[int]] | None = None,
+    config: TrainingConfig | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Thermometer]:
+    """Train one Thermometer per fold, all folds in one batched computation.
+
+    Args:
+        tasks: Features of all tasks; they may differ in size and number of options.
+        folds: For each fold the indices of the tasks to train on; one fold of all tasks by default.
+        config: See ``TrainingConfig``.
+        progress: Called with (step, steps) now and then.
+
+    Returns:
+        One network per fold, each at its best checkpoint by mean validation loss over the fold's tasks.
+
+    Raises:
+        NotEnoughDataError: No tasks, or a fold without tasks.
+    """
+    config = config or TrainingConfig()
+    chosen = [list(range(len(tasks)))] if folds is None else [list(f) for f in folds]
+    if not tasks or not chosen or not all(chosen):
+        msg = f"training needs at least one task in every fold, got {len(tasks)} tasks and folds {chosen}"
+        raise NotEnoughDataError(msg)
+    return _Run(tasks, chosen, config).run(progress)
+
+
+def leave_one_out(n_tasks: int) -> list[list[int]]:
+    """Folds that each leave out one task."""
+    return [[j for j in range(n_tasks) if j != i] for i in range(n_tasks)]
+
+
+class _Run:
+    """State of one training: concatenated data, stacked parameters, best checkpoints."""
+
+    def __init__(self, tasks: Sequence[TaskFeatures], folds: list[list[int]], config: TrainingConfig) -> None:
+        self.folds, self.config = folds, config
+        self.random = np.random.default_rng(config.seed)
+        self.hidden = torch.tensor(np.concatenate([t.hidden for t in tasks]), dtype=torch.float32)
+        self.logits = _padded_logits(tasks)
+        self.labels = torch.tensor(np.concatenate([t.labels for t in tasks]), dtype=torch.long)
+        self.training, self.validation = self._split(tasks)
+        torch_state = torch.get_rng_state()
+        torch.manual_seed(config.seed)
+        self.networks = [Thermometer(self.hidden.shape[1], bias=config.bias) for _ in folds]
+        torch.set_rng_state(torch_state)
+        self.parameters, _ = stack_module_state(self.networks)
+        self.best = {name: p.detach().clone() for name, p in self.parameters.items()}
+        self.best_loss = torch.full((len(folds),), float("inf"))
+
+    def run(self, progress: Callable[[int, int], None] | None) -> list[Thermometer]:
+        config = self.config
+        optimiser = torch.optim.AdamW(
+            self.parameters.values(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        for step in range(1, config.steps + 1):
+            loss = self._step_loss()
+            optimiser.zero_grad(set_to_none=True)
+            loss.sum().backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            if step % config.evaluate_every == 0 or step == config.steps:
+                self._keep_best()
+                if progress:
+                    progress(step, config.steps)
+        for i, network in enumerate(self.networks):
+            network.load_state_dict({name: p[i] for name, p in self.best.items()})
+        return self.networks
+
+    def _split(self, tasks: Sequence[TaskFeatures]) -> tuple[list[Any], list[Any]]:
+        """Indices of each task's training and validation items in the concatenated arrays."""
+        start, training, validation = 0, [], []
+        for task in tasks:
+            order = start + self.random.permutation(len(task.labels))
+            held_out = max(1, round(self.config.validation_share * len(order)))
+            validation.append(order[:held_out])
+            training.append(order[held_out:])
+            start += len(order)
+        return training, validation
+
+    def _step_loss(self) -> torch.Tensor:
+        """Each fold draws one of its tasks uniformly and one batch of it."""
+        size = self.config.batch_size
+        index = np.zeros((len(self.folds), size), dtype=np.int64)
+        present = torch.zeros(len(self.folds), size)
+        for i, fold in enumerate(self.folds):
+            items = self.training[fold[self.random.integers(len(fold))]]
+            batch = self.random.permutation(items)[:size]
+            index[i, : len(batch)] = batch
+            present[i, : len(batch)] = 1
+        rows = torch.from_numpy(index)
+        inverse, bias = self._forward(self.hidden[rows], in_dims=0)
+        return objective(self.logits[rows], self.labels[rows], inverse, bias, present, self.config)
+
+    def _forward(self, hidden: torch.Tensor, *, in_dims: int | None) -> tuple[torch.Tensor, torch.Tensor]:
+        def one(parameters: dict[str, torch.Tensor], x: torch.Tensor) -> Any:
+            return functional_call(self.networks[0], parameters, (x,))
+
+        inverse, bias = vmap(one, in_dims=(0, in_dims))(self.parameters, hidden)
+        return inverse, bias
+
+    @torch.no_grad()
+    def _keep_best(self) -> None:
+        """Remember each fold's parameters if their mean validation loss is the lowest so far."""
+        losses = torch.full((len(self.folds), len(self.validation)), float("nan"))
+        rows = torch.from_numpy(np.concatenate(self.validation))
+        inverse, bias = self._forward(self.hidden[rows], in_dims=None)  # (F, all validation items)
+        start = 0
+        for task, items in enumerate(self.validation):
+            span = slice(start, start + len(items))
+            start += len(items)
+            losses[:, task] = self._task_loss(torch.from_numpy(items), inverse[:, span], bias[:, span])
+        mean = torch.stack([losses[i, fold].mean() for i, fold in enumerate(self.folds)])
+        better = mean < self.best_loss
+        self.best_loss = torch.where(better, mean, self.best_loss)
+        for name, parameter in self.parameters.items():
+            self.best[name][better] = parameter.detach()[better]
+
+    def _task_loss(self, items: torch.Tensor, inverse: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """Negative log-likelihood alone, shape (F,), with the items' own mean temperature."""
+        n_folds = len(self.folds)
+        without_prior = TrainingConfig(prior_weight=0.0, bias=self.config.bias)
+        logits = self.logits[items].expand(n_folds, -1, -1)
+        labels = self.labels[items].expand(n_folds, -1)
+        return objective(logits, labels, inverse, bias, torch.ones(inverse.shape), without_prior)
+
+
+def _padded_logits(tasks: Sequence[TaskFeatures]) -> torch.Tensor:
+    """All logits as (N, K_max), shifted to a maximum of 0; options a task does not have are very unlikely."""
+    width = max(t.logits.shape[1] for t in tasks)
+    blocks = [
+        np.pad(
+            t.logits - t.logits.max(-1, keepdims=True),
+            ((0, 0), (0, width - t.logits.shape[1])),
+            constant_values=-1e9,
+        )
+        for t in tasks
+    ]
+    return torch.tensor(np.concatenate(blocks), dtype=torch.float32)

@@ -1,0 +1,258 @@
+"""The command line: parse, call one function, show. Errors become one line and exit status 1."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from thermolang._version import __version__
+from thermolang.errors import ThermolangError, require
+
+if TYPE_CHECKING:
+    from thermolang.estimator import ConfidenceEstimator
+    from thermolang.types import Confidence
+
+app = typer.Typer(
+    name="thermolang",
+    help="Calibrated confidence for local Hugging Face chat models, and a desk for the doubtful answers.",
+    epilog="Start with: thermolang doctor, then thermolang demo.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console()
+errors = Console(stderr=True)
+
+DEFAULT_MODEL = "smollm2-135m"
+
+ModelOption = Annotated[
+    str,
+    typer.Option("--model", "-m", help="A model folder, the short name smollm2-135m, or a Hugging Face hub id."),
+]
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", help="Database URL, such as sqlite:///reviews.db; by default one in your data folder."),
+]
+
+
+def main() -> None:
+    """Run the command line; a failure prints one line and exits with 1."""
+    try:
+        app()
+    except ThermolangError as error:
+        errors.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("stopped")
+        sys.exit(130)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        console.print(f"thermolang {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    questions: Annotated[int, typer.Option(min=1, help="How many held-out questions to ask.")] = 24,
+    desk: Annotated[bool, typer.Option("--desk/--no-desk", help="Open the review desk afterwards.")] = True,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Answers with at least this confidence are accepted.")
+    ] = 0.5,
+    model: ModelOption = DEFAULT_MODEL,
+    store: StoreOption = None,
+) -> None:
+    """Ask a real model real questions through a LangChain chain, with a confidence for every answer.
+
+    The questions come from families the calibrator was not trained on. Doubtful answers wait in the review
+    database; the desk shows them.
+    """
+    from thermolang.evaluation import demo as job
+    from thermolang.review.store import ReviewStore
+    from thermolang.routing.policy import Policy
+    from thermolang.terminal import demo_table, show_summary
+
+    _writable(json_file)
+    estimator = _estimator(model)
+    with ReviewStore(store) as reviews:
+        asked = job.questions(questions)
+        items = demo_table(console, job.run(estimator, reviews, asked, Policy(threshold)), len(asked))
+        figures = job.summary(items)
+        show_summary(console, figures, reviews.url)
+    if json_file:
+        _write_json(json_file, figures)
+    if desk:
+        _serve_desk(store, port=None)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="The question.")],
+    choices: Annotated[
+        str | None, typer.Option(help="Options separated by commas, such as Paris,Rome,Oslo; the model picks one.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    task: Annotated[str, typer.Option(help="Name of the stream of questions this one belongs to.")] = "ask",
+    model: ModelOption = DEFAULT_MODEL,
+) -> None:
+    """Answer one question and say how likely the answer is right."""
+    from thermolang.terminal import show_confidence
+
+    answer, confidence = _answered(_estimator(model), question, choices, task)
+    if as_json:
+        print(json.dumps({"question": question, "answer": answer, **confidence.to_dict()}, ensure_ascii=False))  # noqa: T201
+    else:
+        show_confidence(console, answer, confidence)
+    if confidence.value is None:
+        raise typer.Exit(1)
+
+
+@app.command()
+def calibrate(
+    model: ModelOption = DEFAULT_MODEL,
+    tasks: Annotated[
+        list[Path] | None,
+        typer.Option("--tasks", help="JSONL or CSV files, one task each; the starter tasks without any."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; by default where with_confidence looks for it.")
+    ] = None,
+    per_family: Annotated[int, typer.Option(min=30, help="Items of each starter family.")] = 120,
+    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+) -> None:
+    """Make a calibrator for YOUR model, from the starter tasks or from your own files.
+
+    Every item is answered by the model and graded, then a small network learns to predict a task's
+    temperature. What was read is kept: an interrupted run goes on where it stopped.
+    """
+    from thermolang.calibration.registry import folder_for
+    from thermolang.calibration.training import TrainingConfig
+    from thermolang.evaluation import calibrating, starter
+    from thermolang.evaluation import tasks as readers
+    from thermolang.paths import cache_dir
+    from thermolang.terminal import progress_bars, show_comparisons
+
+    own = [readers.read_task(path) for path in tasks or ()]
+    training = own or starter.starter_tasks(split="train", per_family=per_family)
+    testing = starter.starter_tasks(split="test", per_family=per_family)
+    local = _local_model(model)
+    with progress_bars(console, total_tasks=len(training) + len(testing)) as progress:
+        result = calibrating.calibrate(
+            local,
+            training,
+            testing,
+            config=TrainingConfig(seed=seed),
+            features=cache_dir() / "features",
+            progress=progress,
+        )
+    folder = result.calibrator.save(out or folder_for(local.identity, local.name))
+    show_comparisons(console, result.comparisons)
+    console.print(f"Saved [bold]{result.calibrator.id}[/] in {_escaped(str(folder))}", soft_wrap=True)
+
+
+@app.command()
+def desk(
+    store: StoreOption = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; the next free one by default.")] = None,
+) -> None:
+    """Open the review desk in the browser: the doubtful answers, most doubtful first."""
+    _serve_desk(store, port=port)
+
+
+@app.command()
+def doctor(model: ModelOption = DEFAULT_MODEL, store: StoreOption = None) -> None:
+    """Check model, calibrator, embedder, database and disk; exit with 1 if something would fail."""
+    from thermolang.checkup import check_all
+
+    fine = True
+    for check in check_all(model, store):
+        mark = "[green]ok[/]  " if check.ok else "[bold red]FAIL[/]"
+        console.print(f"{mark} {check.name:<10} {_escaped(check.detail)}", soft_wrap=True)
+        fine = fine and check.ok
+    if not fine:
+        raise typer.Exit(1)
+
+
+def _answered(estimator: ConfidenceEstimator, question: str, choices: str | None, task: str) -> tuple[str, Confidence]:
+    from thermolang.models.prompts import LETTERS, choice_messages, question_messages
+    from thermolang.types import Confidence, Example
+
+    options = [c.strip() for c in choices.split(",")] if choices is not None else []
+    if not question.strip():
+        return "", Confidence(None, task=task, reason="the question is empty")
+    if choices is None:
+        messages = question_messages(Example(question))
+        generation = estimator.model.generate(messages, max_new_tokens=128)
+        return generation.text, estimator.score(messages, generation, task=task)
+    if not 2 <= len(set(options)) == len(options) <= len(LETTERS) or not all(options):
+        return "", Confidence(None, task=task, reason=f"2 to {len(LETTERS)} distinct choices are needed, got {options}")
+    letters = list(LETTERS[: len(options)])
+    letter, confidence = estimator.choose(choice_messages(question, options), letters, task=task)
+    return (options[letters.index(letter)] if letter else ""), confidence
+
+
+def _local_model(name: str) -> Any:
+    with _quietly(f"loading {name}"):
+        from thermolang.models.local import LocalModel
+
+        return LocalModel.load(name)
+
+
+def _estimator(name: str) -> ConfidenceEstimator:
+    local = _local_model(name)
+    with _quietly("finding its calibrator"):
+        from thermolang.estimator import ConfidenceEstimator
+
+        return ConfidenceEstimator(local)
+
+
+@contextmanager
+def _quietly(what: str) -> Iterator[None]:
+    """Show a spinner and keep the libraries' own progress bars and notes off the terminal."""
+    with errors.status(_escaped(what)):
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
+        yield
+
+
+def _serve_desk(store: str | None, *, port: int | None) -> None:
+    thermolang_desk = require("thermolang_desk", "app")
+    require("gradio", "app")
+    options = {} if port is None else {"port": port}
+    thermolang_desk.serve(
+        store, ready=lambda url: console.print(f"Review desk: [bold]{url}[/]  (Ctrl+C stops it)"), **options
+    )
+
+
+def _writable(path: Path | None) -> None:
+    """Find out now rather than after a long job that a file cannot be written."""
+    if path is not None and not path.parent.is_dir():
+        msg = f"cannot write {path}: the folder {path.parent} does not exist"
+        raise typer.BadParameter(msg)
+
+
+def _write_json(path: Path, record: dict[str, Any]) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def _escaped(text: str) -> str:
+    """Text from outside never becomes rich markup."""
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,269 @@
+"""The whole path from a question and its answer to a confidence."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from thermolang.calibration import registry
+from thermolang.calibration.calibrator import Calibrator
+from thermolang.calibration.fitting import Fit
+from thermolang.calibration.state import TaskState, TaskVersion
+from thermolang.calibration.thermometer import choice_probabilities, self_check_probability
+from thermolang.errors import CalibratorMismatchError, ThermolangError
+from thermolang.hashing import digest
+from thermolang.paths import data_dir
+from thermolang.types import Alternative, Confidence, Generation, Message, OptionScores, ScoringModel, Source
+
+if TYPE_CHECKING:
+    from thermolang.types import FloatArray
+
+MIN_ANSWER_MASS = 0.01
+"""Below this share of the next-token probability the options are not what the model wants to say."""
+
+logger = logging.getLogger(__name__)
+
+
+class ConfidenceEstimator:
+    """Calibrated confidence of a local model's answers.
+
+    Args:
+        model: Reads option logits and self-checks; usually a ``LocalModel``.
+        calibrator: The calibrator, or a folder of one. By default the one found for this model: first among
+            those made on this machine, then among the shipped ones.
+        allow_mismatch: Use a calibrator of other weights all the same; every confidence then says so.
+        state_dir: Where task states are kept; ``None`` keeps them in memory. By default below the data folder.
+
+    Raises:
+        CalibratorMismatchError: A calibrator was given that belongs to another model.
+        CalibratorFormatError: The folder holds no readable calibrator.
+    """
+
+    def __init__(
+        self,
+        model: ScoringModel,
+        calibrator: Calibrator | str | Path | None = None,
+        *,
+        allow_mismatch: bool = False,
+        state_dir: Path | str | None = "default",
+    ) -> None:
+        self.model = model
+        self._states: dict[tuple[str, str], TaskState] = {}
+        self._lock = threading.Lock()
+        self._state_dir = data_dir() / "states" if state_dir == "default" else state_dir
+        self.warning = ""
+        self.calibrator = self._choose(calibrator, allow_mismatch=allow_mismatch)
+
+    @classmethod
+    def from_pretrained(cls, name: str, calibrator: Calibrator | str | Path | None = None) -> ConfidenceEstimator:
+        """Load a model by path, short name or hub id, and the calibrator made for it."""
+        from thermolang.models.local import LocalModel
+
+        return cls(LocalModel.load(name), calibrator)
+
+    def score(
+        self,
+        messages: Sequence[Message],
+        answer: Generation | str,
+        *,
+        task: str | None = None,
+        choices: Sequence[str] | None = None,
+    ) -> Confidence:
+        """Compute the confidence of an answer to a conversation.
+
+        Args:
+            messages: The conversation up to the question.
+            answer: The model's answer, or its text. With ``choices`` it must be one of them.
+            task: Name of the stream of questions this one belongs to.
+            choices: Texts of the options, if the answer is one of a few.
+
+        Returns:
+            A confidence; ``value`` is None with a ``reason`` if it cannot be computed. Never raises for what
+            the model or the question is like.
+        """
+        start = time.perf_counter()
+        source: Source = "choice" if choices else "self_check"
+        task = task or task_of(messages)
+        try:
+            if not messages or not messages[-1]["content"].strip():
+                return Confidence(None, task=task, source=source, reason="the question is empty")
+            if choices:
+                confidence = self._score_choice(messages, answer, task, list(choices))
+            else:
+                confidence = self._score_answer(messages, answer, task)
+        except ThermolangError as error:
+            confidence = Confidence(None, task=task, source=source, reason=str(error))
+        return replace(confidence, seconds=time.perf_counter() - start)
+
+    def choose(
+        self, messages: Sequence[Message], choices: Sequence[str], *, task: str | None = None
+    ) -> tuple[str | None, Confidence]:
+        """Answer with the most probable option (the argmax; calibration cannot change it) and its confidence."""
+        start = time.perf_counter()
+        task = task or task_of(messages)
+        try:
+            scores = self.model.choice_logits(messages, choices)
+            best = int(np.argmax(scores.logits))
+            confidence = self._calibrate(scores, best, messages[-1]["content"], task, "choice")
+        except ThermolangError as error:
+            return None, Confidence(None, task=task, source="choice", reason=str(error))
+        return choices[best], replace(confidence, seconds=time.perf_counter() - start)
+
+    def state(self, task: str, source: Source) -> TaskState | None:
+        """The state of a task, or None without a calibrator for this source."""
+        fit = self.calibrator.fits.get(source) if self.calibrator else None
+        if fit is None or self.calibrator is None:
+            return None
+        with self._lock:
+            if (task, source) not in self._states:
+                name = digest(f"{source}:{task}")
+                folder = Path(self._state_dir) / self.calibrator.id if self._state_dir else None
+                self._states[task, source] = TaskState(
+                    task, fit.prior, path=folder / f"{name}.json" if folder else None
+                )
+            return self._states[task, source]
+
+    def _score_choice(
+        self, messages: Sequence[Message], answer: Generation | str, task: str, choices: list[str]
+    ) -> Confidence:
+        text = (answer.text if isinstance(answer, Generation) else answer).strip()
+        scores = self.model.choice_logits(messages, choices)
+        given = next((i for i, choice in enumerate(choices) if _same_choice(text, choice)), None)
+        if given is None:
+            shown = text if len(text) <= 40 else text[:40] + "..."
+            return Confidence(
+                None,
+                task=task,
+                source="choice",
+                reason=f"the answer {shown!r} is none of the choices {choices}",
+            )
+        return self._calibrate(scores, given, messages[-1]["content"], task, "choice")
+
+    def _score_answer(self, messages: Sequence[Message], answer: Generation | str, task: str) -> Confidence:
+        text = answer.text if isinstance(answer, Generation) else answer
+        if not text.strip():
+            return Confidence(None, task=task, source="self_check", reason="the answer is empty")
+        scores = self.model.self_check(messages, answer)
+        return self._calibrate(scores, 0, messages[-1]["content"], task, "self_check")
+
+    def _calibrate(self, scores: OptionScores, given: int, text: str, task: str, source: Source) -> Confidence:
+        """From a reading to a confidence; ``given`` is the option whose probability is asked for."""
+        if not (np.isfinite(scores.logits).all() and np.isfinite(scores.hidden).all()):
+            return Confidence(
+                None, task=task, source=source, reason="the model's logits or hidden state are not finite"
+            )
+        probability = choice_probabilities if source == "choice" else _yes_no_probabilities
+        raw = probability(scores.logits, 1.0)
+        unscored = Confidence(None, raw=float(raw[given]), task=task, source=source)
+        if scores.answer_mass < MIN_ANSWER_MASS:
+            share = f"{scores.answer_mass:.2%}"
+            return replace(
+                unscored,
+                reason=f"only {share} of the model's next-token probability is on the options {scores.options}",
+            )
+        fit = self.calibrator.fits.get(source) if self.calibrator else None
+        if fit is None or self.calibrator is None:
+            return replace(unscored, reason=self._why_uncalibrated(source))
+        version = self._observed(fit, scores.hidden, text, task, source)
+        if source == "choice":
+            calibrated = choice_probabilities(scores.logits, version.inverse_temperature)
+        else:
+            calibrated = _yes_no_probabilities(scores.logits, version.inverse_temperature, version.bias)
+        return self._confidence(unscored, fit, version, scores, calibrated, given)
+
+    def _confidence(
+        self,
+        unscored: Confidence,
+        fit: Fit,
+        version: TaskVersion,
+        scores: OptionScores,
+        calibrated: FloatArray,
+        given: int,
+    ) -> Confidence:
+        value = float(calibrated[given])
+        novelty = float(fit.support.novelty(scores.hidden))
+        others = [i for i in np.argsort(-calibrated) if i != given] if unscored.source == "choice" else []
+        return replace(
+            unscored,
+            value=value,
+            temperature=1.0 / version.inverse_temperature,
+            bias=version.bias,
+            interval=_interval(value, fit.prior.half_width),
+            task_version=version.version,
+            supported=novelty <= 1.0,
+            novelty=novelty,
+            alternatives=tuple(Alternative(scores.options[i], float(calibrated[i])) for i in others),
+            reason=self.warning,
+            calibrator=self.calibrator.id if self.calibrator else "",
+        )
+
+    def _observed(self, fit: Fit, hidden: FloatArray, text: str, task: str, source: Source) -> TaskVersion:
+        state = cast("TaskState", self.state(task, source))
+        inverse, bias = fit.network.predict(hidden)
+        state.observe(text, float(inverse), float(bias))
+        return state.current
+
+    def _why_uncalibrated(self, source: Source) -> str:
+        if self.warning:
+            return self.warning
+        kind = "multiple-choice answers" if source == "choice" else "free-form answers"
+        what = "no calibrator for this model" if self.calibrator is None else f"this calibrator has no fit for {kind}"
+        return f"{what}: thermolang calibrate --model {self.model.name}"
+
+    def _choose(self, calibrator: Calibrator | str | Path | None, *, allow_mismatch: bool) -> Calibrator | None:
+        probe: Callable[[], tuple[FloatArray, FloatArray]] | None = getattr(self.model, "probe", None)
+        if calibrator is None:
+            return self._find(probe)
+        chosen = calibrator if isinstance(calibrator, Calibrator) else Calibrator.load(calibrator)
+        try:
+            self.warning = chosen.check(self.model.identity, probe() if probe else chosen.probe)
+        except CalibratorMismatchError as error:
+            if not allow_mismatch or chosen.identity.hidden_size != self.model.identity.hidden_size:
+                raise
+            self.warning = f"used against its identity: {error}"
+        return chosen
+
+    def _find(self, probe: Callable[[], tuple[FloatArray, FloatArray]] | None) -> Calibrator | None:
+        measured = None
+        for candidate in registry.find(self.model.identity):
+            measured = measured or (probe() if probe else candidate.probe)
+            try:
+                self.warning = candidate.check(self.model.identity, measured)
+            except CalibratorMismatchError as error:
+                self.warning = str(error)
+                logger.warning("%s", error)
+                continue
+            return candidate
+        return None
+
+
+def task_of(messages: Sequence[Message]) -> str:
+    """A name for conversations without one: a hash of their system messages, which streams of questions share."""
+    system = "\n".join(m["content"] for m in messages if m["role"] == "system")
+    return f"unnamed-{digest(system, 8)}"
+
+
+def _same_choice(answer: str, choice: str) -> bool:
+    """Whether the answer is the choice, or starts with it as a word: "B", "B.", "B) Paris"."""
+    answer, choice = answer.casefold(), choice.strip().casefold()
+    return answer.startswith(choice) and not answer[len(choice) : len(choice) + 1].isalnum()
+
+
+def _yes_no_probabilities(logits: FloatArray, inverse_temperature: float, bias: float = 0.0) -> FloatArray:
+    yes = float(self_check_probability(logits, inverse_temperature, bias))
+    return np.array([yes, 1.0 - yes])
+
+
+def _interval(value: float, half_width: float) -> tuple[float, float]:
+    """The log-odds of ``value`` plus and minus ``half_width``, as probabilities."""
+    p = min(max(value, 1e-9), 1 - 1e-9)
+    odds = np.log(p / (1 - p)) + np.array([-half_width, half_width])
+    low, high = 1 / (1 + np.exp(-odds))
+    return float(low), float(high)

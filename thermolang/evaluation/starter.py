@@ -1,0 +1,152 @@
+"""Our own offline tasks: question families built from facts in well-kept data packages.
+
+Every family is a task of its own. The split is by family and fixed: families about the same facts (both
+directions of a question, and its multiple-choice form) stand on the same side, so no fact that a
+calibrator was trained on is asked again on the test side.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from thermolang.errors import NotEnoughDataError
+from thermolang.evaluation import starter_languages as languages
+from thermolang.evaluation import starter_numbers as numbers
+from thermolang.evaluation import starter_science as science
+from thermolang.evaluation import starter_words as words
+from thermolang.evaluation import starter_world as world
+from thermolang.evaluation.starter_items import Builder
+from thermolang.types import Example, Task
+
+Split = Literal["train", "test"]
+Kind = Literal["free_form", "choice"]
+
+MOST_PER_FAMILY = 200
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of question.
+
+    Attributes:
+        name: Name of the task it becomes.
+        split: The side it always stands on.
+        kind: ``"free_form"`` or ``"choice"``.
+        facts: Families with the same value ask about the same facts.
+        builder: Makes all its items.
+    """
+
+    name: str
+    split: Split
+    kind: Kind
+    facts: str
+    builder: Builder
+
+
+def _families() -> dict[str, Family]:
+    listed: list[tuple[Split, Kind, str, list[Builder]]] = [
+        ("train", "free_form", "capitals", [world.capital_of_country, world.country_of_capital]),
+        ("train", "choice", "capitals", [world.capital_choice]),
+        ("test", "free_form", "cities", [world.country_of_city]),
+        ("test", "choice", "cities", [world.city_choice]),
+        ("train", "free_form", "currencies", [world.currency_of_country]),
+        ("train", "choice", "currencies", [world.currency_choice]),
+        ("train", "free_form", "continents", [world.continent_of_country]),
+        ("train", "choice", "continents", [world.continent_choice]),
+        ("train", "free_form", "country codes", [world.country_of_code]),
+        ("train", "choice", "borders", [world.neighbour_choice]),
+        ("train", "choice", "areas", [world.larger_country]),
+        ("train", "free_form", "US states", [world.us_states]),
+        ("train", "free_form", "official languages", [languages.official_language]),
+        ("train", "free_form", "own names of languages", [languages.language_of_own_name]),
+        ("train", "free_form", "foreign days", [languages.day_and_month_names]),
+        ("train", "choice", "foreign days", [languages.meaning_of_foreign_day]),
+        ("train", "free_form", "Japanese countries", [languages.english_of_japanese_country]),
+        (
+            "train",
+            "free_form",
+            "sums",
+            [languages.japanese_addition, numbers.addition, numbers.long_addition],
+        ),
+        ("train", "choice", "sums", [numbers.addition_choice]),
+        ("test", "free_form", "elements", [science.symbol_of_element, science.element_of_symbol]),
+        ("test", "free_form", "elements", [science.atomic_number]),
+        ("test", "choice", "elements", [science.element_choice]),
+        ("train", "free_form", "units", [science.unit_conversion]),
+        ("train", "free_form", "temperatures", [science.temperature_conversion]),
+        ("train", "free_form", "HTTP", [science.http_status]),
+        ("train", "free_form", "emoji", [science.emoji_name]),
+        ("train", "choice", "emoji", [science.emoji_choice]),
+        ("test", "free_form", "differences", [numbers.subtraction]),
+        ("train", "free_form", "products", [numbers.multiplication]),
+        ("train", "free_form", "sequences", [numbers.next_number]),
+        ("train", "free_form", "order of numbers", [numbers.larger_number]),
+        ("train", "choice", "divisors", [numbers.divisible_choice]),
+        ("train", "free_form", "Roman numerals", [numbers.number_of_roman]),
+        ("train", "free_form", "number words", [numbers.digits_of_words, numbers.words_of_digits]),
+        ("train", "free_form", "weekdays", [numbers.weekday_after]),
+        ("train", "free_form", "dates", [numbers.weekday_of_date]),
+        ("train", "free_form", "months", [numbers.month_after]),
+        ("train", "free_form", "lengths of months", [numbers.days_in_month]),
+        ("train", "choice", "lengths of months", [numbers.leap_year_choice]),
+        ("train", "free_form", "letters", [words.first_letter, words.letter_count, words.spelled_backwards]),
+        ("train", "free_form", "alphabet", [words.letter_after]),
+        ("train", "choice", "alphabet", [words.dictionary_order_choice]),
+        ("test", "free_form", "plurals", [words.plural]),
+        ("train", "free_form", "past tenses", [words.past_tense]),
+        ("train", "choice", "past tenses", [words.past_tense_choice]),
+    ]
+    return {b.__name__: Family(b.__name__, split, kind, facts, b) for split, kind, facts, bs in listed for b in bs}
+
+
+FAMILIES: dict[str, Family] = _families()
+"""Every family by name."""
+
+
+def starter_tasks(
+    *, seed: int = 0, per_family: int = 120, split: Literal["train", "test", "all"] = "all"
+) -> list[Task]:
+    """Build the starter tasks; the same seed and data packages give the same items on every machine.
+
+    Args:
+        seed: Decides which items are drawn, their order and the order of options.
+        per_family: Items per task, at most 200; a family with fewer facts gives what it has (80 or more). A
+            smaller number gives the first items of a larger one.
+        split: Which side of the fixed split by family.
+
+    Raises:
+        MissingExtraError: A data package of the ``starter`` extra is not installed.
+        NotEnoughDataError: ``per_family`` is below 1.
+    """
+    if per_family < 1:
+        msg = f"per_family is {per_family}, a task needs at least 1 item"
+        raise NotEnoughDataError(msg)
+    chosen = [family for family in FAMILIES.values() if split in ("all", family.split)]
+    return [Task(family.name, _items(family, seed)[:per_family]) for family in chosen]
+
+
+def _items(family: Family, seed: int) -> tuple[Example, ...]:
+    # Seeded by text: unlike hash(), random.Random(str) gives the same stream in every process.
+    rng = random.Random(f"{seed}:{family.name}")
+    unique = list({item.question: item for item in family.builder(rng)}.values())
+    rng.shuffle(unique)
+    kept = unique[:MOST_PER_FAMILY]
+    return tuple(kept) if family.kind == "free_form" else _arranged(kept, rng)
+
+
+def _arranged(items: list[Example], rng: random.Random) -> tuple[Example, ...]:
+    """Shuffle the options; within every K items the right one stands once in each of the K positions."""
+    arranged = []
+    positions: list[int] = []
+    for item in items:
+        right, *wrong = item.choices
+        if not positions:
+            positions = rng.sample(range(len(item.choices)), len(item.choices))
+        label = positions.pop()
+        rng.shuffle(wrong)
+        choices = (*wrong[:label], right, *wrong[label:])
+        arranged.append(dataclasses.replace(item, choices=choices, label=label))
+    return tuple(arranged)

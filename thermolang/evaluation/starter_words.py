@@ -1,0 +1,102 @@
+"""Starter families about English words: letters, plurals, verb forms."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import re
+from functools import lru_cache
+from importlib.resources import files
+
+from thermolang.evaluation.starter_items import choice, data, distractors, free
+from thermolang.evaluation.starter_science import emoji
+from thermolang.types import Example
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_DRAWS = 400
+# Names of emoji that are plural already or no nouns.
+_NO_PLURAL = re.compile(r".*(?:s|ing|ed|ize)|foggy")
+# Verbs made of another one ("undo"), which ask for the same form again.
+_DERIVED = re.compile(r"(?:log|mis|out|over|pre|un|up|way)[a-z]{2,}|re[a-z]{3,}|fore?go")
+
+
+def _nouns() -> list[str]:
+    """Everyday nouns of four letters or more: the one-word names of emoji."""
+    return [name for _, name in emoji() if len(name) >= 4]
+
+
+def first_letter(rng: random.Random) -> list[Example]:
+    """What is the first letter of the word "banana"?"""
+    return [free(f'What is the first letter of the word "{noun}"?', noun[0].upper()) for noun in _nouns()]
+
+
+def letter_count(rng: random.Random) -> list[Example]:
+    """How many letters has the word "banana"?"""
+    return [free(f'How many letters are in the word "{noun}"?', str(len(noun))) for noun in _nouns()]
+
+
+def spelled_backwards(rng: random.Random) -> list[Example]:
+    """How do you spell "banana" backwards?"""
+    return [free(f'How do you spell "{noun}" backwards?', noun[::-1]) for _, noun in emoji() if len(noun) <= 5]
+
+
+def letter_after(rng: random.Random) -> list[Example]:
+    """Which letter comes two places after K in the alphabet?"""
+    return [
+        free(f"Which letter is {n} places after {_ALPHABET[i]} in the alphabet?", _ALPHABET[i + n])
+        for n in range(2, 7)
+        for i in range(26 - n)
+    ]
+
+
+def dictionary_order_choice(rng: random.Random) -> list[Example]:
+    """Which of these words comes first in a dictionary: owl, cat, dog or bee?"""
+    nouns = _nouns()
+    items = []
+    for _ in range(_DRAWS):
+        drawn = {noun[0]: noun for noun in rng.sample(nouns, 12)}
+        shown = list(drawn.values())[:4]
+        first, *others = sorted(shown)
+        question = f"Which word comes first in a dictionary: {', '.join(shown[:3])} or {shown[3]}?"
+        items.append(choice(question, first, others))
+    return items
+
+
+def plural(rng: random.Random) -> list[Example]:
+    """What is the plural of "mouse"? Nouns that may stay as they are ("fish") are left out."""
+    inflection = data("lemminflect").getInflection
+    forms = [(noun, inflection(noun, "NNS")) for noun in _nouns() if not _NO_PLURAL.fullmatch(noun)]
+    return [free(f'What is the plural of the word "{noun}"?', *many) for noun, many in forms if noun not in many]
+
+
+@lru_cache(maxsize=1)
+def _irregular_verbs() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Base form and past tenses of short irregular verbs."""
+    data("lemminflect")
+    packed = files("lemminflect").joinpath("resources", "infl_lu.csv.gz").read_bytes()
+    rows = [line.split(",") for line in gzip.decompress(packed).decode("utf-8").splitlines()]
+    verbs = [(row[0], tuple(row[2].split("/"))) for row in rows if row[1:2] == ["verb"]]
+    return tuple((base, past) for base, past in verbs if _is_irregular(base, past))
+
+
+def _is_irregular(base: str, past: tuple[str, ...]) -> bool:
+    plain = base.isalpha() and base.islower() and len(base) <= 6 and not _DERIVED.fullmatch(base)
+    return plain and all(form.isalpha() and form != base and not form.endswith("ed") for form in past)
+
+
+def past_tense(rng: random.Random) -> list[Example]:
+    """What is the past tense of the verb "swim"?"""
+    return [free(f'What is the past tense of the verb "{base}"?', *past) for base, past in _irregular_verbs()]
+
+
+def past_tense_choice(rng: random.Random) -> list[Example]:
+    """Which word is the past tense of "swim"? The others: its regular form, other verbs' past tenses."""
+    verbs = _irregular_verbs()
+    items = []
+    for base, past in verbs:
+        alike = [forms[0] for other, forms in verbs if other[0] == base[0] and not {*forms} & {*past}]
+        rest = [forms[0] for _, forms in verbs if not {*forms} & {*past}]
+        regular = f"{base.removesuffix('e')}ed"
+        wrong = [regular, *distractors(rng, past[0], alike if len(alike) > 2 else rest, count=2)]
+        items.append(choice(f'Which word is the past tense of "{base}"?', past[0], wrong))
+    return items

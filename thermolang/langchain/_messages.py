@@ -1,0 +1,114 @@
+"""The one place that knows where LangChain keeps question, answer, metadata and the local model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.prompts import BasePromptTemplate
+from langchain_core.runnables import Runnable
+from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
+
+from thermolang.errors import ModelError
+from thermolang.hashing import digest
+from thermolang.models.local import LocalModel
+from thermolang.types import Confidence, Decision, Message
+
+KEY = "thermolang"
+"""The key of ``response_metadata`` under which everything of ours lies."""
+
+_ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
+
+
+def to_messages(messages: Sequence[BaseMessage]) -> list[Message]:
+    """LangChain's messages as chat templates take them; of content blocks only the text."""
+    return [{"role": _ROLES.get(m.type, m.type), "content": str(m.text)} for m in messages]
+
+
+def question_of(messages: Sequence[Message]) -> str:
+    """The last thing the user said."""
+    return next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
+
+
+def attach(message: BaseMessage, confidence: Confidence, *, question: str, model: str) -> None:
+    """Write a confidence on a message, as plain JSON."""
+    message.response_metadata[KEY] = {**confidence.to_dict(), "question": question, "model": model}
+
+
+def attach_decision(message: AIMessage, decision: Decision, item_id: str | None) -> AIMessage:
+    """A copy of the message that also says what was decided and where it waits."""
+    payload = {**message.response_metadata.get(KEY, {}), "decision": decision_record(decision, item_id)}
+    return message.model_copy(update={"response_metadata": {**message.response_metadata, KEY: payload}})
+
+
+def decision_record(decision: Decision, item_id: str | None) -> dict[str, Any]:
+    """A decision as plain JSON."""
+    return {
+        "action": decision.action,
+        "reason": decision.reason,
+        "threshold": decision.threshold,
+        "item_id": item_id,
+    }
+
+
+def read(message: BaseMessage) -> tuple[Confidence, dict[str, Any]]:
+    """The confidence on a message and the whole payload; without one a confidence that says so."""
+    payload = message.response_metadata.get(KEY)
+    if not isinstance(payload, dict):
+        return Confidence(None, reason="the message carries no confidence: wrap its model in with_confidence"), {}
+    return Confidence.from_dict(payload), payload
+
+
+def local_model(chat: ChatHuggingFace) -> LocalModel:
+    """The model inside a ChatHuggingFace; nothing is loaded again.
+
+    Raises:
+        ModelError: It does not run in this process, or is no causal language model with a chat template.
+    """
+    llm = chat.llm
+    if not isinstance(llm, HuggingFacePipeline):
+        where = f"{type(llm).__name__} does not run in this process"
+        msg = f"{where}, so its hidden states cannot be read; use a HuggingFacePipeline"
+        raise ModelError(msg)
+    if llm.pipeline.task != "text-generation":
+        msg = f"the pipeline's task is {llm.pipeline.task!r}; only 'text-generation' models can be calibrated"
+        raise ModelError(msg)
+    return LocalModel(llm.pipeline.model, chat.tokenizer, name=llm.model_id or "")
+
+
+def only_the_answer(text: str, messages: Sequence[Message], model: LocalModel) -> str:
+    """Cut the prompt off a pipeline's output that still carries it (``return_full_text`` is its default)."""
+    return text.removeprefix(model.render(messages)).strip()
+
+
+def chat_models(runnable: Any) -> list[BaseChatModel]:
+    """The distinct chat models inside a Runnable, outermost first."""
+    found = {id(r): r for r in _inside(runnable) if isinstance(r, BaseChatModel)}
+    return list(found.values())
+
+
+def template_name(runnable: Any) -> str | None:
+    """A name for the task of an unnamed chain: a hash of its first prompt template."""
+    template = next((r for r in _inside(runnable) if isinstance(r, BasePromptTemplate)), None)
+    if template is None:
+        return None
+    return f"template-{digest(repr(getattr(template, 'messages', None) or template), 8)}"
+
+
+def _inside(runnable: Any) -> Iterator[Any]:
+    """A Runnable and everything it is made of."""
+    yield runnable
+    for name in ("steps", "steps__", "bound", "runnable", "fallbacks", "branches", "default", "mapper"):
+        part = getattr(runnable, name, None) if isinstance(runnable, Runnable) else None
+        for child in _children(part):
+            yield from _inside(child)
+
+
+def _children(part: Any) -> list[Any]:
+    if isinstance(part, dict):
+        return list(part.values())
+    if isinstance(part, list | tuple):
+        return [child for p in part for child in (p if isinstance(p, tuple) else (p,))]
+    return [] if part is None else [part]

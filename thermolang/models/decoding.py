@@ -1,0 +1,155 @@
+"""Autoregressive decoding of a batch, with per-row random numbers and rows that leave when they are done."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from thermolang.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen.
+
+    Attributes:
+        max_new_tokens: At most this many tokens per answer.
+        temperature: 0 is greedy; otherwise logits are divided by it.
+        top_p: Nucleus: the smallest set of tokens with at least this probability (Holtzman et al., 2020).
+        seed: Random numbers of a row; None draws a fresh one. Rows of a batch are independent of each other.
+        stop: The answer ends before the first of these strings.
+    """
+
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1 or self.temperature < 0 or not 0 < self.top_p <= 1:
+            msg = f"max_new_tokens >= 1, temperature >= 0 and 0 < top_p <= 1 are needed, got {self}"
+            raise ModelError(msg)
+
+
+@dataclass
+class Row:
+    """One answer while it grows."""
+
+    generator: torch.Generator
+    token_ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    finish_reason: str = ""
+    cache: Any = None
+
+
+def left_padded(sequences: Sequence[Sequence[int]], pad: int, device: Any) -> dict[str, torch.Tensor]:
+    """Stack token ids with padding on the left, so that the last column is every row's last token.
+
+    Returns:
+        ``input_ids``, ``attention_mask`` and ``position_ids``, each of shape (B, longest).
+    """
+    width = max(map(len, sequences))
+    ids = torch.tensor([[pad] * (width - len(s)) + list(s) for s in sequences])
+    mask = torch.tensor([[0] * (width - len(s)) + [1] * len(s) for s in sequences])
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    return {k: v.to(device) for k, v in {"input_ids": ids, "attention_mask": mask, "position_ids": positions}.items()}
+
+
+def decode(
+    forward: Callable[..., Any],
+    inputs: dict[str, torch.Tensor],
+    sampling: Sampling,
+    *,
+    end_ids: frozenset[int],
+    text_of: Callable[[list[int]], str],
+) -> list[Row]:
+    """Generate one answer for each row of a left-padded batch.
+
+    Args:
+        forward: The model's forward; returns ``logits`` (B, 1, V) and ``past_key_values``.
+        inputs: As ``left_padded`` makes them.
+        sampling: How tokens are chosen.
+        end_ids: Token ids that end an answer.
+        text_of: Decodes token ids, to look for stop strings.
+
+    Returns:
+        One row per input, in order. With a single row, ``cache`` holds the KV cache of all tokens but the last.
+
+    Raises:
+        ModelError: The model's logits are not finite.
+    """
+    rows = [Row(_generator(sampling.seed)) for _ in range(len(inputs["input_ids"]))]
+    active, cache, step = list(rows), None, dict(inputs)
+    while active:
+        out = forward(**step, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache = out.past_key_values
+        tokens = _append(active, out.logits[:, -1].float(), sampling)
+        for row in active:
+            row.finish_reason = _finish_reason(row.token_ids, sampling, end_ids, text_of)
+        keep = [i for i, row in enumerate(active) if not row.finish_reason]
+        if len(rows) == 1:
+            rows[0].cache = cache
+        elif len(keep) < len(active) and keep:
+            cache.batch_select_indices(torch.tensor(keep, device=tokens.device))
+        active = [active[i] for i in keep]
+        step = _next_step(step, tokens, keep)
+    return rows
+
+
+def _generator(seed: int | None) -> torch.Generator:
+    return torch.Generator().manual_seed(secrets.randbits(63) if seed is None else seed)
+
+
+def _next_step(step: dict[str, torch.Tensor], tokens: torch.Tensor, keep: list[int]) -> dict[str, torch.Tensor]:
+    mask = step["attention_mask"][keep]
+    return {
+        "input_ids": tokens[keep, None],
+        "attention_mask": torch.cat([mask, mask.new_ones(len(keep), 1)], dim=1),
+        "position_ids": step["position_ids"][keep, -1:] + 1,
+    }
+
+
+def _append(rows: list[Row], logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    """Choose a token for each row; logits (B, V) -> ids (B,)."""
+    if not torch.isfinite(logits.amax(-1)).all() or torch.isnan(logits).any():
+        msg = "the model's logits are not finite (NaN or infinity); try another dtype, such as float32"
+        raise ModelError(msg)
+    tokens = choose(logits, sampling, [row.generator for row in rows])
+    chosen = logits.log_softmax(-1).gather(1, tokens[:, None])[:, 0].tolist()
+    for row, token, logprob in zip(rows, tokens.tolist(), chosen, strict=True):
+        row.token_ids.append(token)
+        row.logprobs.append(logprob)
+    return tokens
+
+
+def choose(logits: torch.Tensor, sampling: Sampling, generators: Sequence[torch.Generator]) -> torch.Tensor:
+    """Pick one token per row; logits (B, V) -> ids (B,).
+
+    Sampling is the Gumbel-max trick: the argmax of log-probabilities plus Gumbel noise is a sample
+    (Gumbel, 1954), so each row's numbers come from its own generator and never from the global one.
+    """
+    if sampling.temperature == 0:
+        return logits.argmax(-1)
+    scores = logits / sampling.temperature
+    if sampling.top_p < 1:
+        ordered, index = scores.softmax(-1).sort(descending=True)
+        before = ordered.cumsum(-1) - ordered
+        outside = torch.empty_like(before, dtype=torch.bool).scatter(1, index, before >= sampling.top_p)
+        scores = scores.masked_fill(outside, float("-inf"))
+    noise = torch.stack([torch.empty(scores.shape[-1]).exponential_(generator=g) for g in generators])
+    return (scores - noise.to(scores.device).log()).argmax(-1)
+
+
+def _finish_reason(
+    token_ids: list[int], sampling: Sampling, end_ids: frozenset[int], text_of: Callable[[list[int]], str]
+) -> str:
+    if token_ids[-1] in end_ids:
+        return "stop"
+    if sampling.stop and any(s in text_of(token_ids) for s in sampling.stop):
+        return "stop"
+    return "length" if len(token_ids) >= sampling.max_new_tokens else ""

@@ -1,0 +1,58 @@
+"""thermolang's own prompts. They are part of a calibrator's identity: change one, raise PROMPT_VERSION."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+
+from thermolang.types import Example, Message
+
+PROMPT_VERSION = "1"
+
+LETTERS = string.ascii_uppercase
+"""Names of the options of a multiple-choice question; more options than letters cannot be asked."""
+
+SHORT_ANSWER = "Answer in as few words as possible."
+
+SELF_CHECK = "Is your answer above correct? Reply with yes or no only."
+
+YES_NO: tuple[tuple[str, ...], ...] = (("Yes", "yes"), ("No", "no"))
+"""Spellings of the two options of a self-check, summed."""
+
+SENTINEL = "\u2402answer\u2403"
+"""Stands for the answer while a template is rendered; no tokenizer's template produces it."""
+
+PROBES: tuple[tuple[str, str], ...] = (
+    ("What is the capital of France?", "Paris"),
+    ("What is the capital of France?", "Berlin"),
+    ("How many days are in a week?", "Seven"),
+    ("What is 17 + 25?", "32"),
+    ("Which gas do plants take in?", "Carbon dioxide"),
+    ("Who wrote Hamlet?", "Charles Dickens"),
+    ("Is the sun a star? Explain in one sentence.", "Yes, it is a star made mostly of hydrogen."),
+    ("日本の首都はどこですか。", "東京"),
+)
+"""Fixed question-answer pairs whose hidden states tell one set of weights from another."""
+
+
+def question_messages(example: Example) -> list[Message]:
+    """Ask one question as the user would: free form, or with lettered options."""
+    if example.choices:
+        return choice_messages(example.question, example.choices, context=example.context)
+    text = f"{example.context}\n\n{example.question}" if example.context else example.question
+    return [{"role": "system", "content": SHORT_ANSWER}, {"role": "user", "content": text}]
+
+
+def choice_messages(question: str, choices: Sequence[str], *, context: str = "") -> list[Message]:
+    """Ask a multiple-choice question whose answer is a letter."""
+    letters = LETTERS[: len(choices)]
+    named = ", ".join(letters[:-1]) + f" or {letters[-1]}"
+    options = [f"{letter}. {choice}" for letter, choice in zip(letters, choices, strict=False)]
+    head = [context] if context else []
+    text = "\n".join([*head, f"Answer with the letter {named} only.", f"Question: {question}", *options])
+    return [{"role": "user", "content": text}]
+
+
+def self_check_messages(messages: Sequence[Message], answer: str) -> list[Message]:
+    """Continue a conversation by asking whether its answer is correct (P(True), Kadavath et al., 2022)."""
+    return [*messages, {"role": "assistant", "content": answer}, {"role": "user", "content": SELF_CHECK}]

@@ -1,0 +1,147 @@
+"""Opens the review database and brings it to the current schema."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from filelock import FileLock
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, inspect, make_url
+from sqlalchemy.exc import ArgumentError
+
+from thermolang.errors import StoreError
+from thermolang.review.problems import store_error, store_errors
+from thermolang.review.schema import ItemRow
+
+VERSION_TABLE = "thermolang_schema"
+_DRIVERS = {"sqlite": "sqlite", "postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
+# Any constant will do: processes that open the same PostgreSQL database must agree on it.
+_ADVISORY_LOCK = 7_461_204
+# Alembic keeps the running migration in module globals.
+_alembic = threading.Lock()
+
+
+def parse_url(url: str) -> URL:
+    """Read a database URL and fill in the driver that thermolang installs.
+
+    Raises:
+        StoreError: It is no URL, or one of a database that is not supported.
+    """
+    expected = "expected sqlite:///path/to/file.db or postgresql://user@host/name"
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        given = "what was given" if "://" in url else repr(url)
+        msg = f"{given} is no database URL; {expected}"
+        raise StoreError(msg) from error
+    if parsed.get_backend_name() not in _DRIVERS:
+        raise store_error(parsed, "only SQLite and PostgreSQL are supported", expected)
+    return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+
+
+def open_engine(url: URL, *, timeout: float) -> Engine:
+    """Connect, create what is missing and migrate.
+
+    Args:
+        url: From ``parse_url``.
+        timeout: Seconds to wait for a lock or a server.
+
+    Raises:
+        StoreError: The database cannot be used.
+    """
+    with store_errors(url):
+        path = _sqlite_path(url)
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        engine = _create_engine(url, timeout)
+        try:
+            _migrate(engine, path, timeout)
+        except BaseException:
+            engine.dispose()
+            raise
+    return engine
+
+
+def _sqlite_path(url: URL) -> Path | None:
+    """The file of an SQLite URL; None for a server or a database in memory."""
+    in_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return Path(str(url.database)) if in_file else None
+
+
+def _create_engine(url: URL, timeout: float) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        connect = {"connect_timeout": max(2, int(timeout))}
+        try:
+            return create_engine(url, pool_pre_ping=True, connect_args=connect)
+        except ModuleNotFoundError as error:
+            advice = 'install it: pip install "thermolang[postgres]"'
+            raise store_error(url, f"its driver {error.name} is missing", advice) from error
+    options: dict[str, Any] = {"connect_args": {"timeout": timeout, "check_same_thread": False}}
+    if not _sqlite_path(url):
+        # A database in memory is its connection: there must be one, and one user of it at a time.
+        options |= {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
+    engine = create_engine(url, **options)
+    event.listen(engine, "connect", _set_pragmas)
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    """An answer that was submitted must survive a power cut: a commit waits for the disk."""
+    connection.execute("PRAGMA synchronous=FULL").close()
+    connection.execute("PRAGMA foreign_keys=ON").close()
+
+
+def _migrate(engine: Engine, path: Path | None, timeout: float) -> None:
+    scripts = ScriptDirectory.from_config(_config())
+    with engine.connect() as connection:
+        if _is_ready(connection, scripts):
+            return
+    lock: AbstractContextManager[object] = FileLock(f"{path}.lock", timeout=timeout) if path else nullcontext()
+    with lock, _alembic, engine.connect() as connection:
+        _begin(connection)
+        # Another process may have been quicker while this one waited.
+        if not _is_ready(connection, scripts):
+            _refuse_foreign_tables(connection)
+            command.upgrade(_config(connection), "head")
+        connection.commit()
+
+
+def _is_ready(connection: Connection, scripts: ScriptDirectory) -> bool:
+    """Whether the schema is current; a newer one is refused."""
+    url = connection.engine.url
+    found = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_heads()
+    unknown = set(found) - {script.revision for script in scripts.walk_revisions()}
+    if unknown:
+        what = f"its schema {', '.join(sorted(unknown))} is newer than this thermolang"
+        raise store_error(url, what, "pip install --upgrade thermolang")
+    return found == tuple(scripts.get_heads())
+
+
+def _begin(connection: Connection) -> None:
+    """Start a transaction that no other process can share, so that a failed migration leaves nothing."""
+    if connection.dialect.name == "sqlite":
+        # Outside the transaction, where alone it can be changed; the file remembers it.
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+
+
+def _refuse_foreign_tables(connection: Connection) -> None:
+    tables = set(inspect(connection).get_table_names())
+    if VERSION_TABLE not in tables and ItemRow.__tablename__ in tables:
+        advice = "name an empty one with THERMOLANG_STORE"
+        raise store_error(connection.engine.url, "it holds tables of another program", advice)
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config(attributes={"connection": connection, "version_table": VERSION_TABLE})
+    config.set_main_option("script_location", "thermolang.review:migrations")
+    config.set_main_option("path_separator", "os")
+    return config

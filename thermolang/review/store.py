@@ -1,0 +1,287 @@
+"""ReviewStore: doubtful answers wait here until a person decides."""
+
+from __future__ import annotations
+
+import builtins
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from thermolang.errors import ConflictError, StoreError
+from thermolang.paths import default_store_url
+from thermolang.review.database import open_engine, parse_url
+from thermolang.review.problems import shown, store_errors
+from thermolang.review.records import (
+    Event,
+    ReviewItem,
+    Status,
+    Verdict,
+    VerdictAction,
+    confidence_record,
+    event_from,
+    item_from,
+)
+from thermolang.review.schema import STATUS_AFTER, STATUSES, EventRow, ItemRow, VerdictRow
+from thermolang.types import Confidence, Decision
+
+__all__ = ["Event", "ReviewItem", "ReviewStore", "Verdict"]
+
+
+class ReviewStore:
+    """Doubtful answers, the verdicts of people on them and an audit trail, in SQLite or PostgreSQL.
+
+    Only ``StoreError`` and its subclass ``ConflictError`` leave a store. One store may be shared by threads.
+
+    Args:
+        url: Such as ``sqlite:///review.db`` or ``postgresql://user@host/name``; the default is
+            THERMOLANG_STORE or a file in the user's data folder. A missing SQLite file is created.
+        timeout: Seconds to wait for a locked database or a server.
+
+    Example:
+        >>> with ReviewStore("sqlite://") as store:
+        ...     item = store.submit(
+        ...         "Capital of Australia?",
+        ...         "Sydney",
+        ...         confidence=Confidence(0.41),
+        ...         decision=Decision("review", "0.41 is below 0.80", 0.80),
+        ...     )
+        ...     done = store.decide(item.id, "correct", operator="ann", corrected_answer="Canberra")
+        >>> done.status
+        'corrected'
+    """
+
+    def __init__(self, url: str | None = None, *, timeout: float = 10.0) -> None:
+        self._url = parse_url(url or default_store_url())
+        self._engine = open_engine(self._url, timeout=timeout)
+        self._closed = False
+
+    @property
+    def url(self) -> str:
+        """Where the items are, without passwords."""
+        return shown(self._url)
+
+    def close(self) -> None:
+        """Give back all connections; the store cannot be used afterwards."""
+        self._closed = True
+        self._engine.dispose()
+
+    def __enter__(self) -> ReviewStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def submit(
+        self,
+        question: str,
+        answer: str,
+        *,
+        confidence: Confidence,
+        decision: Decision,
+        context: str = "",
+        model: str = "",
+        task: str | None = None,
+    ) -> ReviewItem:
+        """Add a doubtful answer; when this returns, it is on the disk.
+
+        Args:
+            question: What was asked.
+            answer: What the model answered.
+            confidence: Its confidence.
+            decision: Why a person should look at it.
+            context: The passage the question is about.
+            model: Name of the model.
+            task: Name of the task; by default that of the confidence.
+        """
+        with self._transaction() as session:
+            record = confidence_record(confidence)
+            value = record["value"]
+            _check(value is None or 0 <= value <= 1, f"a confidence lies between 0 and 1, got {value}")
+            row = ItemRow(
+                id=uuid.uuid4().hex,
+                created_at=_now(),
+                task=_text(confidence.task if task is None else task),
+                question=_text(question),
+                context=_text(context),
+                answer=_text(answer),
+                model=_text(model),
+                confidence=value,
+                confidence_record=record,
+                reason=_text(decision.reason),
+                decision_action=decision.action,
+                decision_threshold=decision.threshold,
+                status="pending",
+                version=1,
+                verdict=None,
+            )
+            session.add(row)
+            session.flush()
+            detail = {"value": value, "decision": row.decision_action}
+            session.add(_event(row.id, actor=row.model or "thermolang", what="submitted", detail=detail))
+            return item_from(row)
+
+    def get(self, item_id: str) -> ReviewItem:
+        """Return one item.
+
+        Raises:
+            StoreError: There is no such item.
+        """
+        with self._transaction() as session:
+            return item_from(self._row(session, item_id))
+
+    def list(
+        self, *, status: Status | None = "pending", task: str | None = None, limit: int = 100, offset: int = 0
+    ) -> builtins.list[ReviewItem]:
+        """Return items, the most doubtful first: without a confidence, then by ascending confidence.
+
+        Args:
+            status: Only this status; None for all.
+            task: Only this task; None for all.
+            limit: At most so many.
+            offset: Skip so many.
+        """
+        _check(status is None or status in STATUSES, f"unknown status {status!r}; one of {', '.join(STATUSES)}")
+        _check(limit >= 0 and offset >= 0, f"limit and offset must not be negative, got {limit} and {offset}")
+        doubt = ItemRow.confidence.asc().nulls_first()
+        query = select(ItemRow).order_by(doubt, ItemRow.created_at, ItemRow.id).limit(limit).offset(offset)
+        if status is not None:
+            query = query.where(ItemRow.status == status)
+        if task is not None:
+            query = query.where(ItemRow.task == task)
+        with self._transaction() as session:
+            return [item_from(row) for row in session.scalars(query)]
+
+    def counts(self, task: str | None = None) -> dict[str, int]:
+        """Return the number of items by status; every status is a key."""
+        query = select(ItemRow.status, func.count()).group_by(ItemRow.status)
+        if task is not None:
+            query = query.where(ItemRow.task == task)
+        counts = dict.fromkeys(STATUSES, 0)
+        with self._transaction() as session:
+            for status, count in session.execute(query):
+                counts[status] = count
+        return counts
+
+    def decide(
+        self,
+        item_id: str,
+        action: VerdictAction,
+        *,
+        operator: str,
+        corrected_answer: str | None = None,
+        note: str = "",
+        version: int | None = None,
+    ) -> ReviewItem:
+        """Record a person's verdict; of several at once exactly one wins.
+
+        Args:
+            item_id: The item.
+            action: ``"accept"``, ``"correct"`` or ``"reject"``.
+            operator: Who decides.
+            corrected_answer: The right answer; with ``"correct"`` and only there.
+            note: What the operator wants to add.
+            version: Refuse if the item has changed since this version was read.
+
+        Raises:
+            ConflictError: Somebody else decided first; the message names who and when.
+            StoreError: There is no such item, or the verdict is incomplete.
+        """
+        _check_verdict(action, operator, corrected_answer)
+        verdict = VerdictRow(
+            item_id=item_id,
+            action=action,
+            corrected_answer=None if corrected_answer is None else _text(corrected_answer),
+            operator=_text(operator.strip()),
+            note=_text(note),
+            created_at=_now(),
+        )
+        with self._transaction() as session:
+            self._claim(session, item_id, STATUS_AFTER[action], version)
+            detail = {"action": action, "corrected_answer": verdict.corrected_answer, "note": verdict.note}
+            event = _event(item_id, actor=verdict.operator, what=STATUS_AFTER[action], detail=detail)
+            session.add_all([verdict, event])
+            session.flush()
+            return item_from(self._row(session, item_id))
+
+    def events(self, item_id: str) -> builtins.list[Event]:
+        """Return an item's audit trail, oldest first.
+
+        Raises:
+            StoreError: There is no such item.
+        """
+        query = select(EventRow).where(EventRow.item_id == item_id).order_by(EventRow.id)
+        with self._transaction() as session:
+            self._row(session, item_id)
+            return [event_from(row) for row in session.scalars(query)]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
+        """One transaction: committed at the end, rolled back by any error."""
+        _check(not self._closed, "this review store is closed; open a new one")
+        with (
+            store_errors(self._url),
+            Session(self._engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    def _row(self, session: Session, item_id: str) -> ItemRow:
+        row = session.get(ItemRow, item_id)
+        if row is None:
+            msg = f"there is no item {item_id!r} in {self.url}"
+            raise StoreError(msg)
+        return row
+
+    def _claim(self, session: Session, item_id: str, status: str, version: int | None) -> None:
+        """Move a pending item to its new status in one statement, so that two callers cannot both do it."""
+        claim = update(ItemRow).where(ItemRow.id == item_id, ItemRow.status == "pending")
+        if version is not None:
+            claim = claim.where(ItemRow.version == version)
+        changes = {"status": status, "version": ItemRow.version + 1}
+        result: Any = session.execute(claim.values(changes).execution_options(synchronize_session=False))
+        if result.rowcount == 1:
+            return
+        row = self._row(session, item_id)
+        raise ConflictError(_conflict(item_from(row), version))
+
+
+def _conflict(item: ReviewItem, version: int | None) -> str:
+    if item.verdict is None:
+        return f"the item has changed since it was read: version {item.version}, not {version}; read it again"
+    verdict = item.verdict
+    return f"already decided by {verdict.operator} at {verdict.created_at:%Y-%m-%d %H:%M} UTC: {item.status}"
+
+
+def _check_verdict(action: str, operator: str, corrected_answer: str | None) -> None:
+    _check(action in STATUS_AFTER, f"unknown action {action!r}; one of {', '.join(STATUS_AFTER)}")
+    _check(operator.strip() != "", "a verdict needs the name of its operator")
+    if action == "correct":
+        _check((corrected_answer or "").strip() != "", "a correction needs the corrected answer")
+    else:
+        _check(corrected_answer is None, f"a corrected answer goes with action 'correct', not {action!r}")
+
+
+def _check(holds: bool, message: str) -> None:
+    if not holds:
+        raise StoreError(message)
+
+
+def _event(item_id: str, *, actor: str, what: str, detail: dict[str, Any]) -> EventRow:
+    return EventRow(item_id=item_id, at=_now(), actor=actor, what=what, detail=detail)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _text(text: str) -> str:
+    """Replace what no database can hold (NUL, half of a surrogate pair): an odd answer must not be lost."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
