@@ -43,13 +43,9 @@ def _guarded(name: str, look: Callable[[], str]) -> Check:
 
 
 def _model(name: str, found: list[object]) -> str:
-    from transformers.utils import logging
-
     from thermolang.estimator import ConfidenceEstimator
     from thermolang.models.local import LocalModel
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
     model = LocalModel.load(name)
     found.append(ConfidenceEstimator(model, state_dir=None))
     dtype = str(model.model.dtype).removeprefix("torch.")
@@ -91,7 +87,8 @@ def _disk() -> str:
         home = next(p for p in (folder, *folder.parents) if p.exists())
         free = shutil.disk_usage(home).free
         if free < ENOUGH_DISK:
-            msg = f"only {free / 2**30:.1f} GiB free below {home}; converting a model needs up to {ENOUGH_DISK / 2**30:.0f}"
+            needed = f"converting a model needs up to {ENOUGH_DISK / 2**30:.0f}"
+            msg = f"only {free / 2**30:.1f} GiB free below {home}; {needed}"
             raise ThermolangError(msg)
         _writable(home)
         lines.append(f"{free / 2**30:.0f} GiB free in {folder}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -222,10 +223,8 @@ def _estimator(name: str) -> ConfidenceEstimator:
 def _quietly(what: str) -> Iterator[None]:
     """Show a spinner and keep the libraries' own progress bars and notes off the terminal."""
     with errors.status(_escaped(what)):
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        logging.set_verbosity_error()
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         yield
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def calibrate(
     comparisons = {}
     for source, tasks in training.items():
         settings = replace(config or TrainingConfig(), bias=source == "self_check")
-        fits[source] = fit(tasks, settings, progress=lambda i, n, s=source: report(f"training ({s})", i, n))
+        fits[source] = fit(tasks, settings, progress=partial(report, f"training ({source})"))
         if testing.get(source):
             comparisons[source] = compare(fits[source], testing[source], self_check=source == "self_check")
     if not fits:
@@ -107,9 +108,10 @@ def _trained_on(source: str, tasks: Sequence[TaskFeatures]) -> str:
 
 def _measured(source: str, comparison: Comparison) -> str:
     names = ", ".join(comparison.tasks)
-    head = f"## Measured on held-out tasks ({source})\n\n{comparison.items} items of {names}; accuracy "
-    return f"{head}{comparison.accuracy:.3f}. Brackets: 95 % bootstrap intervals over items.\n\n{markdown_table(comparison)}"
+    figures = f"{comparison.items} items of {names}; accuracy {comparison.accuracy:.3f}."
+    head = f"## Measured on held-out tasks ({source})\n\n{figures} Brackets: 95 % bootstrap intervals over items."
+    return f"{head}\n\n{markdown_table(comparison)}"
 
 
-def _right(task: TaskFeatures, source: str) -> np.ndarray[Any, np.dtype[np.bool_]]:  # type: ignore[type-arg]
+def _right(task: TaskFeatures, source: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return task.labels == 0 if source == "self_check" else task.right
