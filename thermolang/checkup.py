@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from thermolang.errors import ThermolangError
+from thermolang.errors import ThermolangError, require
 from thermolang.paths import cache_dir, data_dir, default_store_url
 
 ENOUGH_DISK = 2 * 2**30
@@ -74,6 +74,8 @@ def _embedder() -> str:
 
 
 def _database(url: str | None) -> str:
+    require("sqlalchemy", "store")
+    require("alembic", "store")
     from thermolang.review.store import ReviewStore
 
     with ReviewStore(url or default_store_url()) as store:

@@ -14,10 +14,11 @@ import typer
 from rich.console import Console
 
 from thermolang._version import __version__
-from thermolang.errors import ThermolangError, require
+from thermolang.errors import InvalidInputError, ThermolangError, require
 
 if TYPE_CHECKING:
     from thermolang.estimator import ConfidenceEstimator
+    from thermolang.review.store import ReviewStore
     from thermolang.types import Confidence
 
 app = typer.Typer(
@@ -47,8 +48,8 @@ def main() -> None:
     """Run the command line; a failure prints one line and exits with 1."""
     try:
         app()
-    except ThermolangError as error:
-        errors.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+    except (ThermolangError, OSError) as error:  # OSError: a full disk, a folder that cannot be written
+        errors.print(f"[bold red]error:[/] {_escaped(' '.join(str(error).split()))}", soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         errors.print("stopped")
@@ -80,14 +81,14 @@ def demo(
     The questions come from families the calibrator was not trained on. Doubtful answers wait in the review
     database; the desk shows them.
     """
+    _writable(json_file)
+
     from thermolang.evaluation import demo as job
-    from thermolang.review.store import ReviewStore
     from thermolang.routing.policy import Policy
     from thermolang.terminal import demo_table, show_summary
 
-    _writable(json_file)
     estimator = _estimator(model)
-    with ReviewStore(store) as reviews:
+    with _opened(store) as reviews:
         asked = job.questions(questions)
         items = demo_table(console, job.run(estimator, reviews, asked, Policy(threshold)), len(asked))
         figures = job.summary(items)
@@ -113,7 +114,7 @@ def ask(
 
     answer, confidence = _answered(_estimator(model), question, choices, task)
     if as_json:
-        print(json.dumps({"question": question, "answer": answer, **confidence.to_dict()}, ensure_ascii=False))  # noqa: T201
+        print(_json({"question": question, "answer": answer, **confidence.to_dict()}))  # noqa: T201
     else:
         show_confidence(console, answer, confidence)
     if confidence.value is None:
@@ -223,14 +224,25 @@ def _estimator(name: str) -> ConfidenceEstimator:
 def _quietly(what: str) -> Iterator[None]:
     """Show a spinner and keep the libraries' own progress bars and notes off the terminal."""
     with errors.status(_escaped(what)):
-        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         yield
 
 
+def _opened(store: str | None) -> ReviewStore:
+    require("sqlalchemy", "store")
+    require("alembic", "store")
+    from thermolang.review.store import ReviewStore
+
+    return ReviewStore(store)
+
+
 def _serve_desk(store: str | None, *, port: int | None) -> None:
+    for needed in ("gradio", "fastapi", "uvicorn", "sqlalchemy", "alembic"):  # before the desk, which imports them
+        require(needed, "app")
     thermolang_desk = require("thermolang_desk", "app")
-    require("gradio", "app")
     options = {} if port is None else {"port": port}
     thermolang_desk.serve(
         store, ready=lambda url: console.print(f"Review desk: [bold]{url}[/]  (Ctrl+C stops it)"), **options
@@ -239,15 +251,29 @@ def _serve_desk(store: str | None, *, port: int | None) -> None:
 
 def _writable(path: Path | None) -> None:
     """Find out now rather than after a long job that a file cannot be written."""
-    if path is not None and not path.parent.is_dir():
-        msg = f"cannot write {path}: the folder {path.parent} does not exist"
-        raise typer.BadParameter(msg)
+    if path is None:
+        return
+    problem = ""
+    if path.is_dir():
+        problem = "it is a folder"
+    elif not path.parent.is_dir():
+        problem = f"the folder {path.parent} does not exist"
+    elif not os.access(path.parent, os.W_OK):
+        problem = f"the folder {path.parent} is read-only"
+    if problem:
+        msg = f"cannot write {path}: {problem}"
+        raise InvalidInputError(msg)
 
 
 def _write_json(path: Path, record: dict[str, Any]) -> None:
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.write_text(_json(record, indent=2) + "\n", encoding="utf-8")
     part.replace(path)
+
+
+def _json(record: dict[str, Any], indent: int | None = None) -> str:
+    """JSON that any UTF-8 file takes: half a surrogate pair, as from a bad byte on the command line, becomes "?"."""
+    return json.dumps(record, indent=indent, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
 
 
 def _escaped(text: str) -> str:

@@ -17,7 +17,7 @@ from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.fitting import Fit
 from thermolang.calibration.state import TaskState, TaskVersion
 from thermolang.calibration.thermometer import choice_probabilities, self_check_probability
-from thermolang.errors import CalibratorMismatchError, ThermolangError
+from thermolang.errors import CalibratorMismatchError, InvalidInputError, ThermolangError
 from thermolang.hashing import digest
 from thermolang.paths import data_dir
 from thermolang.types import Alternative, Confidence, Generation, Message, OptionScores, ScoringModel, Source
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MIN_ANSWER_MASS = 0.01
 """Below this share of the next-token probability the options are not what the model wants to say."""
+
+EMPTY = "the question is empty"
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +94,8 @@ class ConfidenceEstimator:
         source: Source = "choice" if choices else "self_check"
         task = task or task_of(messages)
         try:
-            if not messages or not messages[-1]["content"].strip():
-                return Confidence(None, task=task, source=source, reason="the question is empty")
+            if _is_empty(messages):
+                return Confidence(None, task=task, source=source, reason=EMPTY)
             if choices:
                 confidence = self._score_choice(messages, answer, task, list(choices))
             else:
@@ -108,10 +110,14 @@ class ConfidenceEstimator:
         """Answer with the most probable option (the argmax; calibration cannot change it) and its confidence."""
         start = time.perf_counter()
         task = task or task_of(messages)
+        if _is_empty(messages):
+            return None, Confidence(None, task=task, source="choice", reason=EMPTY)
         try:
             scores = self.model.choice_logits(messages, choices)
             best = int(np.argmax(scores.logits))
-            confidence = self._calibrate(scores, best, messages[-1]["content"], task, "choice")
+            confidence = self._calibrate(scores, best, messages, task, "choice")
+            if confidence.raw is None:  # the logits are no numbers, so no option is the best
+                return None, confidence
         except ThermolangError as error:
             return None, Confidence(None, task=task, source="choice", reason=str(error))
         return choices[best], replace(confidence, seconds=time.perf_counter() - start)
@@ -135,7 +141,9 @@ class ConfidenceEstimator:
     ) -> Confidence:
         text = (answer.text if isinstance(answer, Generation) else answer).strip()
         scores = self.model.choice_logits(messages, choices)
-        given = next((i for i, choice in enumerate(choices) if _same_choice(text, choice)), None)
+        # "C++" starts with "C" and with "C++": the longest is meant.
+        meant = [i for i, choice in enumerate(choices) if _same_choice(text, choice)]
+        given = max(meant, key=lambda i: len(choices[i]), default=None)
         if given is None:
             shown = text if len(text) <= 40 else text[:40] + "..."
             return Confidence(
@@ -144,16 +152,18 @@ class ConfidenceEstimator:
                 source="choice",
                 reason=f"the answer {shown!r} is none of the choices {choices}",
             )
-        return self._calibrate(scores, given, messages[-1]["content"], task, "choice")
+        return self._calibrate(scores, given, messages, task, "choice")
 
     def _score_answer(self, messages: Sequence[Message], answer: Generation | str, task: str) -> Confidence:
         text = answer.text if isinstance(answer, Generation) else answer
         if not text.strip():
             return Confidence(None, task=task, source="self_check", reason="the answer is empty")
         scores = self.model.self_check(messages, answer)
-        return self._calibrate(scores, 0, messages[-1]["content"], task, "self_check")
+        return self._calibrate(scores, 0, messages, task, "self_check")
 
-    def _calibrate(self, scores: OptionScores, given: int, text: str, task: str, source: Source) -> Confidence:
+    def _calibrate(
+        self, scores: OptionScores, given: int, messages: Sequence[Message], task: str, source: Source
+    ) -> Confidence:
         """From a reading to a confidence; ``given`` is the option whose probability is asked for."""
         if not (np.isfinite(scores.logits).all() and np.isfinite(scores.hidden).all()):
             return Confidence(
@@ -171,7 +181,10 @@ class ConfidenceEstimator:
         fit = self.calibrator.fits.get(source) if self.calibrator else None
         if fit is None or self.calibrator is None:
             return replace(unscored, reason=self._why_uncalibrated(source))
-        version = self._observed(fit, scores.hidden, text, task, source)
+        try:
+            version = self._observed(fit, scores.hidden, messages, task, source)
+        except InvalidInputError as error:
+            return replace(unscored, reason=str(error))
         if source == "choice":
             calibrated = choice_probabilities(scores.logits, version.inverse_temperature)
         else:
@@ -204,9 +217,13 @@ class ConfidenceEstimator:
             calibrator=self.calibrator.id if self.calibrator else "",
         )
 
-    def _observed(self, fit: Fit, hidden: FloatArray, text: str, task: str, source: Source) -> TaskVersion:
+    def _observed(
+        self, fit: Fit, hidden: FloatArray, messages: Sequence[Message], task: str, source: Source
+    ) -> TaskVersion:
         state = cast("TaskState", self.state(task, source))
         inverse, bias = fit.network.predict(hidden)
+        # The whole conversation: after a prefilled answer, or "Why?", the last message alone is the same for all.
+        text = "\0".join(m["content"] for m in messages)
         state.observe(text, float(inverse), float(bias))
         return state.current
 
@@ -250,6 +267,10 @@ def task_of(messages: Sequence[Message]) -> str:
     return f"unnamed-{digest(system, 8)}"
 
 
+def _is_empty(messages: Sequence[Message]) -> bool:
+    return not messages or not messages[-1]["content"].strip()
+
+
 def _same_choice(answer: str, choice: str) -> bool:
     """Whether the answer is the choice, or starts with it as a word: "B", "B.", "B) Paris"."""
     answer, choice = answer.casefold(), choice.strip().casefold()
@@ -266,4 +287,4 @@ def _interval(value: float, half_width: float) -> tuple[float, float]:
     p = min(max(value, 1e-9), 1 - 1e-9)
     odds = np.log(p / (1 - p)) + np.array([-half_width, half_width])
     low, high = 1 / (1 + np.exp(-odds))
-    return float(low), float(high)
+    return min(float(low), value), max(float(high), value)

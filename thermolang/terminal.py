@@ -34,7 +34,9 @@ def bar(value: float | None, width: int = WIDTH) -> str:
 
 
 def demo_table(console: Console, items: Iterable[DemoItem], total: int) -> list[DemoItem]:
-    """Show items as they come, and return them."""
+    """Show items as they come, and return them; where nobody looks, each is a plain line written at once."""
+    if not console.is_terminal:
+        return _demo_lines(console, items)
     table = Table(title=f"{total} held-out questions", expand=True, show_lines=False)
     table.add_column("question", ratio=4, overflow="ellipsis", no_wrap=True)
     table.add_column("answer", ratio=3, overflow="ellipsis", no_wrap=True)
@@ -50,6 +52,18 @@ def demo_table(console: Console, items: Iterable[DemoItem], total: int) -> list[
             answer = " ".join(item.answer.split())
             row = (escape(item.question), escape(answer), f"{shown:>4} {bar(item.confidence)}", right)
             table.add_row(*row, _DECISIONS[item.decision])
+    return done
+
+
+def _demo_lines(console: Console, items: Iterable[DemoItem]) -> list[DemoItem]:
+    done: list[DemoItem] = []
+    for item in items:
+        done.append(item)
+        shown = "none" if item.confidence is None else f"{item.confidence:.2f}"
+        right = "right" if item.correct else "wrong"
+        asked, answer = " ".join(item.question.split()), " ".join(item.answer.split())
+        line = f"{item.decision:<6}  {shown}  {right}  {asked} -> {answer}"
+        console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
     return done
 
 

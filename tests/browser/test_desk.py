@@ -16,8 +16,6 @@ pytestmark = [
     pytest.mark.browser,
     # On CI a missing browser is a failure, not a reason to pass.
     pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="no Chromium to drive"),
-    # Gradio 6.31 sets this option of pandas 3 in each queued event.
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
 ]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -161,10 +159,10 @@ def test_text_from_outside_is_shown_as_it_is(store, page):
     for place in ("#tl-queue .tl-q", "#tl-queue .tl-a", "#tl-queue .tl-why", "#tl-detail .tl-answer"):
         assert page.locator(place).inner_text() == HOSTILE
     assert page.locator("#tl-detail img, #tl-queue img, #tl-detail strong").count() == 0
-    page.get_by_label("Operator").fill(HOSTILE)
+    submit(store, "another", 0.5)
     store.decide(item.id, "reject", operator=HOSTILE)
     page.get_by_role("button", name="Accept").click()
-    toast = page.get_by_test_id("toast-text")
+    toast = page.locator(".tl-toast")
     expect(toast).to_contain_text(f"Already decided by {HOSTILE} at 20")
     assert toast.locator("img").count() == 0
 
@@ -195,7 +193,7 @@ def test_a_late_verdict_is_told_who_was_first(four, page, store):
     expect(selected(page)).to_have_text("question 0")
     store.decide(four[0].id, "accept", operator="bob")
     page.get_by_role("button", name="Reject").click()
-    expect(page.get_by_test_id("toast-text")).to_contain_text("Already decided by bob at 20")
+    expect(page.locator(".tl-toast")).to_contain_text("Already decided by bob at 20")
     expect(selected(page)).to_have_text("question 1")
     assert store.get(four[0].id).verdict.action == "accept"
 

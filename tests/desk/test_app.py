@@ -35,6 +35,7 @@ async def test_every_event_is_private(store):
     events = desk.build(store, desk.translations()).get_config_file()["dependencies"]
     assert len(events) == 8
     assert {event["api_visibility"] for event in events} == {"private"}
+    assert {event["queue"] for event in events} == {False}
 
 
 def test_the_page_offers_no_api_and_reports_nothing(client):

@@ -52,6 +52,13 @@ def test_a_later_look_leaves_the_selection_alone(store, three):
     assert handlers.refresh(store, key(three[1]), ENGLISH).panel is None
 
 
+def test_an_item_that_others_decided_last_leaves_the_screen(store):
+    item = store.submit("q", "a", confidence=Confidence(0.1), decision=REVIEW)
+    store.decide(item.id, "accept", operator="bob")
+    assert handlers.refresh(store, key(item), ENGLISH).panel == Panel()
+    assert handlers.refresh(store, "", ENGLISH).panel is None
+
+
 def test_selecting_shows_the_item(store, three):
     view = handlers.select(store, three[2].id, ENGLISH)
     assert view.panel.shown == key(three[2])

@@ -8,6 +8,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from filelock import FileLock
 from sqlalchemy import CheckConstraint, inspect
 from sqlalchemy.exc import IntegrityError
 
@@ -87,6 +88,15 @@ def test_four_processes_open_a_fresh_database_at_once(tmp_path):
         worker.join(60)
     assert [worker.exitcode for worker in workers] == [0] * 4
     assert failures.empty(), failures.get()
+
+
+def test_only_the_holder_of_the_lock_migrates(tmp_path):
+    url = database.parse_url(f"sqlite:///{tmp_path / 'r.db'}")
+    with FileLock(tmp_path / "r.db.lock"), pytest.raises(StoreError, match="another program keeps it locked"):
+        database.open_engine(url, timeout=0.1)
+    database.open_engine(url, timeout=0.1).dispose()
+    with FileLock(tmp_path / "r.db.lock"):
+        database.open_engine(url, timeout=0.1).dispose()
 
 
 def test_threads_open_several_fresh_databases_at_once(tmp_path):

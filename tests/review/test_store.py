@@ -189,7 +189,7 @@ def test_unknown_items_and_filters_are_named(store):
 
 
 def test_the_example_in_the_docstring_works():
-    assert doctest.testmod(store_module) == (0, 3)
+    assert doctest.testmod(store_module) == (0, 2)
 
 
 def test_a_confidence_beyond_one_is_refused(store):

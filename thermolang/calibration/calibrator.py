@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -100,18 +101,14 @@ class Calibrator(
         return ""
 
     def save(self, folder: str | Path) -> Path:
-        """Write the calibrator; a crash leaves either the old one or the new one, never half of it."""
+        """Write the calibrator; a failure leaves the old one as it was, and nothing is ever half-written."""
         target = Path(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
         try:
             self.save_pretrained(work)
             work.chmod(0o755)
-            if target.exists():
-                old = target.with_name(f".{target.name}-old-{os.getpid()}")
-                target.rename(old)
-                shutil.rmtree(old)
-            work.rename(target)
+            _exchange(work, target)
         finally:
             shutil.rmtree(work, ignore_errors=True)
         return target
@@ -177,9 +174,34 @@ class Calibrator(
     @classmethod
     def _from_parts(cls, config: dict[str, Any], tensors: dict[str, torch.Tensor], card: str) -> Calibrator:
         identity = ModelIdentity(**config["identity"])
+        if not all(torch.isfinite(t).all() for t in tensors.values()):
+            msg = "it holds weights that are not finite"
+            raise ValueError(msg)
         fits = {kind: _fit(kind, spec, tensors, identity.hidden_size) for kind, spec in config["fits"].items()}
         probe = (tensors["probe.hidden"].numpy(), tensors["probe.logits"].numpy())
+        if probe[0].ndim != 2 or probe[0].shape[1] != identity.hidden_size or len(probe[1]) != len(probe[0]):
+            msg = f"its probe has hidden states of shape {probe[0].shape} and logits of shape {probe[1].shape}"
+            raise ValueError(msg)
         return cls(identity, fits, probe, model_name=config["model_name"], card=card)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> Calibrator:
+        """Read a calibrator from a folder or from the Hugging Face hub.
+
+        Args:
+            pretrained_model_name_or_path: A folder, or the name of a repository on the hub.
+            **kwargs: As ``huggingface_hub.ModelHubMixin.from_pretrained``: ``revision``, ``token``, ...
+
+        Raises:
+            CalibratorFormatError: Files are missing, damaged or not thermolang's.
+        """
+        if isinstance(pretrained_model_name_or_path, Path) or Path(pretrained_model_name_or_path).is_dir():
+            return cls.load(pretrained_model_name_or_path)  # the mixin would parse config.json itself, unguarded
+        try:
+            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        except (json.JSONDecodeError, UnicodeDecodeError, AttributeError) as error:
+            msg = f"cannot read the calibrator {pretrained_model_name_or_path}: its config.json is damaged ({error})"
+            raise CalibratorFormatError(msg) from error
 
     @classmethod
     def _from_pretrained(
@@ -193,8 +215,6 @@ class Calibrator(
         token: str | bool | None,
         **_: Any,
     ) -> Calibrator:
-        if Path(model_id).is_dir():
-            return cls.load(model_id)
         folder = snapshot_download(
             model_id,
             revision=revision,
@@ -219,12 +239,30 @@ def _fit(kind: str, spec: dict[str, Any], tensors: dict[str, torch.Tensor], inpu
     prefix = f"{kind}.network."
     weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
     network.load_state_dict(weights)
-    if not all(torch.isfinite(t).all() for t in tensors.values()):
-        msg = "it holds weights that are not finite"
-        raise ValueError(msg)
     support = Support(
         tensors[f"{kind}.support.center"].numpy(),
         tensors[f"{kind}.support.scale"].numpy(),
         float(spec["radius"]),
     )
-    return Fit(network.eval(), Prior(**spec["prior"]), support)
+    prior = Prior(**spec["prior"])
+    shapes = {support.center.shape, support.scale.shape}
+    numbers = (support.radius, *prior.to_dict().values())
+    if shapes != {(input_size,)} or support.radius <= 0 or not all(math.isfinite(x) for x in numbers):
+        msg = f"its support has shapes {shapes}, or its radius or prior is unusable: {numbers}"
+        raise ValueError(msg)
+    return Fit(network.eval(), prior, support)
+
+
+def _exchange(work: Path, target: Path) -> None:
+    """Put ``work`` where ``target`` is; the old one comes back if that fails."""
+    if not target.exists():
+        work.rename(target)
+        return
+    old = target.with_name(f".{target.name}-old-{os.getpid()}")
+    target.rename(old)
+    try:
+        work.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

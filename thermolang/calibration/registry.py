@@ -32,7 +32,7 @@ def folder_for(identity: ModelIdentity, model_name: str) -> Path:
     """Where the calibrator of a model is saved so that ``find`` finds it."""
     key = digest(json.dumps(asdict(identity), sort_keys=True), 8)
     short = "".join(c if c.isalnum() or c in ".-" else "-" for c in model_name.rsplit("/", 1)[-1].lower())
-    return user_dir() / f"{short}-{key}"
+    return user_dir() / f"{short.lstrip('.')}-{key}"
 
 
 def find(identity: ModelIdentity) -> Iterator[Calibrator]:

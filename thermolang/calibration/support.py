@@ -34,12 +34,12 @@ class Support:
         a *new* task usually is.
         """
         center, scale = _picture(hidden)
-        if len(hidden) < 3:
-            return cls(center, scale, float(np.quantile(_distance(np.concatenate(hidden), center, scale), 0.99)))
-        left_out = [
-            _distance(task, *_picture([h for j, h in enumerate(hidden) if j != i])) for i, task in enumerate(hidden)
-        ]
-        return cls(center, scale, float(np.quantile(np.concatenate(left_out), 0.99)))
+        distances = [_distance(np.concatenate(hidden), center, scale)]
+        if len(hidden) >= 3:
+            others = [_picture([h for j, h in enumerate(hidden) if j != i]) for i in range(len(hidden))]
+            distances = [_distance(task, *picture) for task, picture in zip(hidden, others, strict=True)]
+        # Training inputs that are all the same have distance 0; any other input is then far away.
+        return cls(center, scale, max(float(np.quantile(np.concatenate(distances), 0.99)), 1e-6))
 
     def novelty(self, hidden: FloatArray) -> FloatArray:
         """Distance of hidden states (..., d) from the training inputs; above 1 is beyond 99 % of new tasks' inputs."""

@@ -7,7 +7,8 @@ Objective, prior, task sampling, optimiser and selection are those of the releas
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,13 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from thermolang.calibration.thermometer import Thermometer
 from thermolang.errors import InvalidInputError, NotEnoughDataError
+from thermolang.hashing import digest
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
+
+DRAWN_AT_ONCE = 64
+"""Steps whose batches are drawn in one go: an array for each fold instead of a call for each step."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,11 @@ class TaskFeatures:
             raise NotEnoughDataError(msg)
         if not (np.isfinite(self.hidden).all() and np.isfinite(self.logits).all()):
             msg = f"task {self.name!r} has hidden states or logits that are not finite; collect it again in float32"
+            raise InvalidInputError(msg)
+        reach = (int(np.min(self.labels)), int(np.max(self.labels)))
+        if self.logits.ndim != 2 or reach[0] < 0 or reach[1] >= self.logits.shape[1]:
+            found = f"logits of shape {self.logits.shape} and labels from {reach[0]} to {reach[1]}"
+            msg = f"task {self.name!r} needs logits (N, K) and labels within 0..K-1, found {found}"
             raise InvalidInputError(msg)
 
     @property
@@ -142,6 +152,10 @@ def train(
 ) -> list[Thermometer]:
     """Train one Thermometer per fold, all folds in one batched computation.
 
+    All folds start from the same initial parameters. Which items validate depends on the seed and the task's
+    name, which batches a fold sees on the seed and the names of its tasks: so a fold comes out the same alone
+    as among others, up to rounding.
+
     Args:
         tasks: Features of all tasks; they may differ in size and number of options.
         folds: For each fold the indices of the tasks to train on; one fold of all tasks by default.
@@ -172,15 +186,17 @@ class _Run:
 
     def __init__(self, tasks: Sequence[TaskFeatures], folds: list[list[int]], config: TrainingConfig) -> None:
         self.folds, self.config = folds, config
-        self.random = np.random.default_rng(config.seed)
         self.hidden = torch.tensor(np.concatenate([t.hidden for t in tasks]), dtype=torch.float32)
         self.logits = _padded_logits(tasks)
         self.labels = torch.tensor(np.concatenate([t.labels for t in tasks]), dtype=torch.long)
-        self.training, self.validation = self._split(tasks)
-        torch_state = torch.get_rng_state()
-        torch.manual_seed(config.seed)
-        self.networks = [Thermometer(self.hidden.shape[1], bias=config.bias) for _ in folds]
-        torch.set_rng_state(torch_state)
+        training, self.validation = self._split(tasks)
+        self.sizes = np.array([len(items) for items in training])
+        self.items = np.stack([np.pad(items, (0, self.sizes.max() - len(items))) for items in training])
+        self.randoms = [_generator(config.seed, "batches", *(tasks[k].name for k in fold)) for fold in folds]
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(config.seed)
+            first = Thermometer(self.hidden.shape[1], bias=config.bias)
+        self.networks = [deepcopy(first) for _ in folds]
         self.parameters, _ = stack_module_state(self.networks)
         self.best = {name: p.detach().clone() for name, p in self.parameters.items()}
         self.best_loss = torch.full((len(folds),), float("inf"))
@@ -190,8 +206,9 @@ class _Run:
         optimiser = torch.optim.AdamW(
             self.parameters.values(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        for step in range(1, config.steps + 1):
-            loss = self._step_loss()
+        for step, (rows, present) in zip(range(1, config.steps + 1), self._batches(), strict=False):
+            inverse, bias = self._forward(self.hidden[rows], in_dims=0)
+            loss = objective(self.logits[rows], self.labels[rows], inverse, bias, present, config)
             optimiser.zero_grad(set_to_none=True)
             loss.sum().backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -207,26 +224,33 @@ class _Run:
         """Indices of each task's training and validation items in the concatenated arrays."""
         start, training, validation = 0, [], []
         for task in tasks:
-            order = start + self.random.permutation(len(task.labels))
-            held_out = max(1, round(self.config.validation_share * len(order)))
+            order = start + _generator(self.config.seed, "split", task.name).permutation(len(task.labels))
+            held_out = min(max(1, round(self.config.validation_share * len(order))), len(order) - 1)
             validation.append(order[:held_out])
             training.append(order[held_out:])
             start += len(order)
         return training, validation
 
-    def _step_loss(self) -> torch.Tensor:
-        """Each fold draws one of its tasks uniformly and one batch of it."""
-        size = self.config.batch_size
-        index = np.zeros((len(self.folds), size), dtype=np.int64)
-        present = torch.zeros(len(self.folds), size)
-        for i, fold in enumerate(self.folds):
-            items = self.training[fold[self.random.integers(len(fold))]]
-            batch = self.random.permutation(items)[:size]
-            index[i, : len(batch)] = batch
-            present[i, : len(batch)] = 1
-        rows = torch.from_numpy(index)
-        inverse, bias = self._forward(self.hidden[rows], in_dims=0)
-        return objective(self.logits[rows], self.labels[rows], inverse, bias, present, self.config)
+    def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Without end: each fold draws one of its tasks uniformly and one batch of it; rows and presence (F, B)."""
+        width = min(self.config.batch_size, self.items.shape[1])
+        while True:
+            drawn = [self._draw(np.array(f), r, width) for f, r in zip(self.folds, self.randoms, strict=True)]
+            rows = torch.from_numpy(np.stack([rows for rows, _ in drawn], axis=1))
+            present = torch.from_numpy(np.stack([present for _, present in drawn], axis=1))
+            yield from zip(rows, present, strict=True)
+
+    def _draw(self, fold: Any, random: np.random.Generator, width: int) -> tuple[Any, Any]:
+        """Rows and presence of one fold's batches for the next steps, (steps, width), items without replacement."""
+        task = fold[random.integers(len(fold), size=DRAWN_AT_ONCE)]
+        longest = int(self.sizes[fold].max())
+        keys = random.random((DRAWN_AT_ONCE, longest), dtype=np.float32)
+        keys[np.arange(longest) >= self.sizes[task, None]] = 2.0  # items the task does not have come last
+        size = min(width, longest)
+        order = np.argpartition(keys, size - 1, axis=1)[:, :size]
+        present = (order < self.sizes[task, None]).astype(np.float32)
+        fill = ((0, 0), (0, width - size))
+        return np.pad(self.items[task[:, None], order], fill), np.pad(present, fill)
 
     def _forward(self, hidden: torch.Tensor, *, in_dims: int | None) -> tuple[torch.Tensor, torch.Tensor]:
         def one(parameters: dict[str, torch.Tensor], x: torch.Tensor) -> Any:
@@ -259,6 +283,11 @@ class _Run:
         logits = self.logits[items].expand(n_folds, -1, -1)
         labels = self.labels[items].expand(n_folds, -1)
         return objective(logits, labels, inverse, bias, torch.ones(inverse.shape), without_prior)
+
+
+def _generator(seed: int, *names: str) -> np.random.Generator:
+    """Random numbers that depend on nothing but the seed and these names."""
+    return np.random.default_rng([seed, *(int(digest(name), 16) for name in names)])
 
 
 def _padded_logits(tasks: Sequence[TaskFeatures]) -> torch.Tensor:

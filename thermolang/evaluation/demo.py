@@ -44,7 +44,10 @@ class DemoItem:
 
 
 def questions(count: int, *, seed: int = 0) -> list[tuple[str, Example]]:
-    """Held-out free-form starter questions with their task's name, taken from the families in turn."""
+    """Held-out free-form starter questions with their task's name, taken from the families in turn.
+
+    Asked for more than there are, it returns them all.
+    """
     tasks = [t for t in starter_tasks(seed=seed, split="test") if not t.examples[0].choices]
     deepest = max(len(t.examples) for t in tasks)
     rounds = [(t.name, t.examples[i]) for i in range(deepest) for t in tasks if i < len(t.examples)]
@@ -100,8 +103,8 @@ def _item(example: Example, message: Any, task: str, seconds: float) -> DemoItem
 
 def summary(items: Sequence[DemoItem]) -> dict[str, Any]:
     """The demo's figures; those that cannot be computed are None."""
-    right = np.array([i.correct for i in items])
-    accepted = np.array([i.decision == "accept" for i in items])
+    right = np.array([i.correct for i in items], dtype=bool)
+    accepted = np.array([i.decision == "accept" for i in items], dtype=bool)
     spent, total = sum(i.confidence_seconds for i in items), sum(i.seconds for i in items)
     return {
         "items": [asdict(i) for i in items],

@@ -12,6 +12,7 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
+from thermolang.answers.grading import is_right
 from thermolang.errors import NotEnoughDataError
 from thermolang.evaluation import starter_languages as languages
 from thermolang.evaluation import starter_numbers as numbers
@@ -25,6 +26,8 @@ Split = Literal["train", "test"]
 Kind = Literal["free_form", "choice"]
 
 MOST_PER_FAMILY = 200
+# By their nature: leaving such items out would leave one kind of answer.
+_ANSWER_IN_QUESTION = frozenset({"digits_of_words", "larger_number"})
 
 
 @dataclass(frozen=True)
@@ -52,51 +55,44 @@ def _families() -> dict[str, Family]:
         ("train", "choice", "capitals", [world.capital_choice]),
         ("test", "free_form", "cities", [world.country_of_city]),
         ("test", "choice", "cities", [world.city_choice]),
-        ("train", "free_form", "currencies", [world.currency_of_country]),
+        ("train", "free_form", "currencies", [world.currency_of_country, world.country_of_currency]),
         ("train", "choice", "currencies", [world.currency_choice]),
-        ("train", "free_form", "continents", [world.continent_of_country]),
+        ("train", "free_form", "continents", [world.continent_of_country, world.continent_of_capital]),
         ("train", "choice", "continents", [world.continent_choice]),
         ("train", "free_form", "country codes", [world.country_of_code]),
+        ("train", "free_form", "borders", [world.neighbour_of_country]),
         ("train", "choice", "borders", [world.neighbour_choice]),
         ("train", "choice", "areas", [world.larger_country]),
         ("train", "free_form", "US states", [world.us_states]),
-        ("train", "free_form", "official languages", [languages.official_language]),
+        ("train", "free_form", "official languages", [languages.official_language, languages.language_of_capital]),
         ("train", "free_form", "own names of languages", [languages.language_of_own_name]),
-        ("train", "free_form", "foreign days", [languages.day_and_month_names]),
-        ("train", "choice", "foreign days", [languages.meaning_of_foreign_day]),
-        ("train", "free_form", "Japanese countries", [languages.english_of_japanese_country]),
+        ("train", "free_form", "foreign days", [languages.meaning_of_foreign_day]),
+        ("train", "choice", "foreign days", [languages.foreign_day_choice]),
+        ("train", "choice", "Japanese countries", [languages.japanese_country_choice]),
         (
             "train",
             "free_form",
             "sums",
-            [languages.japanese_addition, numbers.addition, numbers.long_addition],
+            [numbers.small_addition, numbers.addition],
         ),
         ("train", "choice", "sums", [numbers.addition_choice]),
         ("test", "free_form", "elements", [science.symbol_of_element, science.element_of_symbol]),
-        ("test", "free_form", "elements", [science.atomic_number]),
         ("test", "choice", "elements", [science.element_choice]),
         ("train", "free_form", "units", [science.unit_conversion]),
-        ("train", "free_form", "temperatures", [science.temperature_conversion]),
-        ("train", "free_form", "HTTP", [science.http_status]),
-        ("train", "free_form", "emoji", [science.emoji_name]),
         ("train", "choice", "emoji", [science.emoji_choice]),
         ("test", "free_form", "differences", [numbers.subtraction]),
-        ("train", "free_form", "products", [numbers.multiplication]),
-        ("train", "free_form", "sequences", [numbers.next_number]),
+        ("train", "free_form", "products", [numbers.multiplication, numbers.division]),
+        ("train", "free_form", "sequences", [numbers.number_after]),
         ("train", "free_form", "order of numbers", [numbers.larger_number]),
         ("train", "choice", "divisors", [numbers.divisible_choice]),
-        ("train", "free_form", "Roman numerals", [numbers.number_of_roman]),
-        ("train", "free_form", "number words", [numbers.digits_of_words, numbers.words_of_digits]),
-        ("train", "free_form", "weekdays", [numbers.weekday_after]),
-        ("train", "free_form", "dates", [numbers.weekday_of_date]),
-        ("train", "free_form", "months", [numbers.month_after]),
-        ("train", "free_form", "lengths of months", [numbers.days_in_month]),
-        ("train", "choice", "lengths of months", [numbers.leap_year_choice]),
-        ("train", "free_form", "letters", [words.first_letter, words.letter_count, words.spelled_backwards]),
-        ("train", "free_form", "alphabet", [words.letter_after]),
+        ("train", "free_form", "parity", [numbers.parity]),
+        ("train", "free_form", "number words", [numbers.digits_of_words]),
+        ("train", "choice", "weekdays", [numbers.weekday_choice]),
+        ("train", "choice", "leap years", [numbers.leap_year_choice]),
+        ("test", "free_form", "letters", [words.first_letter]),
         ("train", "choice", "alphabet", [words.dictionary_order_choice]),
-        ("test", "free_form", "plurals", [words.plural]),
-        ("train", "free_form", "past tenses", [words.past_tense]),
+        ("test", "free_form", "plurals", [words.plural, words.singular]),
+        ("train", "free_form", "past tenses", [words.past_tense, words.present_participle]),
         ("train", "choice", "past tenses", [words.past_tense_choice]),
     ]
     return {b.__name__: Family(b.__name__, split, kind, facts, b) for split, kind, facts, bs in listed for b in bs}
@@ -132,9 +128,15 @@ def _items(family: Family, seed: int) -> tuple[Example, ...]:
     # Seeded by text: unlike hash(), random.Random(str) gives the same stream in every process.
     rng = random.Random(f"{seed}:{family.name}")
     unique = list({item.question: item for item in family.builder(rng)}.values())
+    unique = [item for item in unique if family.name in _ANSWER_IN_QUESTION or not _gives_itself_away(item)]
     rng.shuffle(unique)
     kept = unique[:MOST_PER_FAMILY]
     return tuple(kept) if family.kind == "free_form" else _arranged(kept, rng)
+
+
+def _gives_itself_away(item: Example) -> bool:
+    """Whether a model that merely repeats the question would be right ("What is 10 - 5?")."""
+    return bool(item.answers) and is_right(item.question, item.answers)
 
 
 def _arranged(items: list[Example], rng: random.Random) -> tuple[Example, ...]:

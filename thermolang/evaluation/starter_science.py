@@ -1,16 +1,16 @@
-"""Starter families about elements, units, temperatures, web servers and emoji."""
+"""Starter families about elements, units and emoji."""
 
 from __future__ import annotations
 
 import random
 import unicodedata
-from http import HTTPStatus
 
 from scipy import constants
 
 from thermolang.evaluation.starter_items import choice, data, distractors, free
 from thermolang.types import Example
 
+_LAST_ELEMENT = 100
 _BRITISH = {"aluminum": "aluminium", "cesium": "caesium", "sulfur": "sulphur"}
 _LARGER_TO_SMALLER = (
     ("minutes", constants.minute, "seconds", 1.0),
@@ -26,15 +26,13 @@ _LARGER_TO_SMALLER = (
     ("pounds", constants.pound, "ounces", constants.ounce),
     ("litres", constants.liter, "millilitres", constants.liter * constants.milli),
 )
-# RFC 9110 renamed these; Python's newer versions follow.
-_RENAMED_STATUS = frozenset({413, 414, 416, 422})
 # Blocks that Unicode had filled before the oldest Python we support.
 _EMOJI_BLOCKS = (range(0x1F300, 0x1F600), range(0x1F680, 0x1F6C6), range(0x1F900, 0x1FA00))
 
 
-def _elements() -> list[tuple[int, str, str]]:
-    """Atomic number, symbol and name; the neutron (number 0) is left out."""
-    return [(e.number, e.symbol, e.name) for e in data("periodictable").elements if e.number > 0]
+def _elements() -> list[tuple[str, str]]:
+    """Symbol and name up to fermium, the last element to be found outside particle accelerators."""
+    return [(e.symbol, e.name) for e in data("periodictable").elements if 0 < e.number <= _LAST_ELEMENT]
 
 
 def _element_names(name: str) -> tuple[str, ...]:
@@ -44,27 +42,21 @@ def _element_names(name: str) -> tuple[str, ...]:
 
 def symbol_of_element(rng: random.Random) -> list[Example]:
     """What is the chemical symbol of iron?"""
-    return [free(f"What is the chemical symbol of {name}?", symbol) for _, symbol, name in _elements()]
+    return [free(f"What is the chemical symbol of {name}?", symbol) for symbol, name in _elements()]
 
 
 def element_of_symbol(rng: random.Random) -> list[Example]:
     """Which chemical element has the symbol Fe?"""
     return [
-        free(f"Which chemical element has the symbol {symbol}?", *_element_names(name))
-        for _, symbol, name in _elements()
+        free(f"Which chemical element has the symbol {symbol}?", *_element_names(name)) for symbol, name in _elements()
     ]
-
-
-def atomic_number(rng: random.Random) -> list[Example]:
-    """What is the atomic number of iron?"""
-    return [free(f"What is the atomic number of {name}?", str(number)) for number, _, name in _elements()]
 
 
 def element_choice(rng: random.Random) -> list[Example]:
     """The symbol Fe stands for which element? The others start alike if enough do."""
-    names = [name for _, _, name in _elements()]
+    names = [name for _, name in _elements()]
     items = []
-    for _, symbol, name in _elements():
+    for symbol, name in _elements():
         alike = distractors(rng, name, [other for other in names if other[0] == name[0]])
         wrong = distractors(rng, name, [*alike, *names] if len(alike) < 3 else alike)
         items.append(choice(f"The chemical symbol {symbol} stands for which element?", name, wrong))
@@ -76,25 +68,7 @@ def unit_conversion(rng: random.Random) -> list[Example]:
     return [
         free(f"How many {small} are there in {n} {large}?", str(round(n * size / unit)))
         for large, size, small, unit in _LARGER_TO_SMALLER
-        for n in range(2, 13)
-    ]
-
-
-def temperature_conversion(rng: random.Random) -> list[Example]:
-    """What is 20 degrees Celsius in degrees Fahrenheit? Whole degrees on both scales, both directions."""
-    items = []
-    for celsius in range(-40, 255, 5):
-        fahrenheit = round(float(constants.convert_temperature(celsius, "Celsius", "Fahrenheit")))
-        items.append(free(f"What is {celsius} degrees Celsius in degrees Fahrenheit?", str(fahrenheit)))
-        items.append(free(f"What is {fahrenheit} degrees Fahrenheit in degrees Celsius?", str(celsius)))
-    return items
-
-
-def http_status(rng: random.Random) -> list[Example]:
-    """Names and numbers of HTTP status codes, asked in both directions."""
-    known = [(s.value, s.phrase) for s in HTTPStatus if s.value not in _RENAMED_STATUS]
-    return [free(f"What does the HTTP status code {code} mean?", phrase) for code, phrase in known] + [
-        free(f'What is the number of the HTTP status "{phrase}"?', str(code)) for code, phrase in known
+        for n in range(2, 11)
     ]
 
 
@@ -104,11 +78,6 @@ def emoji() -> list[tuple[str, str]]:
     named = [(sign, unicodedata.name(sign, "").lower()) for sign in signs]
     # Wide signs are those shown in colour; the others ("overlap", "minimize") are mere symbols.
     return [(s, name) for s, name in named if name.isalpha() and unicodedata.east_asian_width(s) == "W"]
-
-
-def emoji_name(rng: random.Random) -> list[Example]:
-    """Which thing does the emoji 🍌 show?"""
-    return [free(f"Which thing does the emoji {sign} show?", name) for sign, name in emoji()]
 
 
 def emoji_choice(rng: random.Random) -> list[Example]:

@@ -12,7 +12,6 @@ from thermolang.evaluation.starter_items import choice, data, distractors, free
 from thermolang.evaluation.starter_science import emoji
 from thermolang.types import Example
 
-_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DRAWS = 400
 # Names of emoji that are plural already or no nouns.
 _NO_PLURAL = re.compile(r".*(?:s|ing|ed|ize)|foggy")
@@ -28,25 +27,6 @@ def _nouns() -> list[str]:
 def first_letter(rng: random.Random) -> list[Example]:
     """What is the first letter of the word "banana"?"""
     return [free(f'What is the first letter of the word "{noun}"?', noun[0].upper()) for noun in _nouns()]
-
-
-def letter_count(rng: random.Random) -> list[Example]:
-    """How many letters has the word "banana"?"""
-    return [free(f'How many letters are in the word "{noun}"?', str(len(noun))) for noun in _nouns()]
-
-
-def spelled_backwards(rng: random.Random) -> list[Example]:
-    """How do you spell "banana" backwards?"""
-    return [free(f'How do you spell "{noun}" backwards?', noun[::-1]) for _, noun in emoji() if len(noun) <= 5]
-
-
-def letter_after(rng: random.Random) -> list[Example]:
-    """Which letter comes two places after K in the alphabet?"""
-    return [
-        free(f"Which letter is {n} places after {_ALPHABET[i]} in the alphabet?", _ALPHABET[i + n])
-        for n in range(2, 7)
-        for i in range(26 - n)
-    ]
 
 
 def dictionary_order_choice(rng: random.Random) -> list[Example]:
@@ -69,6 +49,15 @@ def plural(rng: random.Random) -> list[Example]:
     return [free(f'What is the plural of the word "{noun}"?', *many) for noun, many in forms if noun not in many]
 
 
+def singular(rng: random.Random) -> list[Example]:
+    """What is the singular of "mice"?"""
+    return [
+        free(f'What is the singular of the word "{many}"?', item.question.split('"')[1])
+        for item in plural(rng)
+        for many in item.answers[:1]
+    ]
+
+
 @lru_cache(maxsize=1)
 def _irregular_verbs() -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Base form and past tenses of short irregular verbs."""
@@ -85,8 +74,15 @@ def _is_irregular(base: str, past: tuple[str, ...]) -> bool:
 
 
 def past_tense(rng: random.Random) -> list[Example]:
-    """What is the past tense of the verb "swim"?"""
-    return [free(f'What is the past tense of the verb "{base}"?', *past) for base, past in _irregular_verbs()]
+    """What is the past tense of "swim"?"""
+    return [free(f'What is the past tense of "{base}"?', *past) for base, past in _irregular_verbs()]
+
+
+def present_participle(rng: random.Random) -> list[Example]:
+    """What is the present participle of the verb "swim"?"""
+    inflection = data("lemminflect").getInflection
+    forms = [(base, inflection(base, "VBG")) for base, _ in _irregular_verbs()]
+    return [free(f'What is the present participle of the verb "{base}"?', *form) for base, form in forms]
 
 
 def past_tense_choice(rng: random.Random) -> list[Example]:

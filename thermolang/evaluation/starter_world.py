@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import lru_cache
 
+from thermolang.answers.grading import is_right
 from thermolang.evaluation.starter_countries import MIN_POPULATION, Country, big_cities, countries
 from thermolang.evaluation.starter_items import OPTIONS, choice, data, distractors, free, told_apart, without_accents
 from thermolang.types import Example
@@ -118,6 +119,18 @@ def currency_of_country(rng: random.Random) -> list[Example]:
     return items
 
 
+def country_of_currency(rng: random.Random) -> list[Example]:
+    """In which country do people pay with the Swedish Krona? Only currencies of a single country."""
+    numbers = data("babel.numbers")
+    users = Counter(c.currency_code for c in countries())
+    named = [(c, numbers.get_currency_name(c.currency_code, locale="en")) for c in _with_currency()]
+    return [
+        free(f"In which country do people pay with the {currency}?", *c.names)
+        for c, currency in named
+        if users[c.currency_code] == 1 and not is_right(currency, c.names)
+    ]
+
+
 def currency_choice(rng: random.Random) -> list[Example]:
     """Which currency do people in Japan pay with?"""
     asked = [c for c in _with_currency() if c.name.split()[-1][:4] not in c.currency]
@@ -149,6 +162,15 @@ def continent_of_country(rng: random.Random) -> list[Example]:
     ]
 
 
+def continent_of_capital(rng: random.Random) -> list[Example]:
+    """On which continent is the city of Nairobi?"""
+    return [
+        free(f"On which continent is the city of {c.capitals[0]}?", *_CONTINENTS[c.continent])
+        for c in _with_capital()
+        if c.iso not in _TWO_CONTINENTS
+    ]
+
+
 def continent_choice(rng: random.Random) -> list[Example]:
     """Which continent does Kenya belong to?"""
     pool = [names[0] for names in _CONTINENTS.values()]
@@ -163,6 +185,13 @@ def continent_choice(rng: random.Random) -> list[Example]:
 def country_of_code(rng: random.Random) -> list[Example]:
     """Which country has the two-letter code JP?"""
     return [free(f"Which country has the two-letter country code {c.iso}?", *c.names) for c in _nameable()]
+
+
+def neighbour_of_country(rng: random.Random) -> list[Example]:
+    """Name one country that borders France."""
+    by_iso = {c.iso: c for c in countries()}
+    near = {c: [name for iso in c.neighbours if iso in by_iso for name in by_iso[iso].names] for c in countries()}
+    return [free(f"Name one country that borders {c.in_text}.", *names) for c, names in near.items() if names]
 
 
 def neighbour_choice(rng: random.Random) -> list[Example]:

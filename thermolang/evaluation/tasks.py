@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ def read_task(path: str | Path) -> Task:
     """Read one task from a JSONL or CSV file; the file's name is the task's.
 
     Each row has ``question``, optionally ``context``, and either ``answers`` (accepted texts; in CSV
-    separated by ``|``) or ``choices`` with ``answer`` as an index from 0 or as one of the texts.
+    separated by ``|``) or ``choices`` with ``answer`` as one of the texts or as an index from 0. A text that
+    could be both is one of the texts; a number in JSON is an index, unless the choices are numbers.
 
     Raises:
         TaskFormatError: Naming the file, the line and what was expected.
@@ -47,8 +48,8 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 continue
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError as error:
-                msg = f"{path}, line {number}: not JSON ({error.msg}); {EXPECTED}"
+            except (ValueError, RecursionError) as error:
+                msg = f"{path}, line {number}: not JSON ({error}); {EXPECTED}"
                 raise TaskFormatError(msg) from error
             if not isinstance(row, dict):
                 msg = f"{path}, line {number}: a JSON object is expected, found {type(row).__name__}"
@@ -58,35 +59,56 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        for row in reader:
-            lists = {key: row[key].split("|") for key in ("answers", "choices") if row.get(key)}
-            yield reader.line_num, {key: value for key, value in row.items() if value} | lists
+        reader, header, number = csv.reader(file, strict=True), None, 1
+        try:
+            for cells in reader:
+                if cells and header is None:
+                    header = [name.strip() for name in cells]
+                elif cells and header:
+                    yield number, _csv_row(path, number, header, cells)
+                number = reader.line_num + 1
+        except csv.Error as error:
+            msg = f"{path}, line {number}: not CSV ({error}); {EXPECTED}"
+            raise TaskFormatError(msg) from error
+
+
+def _csv_row(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
+    if len(cells) > len(header):
+        wanted = "a comma inside a text needs quotes around the text"
+        msg = f"{path}, line {line}: {len(header)} columns are expected, found {len(cells)}; {wanted}"
+        raise TaskFormatError(msg)
+    row = {name: cell for name, cell in zip(header, cells, strict=False) if cell}
+    return row | {name: row[name].split("|") for name in ("answers", "choices") if name in row}
 
 
 def _example(path: Path, line: int, row: dict[str, Any]) -> Example:
     question = row.get("question")
     answers, choices = _texts(row.get("answers")), _texts(row.get("choices"))
+    answers = tuple(a for a in answers if a)
     if not isinstance(question, str) or not question.strip() or bool(answers) == bool(choices):
         msg = f"{path}, line {line}: {EXPECTED}; found {sorted(map(str, row))}"
         raise TaskFormatError(msg)
-    label = _label(path, line, row.get("answer"), choices) if choices else None
+    label = _label(path, line, row, choices) if choices else None
     return Example(question, answers, choices, label, str(row.get("context") or ""))
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    values = value if isinstance(value, list) else [value] if isinstance(value, str) else []
-    return tuple(str(v).strip() for v in values if str(v).strip())
+    """The texts of a list, numbers among them; nothing if there is anything else."""
+    values = value if isinstance(value, list) else [value]
+    return tuple(str(v).strip() for v in values) if all(isinstance(v, str | int | float) for v in values) else ()
 
 
-def _label(path: Path, line: int, answer: Any, choices: tuple[str, ...]) -> int:
-    if not 2 <= len(choices) <= len(LETTERS) or len(set(choices)) != len(choices):
+def _label(path: Path, line: int, row: dict[str, Any], choices: tuple[str, ...]) -> int:
+    answer = row.get("answer")
+    if not 2 <= len(choices) <= len(LETTERS) or len(set(choices)) != len(choices) or "" in choices:
         msg = f"{path}, line {line}: 2 to {len(LETTERS)} distinct choices are expected, found {list(choices)}"
         raise TaskFormatError(msg)
     text = str(answer).strip() if answer is not None else ""
-    if text in choices:
+    # A JSON number beside choices that are texts is an index, even where one of the texts looks like it.
+    is_index = type(answer) is int and all(isinstance(choice, str) for choice in row["choices"])
+    if text in choices and not is_index:
         return choices.index(text)
-    if text.isdecimal() and int(text) < len(choices):
+    if text.isdecimal() and len(text) <= len(str(len(LETTERS))) and int(text) < len(choices):
         return int(text)
     msg = f"{path}, line {line}: `answer` must be one of the choices or an index below {len(choices)}, found {answer!r}"
     raise TaskFormatError(msg)

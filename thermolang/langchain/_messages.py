@@ -24,7 +24,7 @@ _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"
 
 def to_messages(messages: Sequence[BaseMessage]) -> list[Message]:
     """LangChain's messages as chat templates take them; of content blocks only the text."""
-    return [{"role": _ROLES.get(m.type, m.type), "content": str(m.text)} for m in messages]
+    return [{"role": _ROLES.get(m.type, getattr(m, "role", m.type)), "content": str(m.text)} for m in messages]
 
 
 def question_of(messages: Sequence[Message]) -> str:
@@ -55,9 +55,10 @@ def decision_record(decision: Decision, item_id: str | None) -> dict[str, Any]:
 
 def read(message: BaseMessage) -> tuple[Confidence, dict[str, Any]]:
     """The confidence on a message and the whole payload; without one a confidence that says so."""
-    payload = message.response_metadata.get(KEY)
-    if not isinstance(payload, dict):
-        return Confidence(None, reason="the message carries no confidence: wrap its model in with_confidence"), {}
+    found = message.response_metadata.get(KEY)
+    payload = found if isinstance(found, dict) else {}
+    if "value" not in payload:
+        return Confidence(None, reason="the message carries no confidence: wrap its model in with_confidence"), payload
     return Confidence.from_dict(payload), payload
 
 
@@ -94,7 +95,9 @@ def template_name(runnable: Any) -> str | None:
     template = next((r for r in _inside(runnable) if isinstance(r, BasePromptTemplate)), None)
     if template is None:
         return None
-    return f"template-{digest(repr(getattr(template, 'messages', None) or template), 8)}"
+    # Not the whole template: its partial variables may be functions, whose repr is another one in each process.
+    said = getattr(template, "messages", None) or getattr(template, "template", None) or template
+    return f"template-{digest(repr(said), 8)}"
 
 
 def _inside(runnable: Any) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -19,12 +20,14 @@ from thermolang.types import Confidence, Message
 
 KEPT = 1000
 
+logger = logging.getLogger(__name__)
+
 
 class ConfidenceCallbackHandler(BaseCallbackHandler):
     """Attaches ``response_metadata["thermolang"]`` to the answers of a local ChatHuggingFace.
 
     The answer is left as it is; the model reads it once more (mode ``rescore``). Works for ``invoke`` and
-    ``batch``. If scoring fails, the message has no confidence and the error is logged by LangChain.
+    ``batch``. If scoring fails, ``value`` is None with the reason, and the error is logged.
 
     Args:
         estimator: Scores with the same weights that answered.
@@ -91,13 +94,18 @@ class ConfidenceCallbackHandler(BaseCallbackHandler):
         for generation in response.generations[0]:
             if not isinstance(generation, ChatGeneration):
                 continue
-            answer = str(generation.message.text)
-            if isinstance(self.estimator.model, LocalModel):
-                answer = only_the_answer(answer, messages, self.estimator.model)
-            confidence = self.estimator.score(messages, answer, task=self.task, choices=self.choices)
-            question = question_of(messages)
+            confidence, question = self._score(messages, str(generation.message.text)), question_of(messages)
             attach(generation.message, confidence, question=question, model=self.estimator.model.name)
             self._record(root, confidence, question)
+
+    def _score(self, messages: list[Message], answer: str) -> Confidence:
+        try:
+            if isinstance(self.estimator.model, LocalModel):
+                answer = only_the_answer(answer, messages, self.estimator.model)
+            return self.estimator.score(messages, answer, task=self.task, choices=self.choices)
+        except Exception as error:  # whatever it is, it must not cost the user the answer
+            logger.exception("an answer could not be scored")
+            return Confidence(None, task=self.task or "", reason=f"scoring failed: {type(error).__name__}: {error}")
 
     def _forget(self, run_id: UUID) -> tuple[UUID, list[Message] | None]:
         """Drop a run's state; returns the outermost run and the conversation."""

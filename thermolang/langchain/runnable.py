@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
-from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.runnables.config import merge_configs
 from langchain_huggingface import ChatHuggingFace
 
@@ -91,13 +92,16 @@ def with_confidence(
         return ConfidenceDict(runnable, new_handler)
     handler = new_handler()
     if isinstance(runnable, BaseChatModel):
-        own = runnable.callbacks
-        return runnable.model_copy(update={"callbacks": [*(own if isinstance(own, list) else []), handler]})
+        both = merge_configs({"callbacks": runnable.callbacks}, {"callbacks": [handler]})
+        return runnable.model_copy(update={"callbacks": both["callbacks"]})
     return ConfidenceBinding(bound=runnable, handler=handler)
 
 
-class ConfidenceBinding(RunnableBinding[Any, Any]):
-    """A Runnable whose every call carries a confidence callback."""
+class ConfidenceBinding(RunnableBindingBase[Any, Any]):
+    """A Runnable whose every call carries a confidence callback.
+
+    Not a ``RunnableBinding``: its ``bind``, ``with_config`` and ``with_retry`` would make a copy without the handler.
+    """
 
     handler: Any
 
@@ -153,7 +157,7 @@ class ConfidenceRouter(Runnable[Any, Any]):
                 confidence, str(answer.text), payload.get("question", ""), payload.get("model", "")
             )
             return attach_decision(answer, decision, item_id)
-        if isinstance(answer, dict) and isinstance(answer.get("confidence"), Confidence):
+        if isinstance(answer, dict) and isinstance(answer.get("confidence"), Confidence) and "output" in answer:
             decision, item_id = self._decide(
                 answer["confidence"], str(answer["output"]), answer.get("question", ""), ""
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -31,8 +32,15 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.max_new_tokens < 1 or self.temperature < 0 or not 0 < self.top_p <= 1:
-            msg = f"max_new_tokens >= 1, temperature >= 0 and 0 < top_p <= 1 are needed, got {self}"
+        # Written so that NaN fails too.
+        if not (self.max_new_tokens >= 1 and 0 <= self.temperature < math.inf and 0 < self.top_p <= 1):
+            msg = f"max_new_tokens >= 1, a finite temperature >= 0 and 0 < top_p <= 1 are needed, got {self}"
+            raise ModelError(msg)
+        if "" in self.stop:
+            msg = f"a stop string must not be empty: every answer would end at once; got {self}"
+            raise ModelError(msg)
+        if self.seed is not None and not -(2**63) <= self.seed < 2**63:
+            msg = f"a seed is a whole number of 64 bits, got {self.seed}"
             raise ModelError(msg)
 
 
@@ -41,6 +49,7 @@ class Row:
     """One answer while it grows."""
 
     generator: torch.Generator
+    limit: int
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     finish_reason: str = ""
@@ -67,6 +76,7 @@ def decode(
     *,
     end_ids: frozenset[int],
     text_of: Callable[[list[int]], str],
+    context_length: int = 2**31,
 ) -> list[Row]:
     """Generate one answer for each row of a left-padded batch.
 
@@ -76,6 +86,7 @@ def decode(
         sampling: How tokens are chosen.
         end_ids: Token ids that end an answer.
         text_of: Decodes token ids, to look for stop strings.
+        context_length: Most positions the model has; an answer that fills them ends there.
 
     Returns:
         One row per input, in order. With a single row, ``cache`` holds the KV cache of all tokens but the last.
@@ -83,14 +94,15 @@ def decode(
     Raises:
         ModelError: The model's logits are not finite.
     """
-    rows = [Row(_generator(sampling.seed)) for _ in range(len(inputs["input_ids"]))]
+    rooms = (context_length - inputs["attention_mask"].sum(-1)).tolist()
+    rows = [Row(_generator(sampling.seed), limit=min(sampling.max_new_tokens, room)) for room in rooms]
     active, cache, step = list(rows), None, dict(inputs)
     while active:
         out = forward(**step, past_key_values=cache, use_cache=True, logits_to_keep=1)
         cache = out.past_key_values
         tokens = _append(active, out.logits[:, -1].float(), sampling)
         for row in active:
-            row.finish_reason = _finish_reason(row.token_ids, sampling, end_ids, text_of)
+            row.finish_reason = _finish_reason(row, sampling.stop, end_ids, text_of)
         keep = [i for i, row in enumerate(active) if not row.finish_reason]
         if len(rows) == 1:
             rows[0].cache = cache
@@ -135,7 +147,8 @@ def choose(logits: torch.Tensor, sampling: Sampling, generators: Sequence[torch.
     """
     if sampling.temperature == 0:
         return logits.argmax(-1)
-    scores = logits / sampling.temperature
+    # The largest becomes 0, so that no temperature, however low, makes it infinite.
+    scores = (logits - logits.amax(-1, keepdim=True)) / sampling.temperature
     if sampling.top_p < 1:
         ordered, index = scores.softmax(-1).sort(descending=True)
         before = ordered.cumsum(-1) - ordered
@@ -146,10 +159,12 @@ def choose(logits: torch.Tensor, sampling: Sampling, generators: Sequence[torch.
 
 
 def _finish_reason(
-    token_ids: list[int], sampling: Sampling, end_ids: frozenset[int], text_of: Callable[[list[int]], str]
+    row: Row, stop: tuple[str, ...], end_ids: frozenset[int], text_of: Callable[[list[int]], str]
 ) -> str:
-    if token_ids[-1] in end_ids:
+    if row.token_ids[-1] in end_ids:
         return "stop"
-    if sampling.stop and any(s in text_of(token_ids) for s in sampling.stop):
-        return "stop"
-    return "length" if len(token_ids) >= sampling.max_new_tokens else ""
+    if stop:
+        text = text_of(row.token_ids)
+        if any(s in text for s in stop):
+            return "stop"
+    return "length" if len(row.token_ids) >= row.limit else ""

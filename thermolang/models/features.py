@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from thermolang.types import FloatArray
 
 CHUNK = 64
-ROWS_AT_ONCE = 16
+ROWS_AT_ONCE = 32
 """Rows of one padded batch: enough to keep two cores busy, few enough that memory stays flat."""
 
 SHORT = Sampling(max_new_tokens=32, stop=("\n",))
@@ -104,7 +104,7 @@ def collect(
 
 def item_key(model: LocalModel, example: Example) -> str:
     """Identity of an item under a model: its prompt text as the model sees it, and its gold answer."""
-    prompt = model.render(question_messages(example))
+    prompt = model.render(question_messages(example), fixed_date=True)
     gold = json.dumps([example.answers, example.label], ensure_ascii=False)
     return digest(f"{prompt}\0{gold}", 24)
 
@@ -127,7 +127,9 @@ def _read_answers(model: LocalModel, examples: Sequence[Example], keys: Sequence
 
 
 def _row(key: str, scores: OptionScores, label: int, answer: str) -> Row:
-    return Row(key, scores.hidden.astype(np.float32), scores.logits.astype(np.float32), label, answer)
+    # Rounded as they are on disk, so that a run that was interrupted ends with the numbers of one that was not.
+    hidden = scores.hidden.astype(np.float16).astype(np.float32)
+    return Row(key, hidden, scores.logits.astype(np.float32), label, answer)
 
 
 def _features(name: str, rows: Sequence[Row]) -> TaskFeatures:
@@ -160,10 +162,10 @@ def _read_chunks(home: Path) -> dict[str, Row]:
                 texts = chunk.metadata()
                 keys, answers = json.loads(texts["keys"]), json.loads(texts["answers"])
                 hidden, logits, label = (chunk.get_tensor(n) for n in ("hidden", "logits", "label"))
-        except (SafetensorError, KeyError, ValueError, OSError):
+            columns = zip(keys, hidden.astype(np.float32), logits, label, answers, strict=True)
+            known |= {key: Row(key, h, z, int(right), answer) for key, h, z, right, answer in columns}
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError):
             continue  # a foreign or damaged file: its items are computed again
-        for i, key in enumerate(keys):
-            known[key] = Row(key, hidden[i].astype(np.float32), logits[i], int(label[i]), answers[i])
     return known
 
 

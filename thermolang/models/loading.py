@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from filelock import FileLock
 from huggingface_hub import try_to_load_from_cache
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from thermolang.errors import ModelError, require
@@ -67,7 +68,7 @@ def resolve(name: str) -> ModelSource:
     Raises:
         ModelError: The name is a path that holds no model.
     """
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises where a user is unknown
     if (path / "config.json").is_file():
         return ModelSource(name, str(path), "path")
     if path.exists() or name.startswith((".", "/", "~")):
@@ -101,7 +102,7 @@ def load(name: str, *, device: str | None = None, dtype: torch.dtype | None = No
     try:
         tokenizer = AutoTokenizer.from_pretrained(source.location)
         model = AutoModelForCausalLM.from_pretrained(source.location, dtype=dtype or pick_dtype(device))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise ModelError(_not_found(name, source, error)) from error
     moved: Any = model  # transformers wraps `to` in a way that type checkers cannot follow
     return moved.to(device).eval(), tokenizer, source
@@ -130,7 +131,7 @@ def _resolve_or_explain(name: str) -> ModelSource:
         raise ModelError(msg)
     try:
         return resolve(name)
-    except ValueError as error:  # huggingface_hub refuses names that cannot be a repo id
+    except (OSError, ValueError) as error:  # names that cannot be a file, or that huggingface_hub refuses
         raise ModelError(_not_found(name, ModelSource(name, name, "hub"), error)) from error
 
 
@@ -153,11 +154,17 @@ def _converted(packaged: PackagedModel, folder: Path) -> Path:
     target = cache_dir() / "models" / f"{packaged.short_name}-{packaged.requirement.split('==')[1]}"
     if (target / "config.json").is_file():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{target}.lock"):
-        if not (target / "config.json").is_file():
-            logger.info("converting %s once into %s", packaged.gguf_file, target)
-            _convert(folder, packaged.gguf_file, target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{target}.lock"):
+            if not (target / "config.json").is_file():
+                for left_over in target.parent.glob(f".{target.name}-*"):  # of a process that was killed
+                    shutil.rmtree(left_over, ignore_errors=True)
+                logger.info("converting %s once into %s", packaged.gguf_file, target)
+                _convert(folder, packaged.gguf_file, target)
+    except (OSError, SafetensorError) as error:
+        msg = f"cannot convert {packaged.gguf_file} into {target}: {error}. Free some disk or set THERMOLANG_HOME"
+        raise ModelError(msg) from error
     return target
 
 
@@ -175,8 +182,5 @@ def _convert(folder: Path, gguf_file: str, target: Path) -> None:
         tokenizer.save_pretrained(work)
         shutil.rmtree(target, ignore_errors=True)
         os.replace(work, target)  # noqa: PTH105 - Path.replace says the same less plainly for folders
-    except OSError as error:
-        msg = f"cannot convert {gguf_file} into {target}: {error}. Free some disk or set THERMOLANG_HOME"
-        raise ModelError(msg) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -19,6 +15,7 @@ from thermolang.hashing import digest
 from thermolang.models.decoding import Row, Sampling, decode, left_padded
 from thermolang.models.loading import load
 from thermolang.models.prompts import (
+    FIXED_DATE,
     PROBES,
     PROMPT_VERSION,
     SENTINEL,
@@ -26,21 +23,11 @@ from thermolang.models.prompts import (
     question_messages,
     self_check_messages,
 )
+from thermolang.models.reading import KVCache, hidden_tap, ids_of, option_scores, single_token_ids
 from thermolang.types import Example, Generation, Message, ModelIdentity, OptionScores
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
-
-_taps: WeakKeyDictionary[Any, threading.local] = WeakKeyDictionary()
-
-
-@dataclass(frozen=True)
-class _KVCache:
-    """What a self-check needs to continue a generation."""
-
-    prompt: tuple[int, ...]
-    answer: tuple[int, ...]
-    values: Any
 
 
 class LocalModel:
@@ -63,7 +50,7 @@ class LocalModel:
             raise ModelError(msg)
         self.model, self.tokenizer = model, tokenizer
         self.name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
-        self._tap = _tap(model)
+        self._tap = hidden_tap(model)
         self._accepted = set(inspect.signature(model.forward).parameters)
 
     @classmethod
@@ -95,7 +82,8 @@ class LocalModel:
         Raises:
             ModelError: The conversation does not fit the context, or the logits are not finite.
         """
-        sampling = Sampling(max_new_tokens, temperature, top_p, seed, tuple(stop))
+        ends = (stop,) if isinstance(stop, str) else tuple(stop)
+        sampling = Sampling(max_new_tokens, temperature, top_p, seed, ends)
         return self.generate_batch([messages], sampling)[0]
 
     @torch.inference_mode()
@@ -103,7 +91,14 @@ class LocalModel:
         """Answer several conversations in one padded batch; each answer is as if it were alone."""
         prompts = [self._checked(self.encode(self.render(messages))) for messages in conversations]
         inputs = left_padded(prompts, self._pad_id, self.model.device)
-        rows = decode(self._forward, inputs, sampling, end_ids=self._end_ids, text_of=self._text)
+        rows = decode(
+            self._forward,
+            inputs,
+            sampling,
+            end_ids=self._end_ids,
+            text_of=self._decoded,
+            context_length=self.context_length,
+        )
         return [self._generation(p, row, sampling) for p, row in zip(prompts, rows, strict=True)]
 
     def choice_logits(self, messages: Sequence[Message], choices: Sequence[str]) -> OptionScores:
@@ -163,32 +158,11 @@ class LocalModel:
         inputs = left_padded(prompts, self._pad_id, self.model.device)
         logits, hidden = self._last_position(**inputs)
         rows = zip(logits, hidden, prompts, option_ids, options, strict=True)
-        return [_scores(z, h, ids, names, tokens=len(p)) for z, h, p, ids, names in rows]
+        return [option_scores(z, h, ids, names, tokens=len(p)) for z, h, p, ids, names in rows]
 
     def option_ids(self, spellings: Sequence[Sequence[str]], *, names: Sequence[str]) -> list[list[int]]:
-        """Token ids of each option, bare and with a leading space.
-
-        Args:
-            spellings: For each option, the texts that count as it.
-            names: What the options are called in errors.
-
-        Raises:
-            ModelError: Fewer than two options, an option of several tokens, or two options that share one.
-        """
-        if len(spellings) < 2:
-            msg = f"at least two choices are needed, got {list(names)}"
-            raise ModelError(msg)
-        found = [self._single_tokens(texts) for texts in spellings]
-        owner: dict[int, str] = {}
-        for name, ids in zip(names, found, strict=True):
-            if not ids:
-                msg = f"the choice {name!r} is not a single token of {self.name}; ask with letters, such as A, B, C"
-                raise ModelError(msg)
-            if shared := next((owner[i] for i in ids if i in owner), None):
-                msg = f"the choices {shared!r} and {name!r} share a token of {self.name}; use distinct choices"
-                raise ModelError(msg)
-            owner.update(dict.fromkeys(ids, name))
-        return found
+        """Token ids of each option; see ``thermolang.models.reading.single_token_ids``."""
+        return single_token_ids(spellings, self.encode, names=names, model_name=self.name)
 
     @cached_property
     def identity(self) -> ModelIdentity:
@@ -201,21 +175,28 @@ class LocalModel:
             num_layers=int(config.num_hidden_layers),
             vocab_size=int(config.vocab_size),
             tokenizer=digest(str(self.encode(" ".join(q + a for q, a in PROBES)))),
-            template=digest(self.render(self_check_messages(sample, "Paris"))),
+            template=digest(self.render(self_check_messages(sample, "Paris"), fixed_date=True)),
             prompt_version=PROMPT_VERSION,
         )
 
     def probe(self) -> tuple[FloatArray, FloatArray]:
         """Hidden states (8, d) and option logits (8, 2) on eight fixed self-checks: a fingerprint of the weights."""
-        pairs = [(question_messages(Example(question)), answer) for question, answer in PROBES]
-        scores = [self.self_check_batch([pair])[0] for pair in pairs]  # one by one: no padding in a fingerprint
+        checks = [self_check_messages(question_messages(Example(question)), answer) for question, answer in PROBES]
+        prompts = [self._checked(self.encode(self.render(check, fixed_date=True))) for check in checks]
+        # One by one: no padding in a fingerprint.
+        scores = [self.read([prompt], [self._yes_no], [("yes", "no")])[0] for prompt in prompts]
         return np.stack([s.hidden for s in scores]), np.stack([s.logits for s in scores])
 
-    def render(self, messages: Sequence[Message]) -> str:
-        """Text of a conversation up to where the answer starts; a trailing assistant message is continued."""
+    def render(self, messages: Sequence[Message], *, fixed_date: bool = False) -> str:
+        """Text of a conversation up to where the answer starts; a trailing assistant message is continued.
+
+        Some templates (Llama 3's) write today's date; ``fixed_date`` keeps it out of what must not change overnight.
+        """
         prefill = bool(messages) and messages[-1]["role"] == "assistant"
-        how = {"continue_final_message": True} if prefill else {"add_generation_prompt": True}
+        how: dict[str, Any] = {"continue_final_message": True} if prefill else {"add_generation_prompt": True}
         try:
+            if fixed_date:
+                how["chat_template"] = FIXED_DATE + self.tokenizer.get_chat_template()
             return str(self.tokenizer.apply_chat_template(list(messages), tokenize=False, **how))
         except Exception as error:  # templates are programs of others and raise anything
             msg = f"the chat template of {self.name} refuses these messages: {error}"
@@ -223,7 +204,11 @@ class LocalModel:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of rendered text; templates write their own special tokens, so none are added."""
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        try:
+            return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        except (TypeError, UnicodeError) as error:  # what tokenizers say of half a surrogate pair
+            msg = f"the tokenizer of {self.name} cannot read this text (is it valid Unicode?): {error}"
+            raise ModelError(msg) from error
 
     @property
     def context_length(self) -> int:
@@ -238,9 +223,14 @@ class LocalModel:
         return ids
 
     def _generation(self, prompt: list[int], row: Row, sampling: Sampling) -> Generation:
-        text = self._text(row.token_ids)
+        ended = row.token_ids[-1] in self._end_ids
+        said = row.token_ids[:-1] if ended else row.token_ids  # not every model marks its end tokens as special
+        text = self._decoded(said)
         cut = min((text.find(s) for s in sampling.stop if s in text), default=len(text))
-        cache = _KVCache(tuple(prompt), self._ids_of(text[:cut], row.token_ids), row.cache) if row.cache else None
+        cache = None
+        if row.cache is not None:
+            answer = ids_of(text[:cut].strip(), said, self._text)
+            cache = KVCache(self.model, tuple(prompt), answer, row.cache)
         return Generation(
             text=text[:cut].strip(),
             token_ids=tuple(row.token_ids),
@@ -250,25 +240,18 @@ class LocalModel:
             cache=cache,
         )
 
-    def _ids_of(self, text: str, token_ids: list[int]) -> tuple[int, ...]:
-        """The sampled ids that spell the kept text: without the end token and without a stop string."""
-        end = len(token_ids)
-        while end and len(self._text(token_ids[:end])) > len(text.rstrip()):
-            end -= 1
-        while end < len(token_ids) and self._text(token_ids[:end]) != text.rstrip():
-            end += 1
-        return tuple(i for i in token_ids[:end] if i not in self._end_ids)
-
     @torch.inference_mode()
     def _continue(self, messages: Sequence[Message], answer: Generation) -> OptionScores | None:
         """Self-check on the generation's own KV cache, or None where it cannot be continued."""
         kept = answer.cache
-        if not isinstance(kept, _KVCache) or not kept.values.is_croppable or self._text(kept.answer) != answer.text:
+        if not isinstance(kept, KVCache) or kept.owner is not self.model or not kept.values.is_croppable:
+            return None
+        if self._text(kept.answer) != answer.text:
             return None
         before, found, after = self.render(self_check_messages(messages, SENTINEL)).partition(SENTINEL)
         if not found or self.encode(before) != list(kept.prompt):
             return None
-        cache = _shallow_copy(kept.values)
+        cache = kept.growable()
         usable = min(cache.get_seq_length(), len(kept.prompt) + len(kept.answer))
         cache.crop(usable - cache.get_seq_length())
         new = [*kept.answer[usable - len(kept.prompt) :], *self.encode(after)]
@@ -281,7 +264,7 @@ class LocalModel:
         logits, hidden = self._last_position(
             **{k: v.to(self.model.device) for k, v in inputs.items()}, past_key_values=cache
         )
-        return _scores(logits[0], hidden[0], self._yes_no, ("yes", "no"), tokens=len(new), cache_reused=True)
+        return option_scores(logits[0], hidden[0], self._yes_no, ("yes", "no"), tokens=len(new), cache_reused=True)
 
     def _last_position(self, **inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (B, V) and hidden state (B, d) of the last column, float32 on the CPU."""
@@ -293,12 +276,12 @@ class LocalModel:
     def _forward(self, **inputs: Any) -> Any:
         return self.model(**{name: value for name, value in inputs.items() if name in self._accepted})
 
-    def _text(self, token_ids: Sequence[int]) -> str:
-        return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True)).strip()
+    def _decoded(self, token_ids: Sequence[int]) -> str:
+        """Text of an answer's ids; white space at its end may be (part of) a stop string and stays."""
+        return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True)).lstrip()
 
-    def _single_tokens(self, texts: Sequence[str]) -> list[int]:
-        encoded = [self.encode(form) for text in texts for form in (text, f" {text}")]
-        return sorted({ids[0] for ids in encoded if len(ids) == 1})
+    def _text(self, token_ids: Sequence[int]) -> str:
+        return self._decoded(token_ids).rstrip()
 
     @cached_property
     def _yes_no(self) -> list[list[int]]:
@@ -314,45 +297,3 @@ class LocalModel:
     def _pad_id(self) -> int:
         # Padded positions are masked, so any id will do where a tokenizer has none.
         return int(self.tokenizer.pad_token_id or 0)
-
-
-def _tap(model: Any) -> threading.local:
-    """Keep the input of the output embeddings, per thread: the hidden state after the final norm.
-
-    The hook is registered once per model and stays; one hook per call would see other threads' passes.
-    """
-    if model not in _taps:
-        head = model.get_output_embeddings()
-        if head is None:
-            msg = f"{type(model).__name__} has no output embeddings: a causal language model is needed"
-            raise ModelError(msg)
-        tap = threading.local()
-
-        def keep(_module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
-            tap.hidden = inputs[0].detach()
-
-        head.register_forward_pre_hook(keep)
-        _taps[model] = tap
-    return _taps[model]
-
-
-def _shallow_copy(cache: Any) -> Any:
-    """A cache that may grow and shrink without touching the original; tensors are shared, never written."""
-    twin = copy.copy(cache)
-    twin.layers = [copy.copy(layer) for layer in cache.layers]
-    return twin
-
-
-def _scores(
-    logits: torch.Tensor,
-    hidden: torch.Tensor,
-    option_ids: list[list[int]],
-    options: tuple[str, ...],
-    *,
-    tokens: int,
-    cache_reused: bool = False,
-) -> OptionScores:
-    """Sum each option's spellings; logits (V,), hidden (d,)."""
-    z = torch.stack([logits[ids].logsumexp(-1) for ids in option_ids])  # (K,)
-    mass = float((z - logits.logsumexp(-1)).exp().sum())
-    return OptionScores(options, z.numpy(), hidden.numpy(), mass, tokens, cache_reused)

@@ -22,6 +22,9 @@ YES_NO: tuple[tuple[str, ...], ...] = (("Yes", "yes"), ("No", "no"))
 SENTINEL = "\u2402answer\u2403"
 """Stands for the answer while a template is rendered; no tokenizer's template produces it."""
 
+FIXED_DATE = "{% macro strftime_now(format) %}26 Jul 2024{% endmacro %}"
+"""Put before a chat template, it stands for the clock that some templates read."""
+
 PROBES: tuple[tuple[str, str], ...] = (
     ("What is the capital of France?", "Paris"),
     ("What is the capital of France?", "Berlin"),

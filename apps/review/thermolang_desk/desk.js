@@ -15,7 +15,20 @@
     }
   }
 
+  let said = '';
+
+  function say() {
+    const toast = find('#tl-toasts [data-toast]');
+    if (!toast || toast.dataset.toast === said) return;
+    said = toast.dataset.toast;
+    for (const animation of toast.getAnimations()) {
+      animation.cancel();
+      animation.play();
+    }
+  }
+
   function mark() {
+    say();
     const item = shown();
     for (const row of rows()) {
       const selected = String(row.dataset.id === item);
@@ -72,6 +85,6 @@
   });
 
   new MutationObserver(mark).observe(document, {
-    childList: true, subtree: true, attributeFilter: ['data-item', 'data-id', 'aria-selected'],
+    childList: true, subtree: true, attributeFilter: ['data-item', 'data-id', 'data-toast', 'aria-selected'],
   });
 })();

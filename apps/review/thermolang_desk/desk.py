@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import getpass
+import uuid
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
 from typing import Any, get_args
 
 import gradio as gr
 
 from thermolang import ReviewStore
-from thermolang_desk import handlers
+from thermolang_desk import handlers, render
 from thermolang_desk.texts import ENGLISH, JAPANESE, Words, words_for
 
 REFRESH_SECONDS = 2.0
 CSS = Path(__file__).with_name("desk.css")
 SCRIPT = Path(__file__).with_name("desk.js")
 
-_TOASTS: dict[handlers.Kind, Callable[..., None]] = {"info": gr.Info, "warning": gr.Warning, "error": gr.Warning}
-# The page's events are no API.
-_PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-_QUIET = _PRIVATE | {"queue": False}
-# Only what goes through Gradio's queue can show a toast; operators must not wait for each other.
-_SPEAKING = _PRIVATE | {"concurrency_limit": None}
+# The page's events are no API. They do without Gradio's queue, and so without its toasts: it costs 50 ms.
+_QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 _ROW_CLICKED = """
 element.addEventListener('click', event => {
   const row = event.target.closest('tr[data-id]');
@@ -60,7 +56,8 @@ def build(store: ReviewStore, text: gr.I18n) -> gr.Blocks:
                 detail = gr.HTML(elem_id="tl-detail", apply_default_css=False, js_on_load=None)
                 shown = gr.Textbox(visible=False)
                 form = _form(text)
-        parts = [top, table, shown, detail, form["correction"], form["note"], form["box"]]
+        toast = gr.HTML(elem_id="tl-toasts", apply_default_css=False, js_on_load=None)
+        parts = [top, table, toast, shown, detail, form["correction"], form["note"], form["box"]]
         _wire(page, store, parts, form)
     return page
 
@@ -94,7 +91,7 @@ def _form(text: gr.I18n) -> dict[str, Any]:
 
 
 def _wire(page: gr.Blocks, store: ReviewStore, parts: list[Any], form: dict[str, Any]) -> None:
-    _, table, shown, *_ = parts
+    _, table, _, shown, *_ = parts
 
     def refresh(shown: str, request: gr.Request) -> list[Any]:
         return _updates(handlers.refresh(store, shown, _words(request)))
@@ -111,11 +108,11 @@ def _wire(page: gr.Blocks, store: ReviewStore, parts: list[Any], form: dict[str,
 
     page.load(refresh, shown, parts, **_QUIET)
     gr.Timer(REFRESH_SECONDS).tick(refresh, shown, parts, **_QUIET)
-    # While one row loads, only the last of further clicks counts.
-    table.select(select, None, parts, trigger_mode="always_last", **_SPEAKING)
+    # By default clicks are lost while a row loads; "always_last" would repeat the first click's row.
+    table.select(select, None, parts, trigger_mode="multiple", **_QUIET)
     inputs = [shown, form["operator"], form["correction"], form["note"]]
     for action in get_args(handlers.DeskAction):
-        form[action].click(decide(action), inputs, parts, **_SPEAKING)
+        form[action].click(decide(action), inputs, parts, **_QUIET)
     _remember(page, form["operator"])
 
 
@@ -131,13 +128,11 @@ def _words(request: gr.Request) -> Words:
 
 
 def _updates(view: handlers.View) -> list[Any]:
-    """A view as values of header, queue, shown, detail, correction, note and form."""
-    if view.toast:
-        # Gradio shows toasts as HTML.
-        _TOASTS[view.kind](escape(view.toast))
+    """A view as values of header, queue, toast, shown, detail, correction, note and form."""
     top = gr.skip() if view.header is None else view.header
     table = gr.skip() if view.queue is None else view.queue
+    toast = render.toast(view.toast, view.kind, key=uuid.uuid4().hex) if view.toast else gr.skip()
     if view.panel is None:
-        return [top, table, *[gr.skip()] * 5]
+        return [top, table, toast, *[gr.skip()] * 5]
     panel = view.panel
-    return [top, table, panel.shown, panel.detail, panel.answer, "", gr.update(visible=bool(panel.shown))]
+    return [top, table, toast, panel.shown, panel.detail, panel.answer, "", gr.update(visible=bool(panel.shown))]

@@ -61,13 +61,14 @@ class Form:
 
 
 def refresh(store: ReviewStore, shown: str, words: Words) -> View:
-    """Read queue and counts again; the selection stays, but the first item is taken if there was none."""
+    """Read queue and counts again; the selection stays, unless there was none or nothing is left."""
     try:
         header, queue, items = _read(store, words)
     except StoreError as error:
         return View(queue=render.failure(str(error), words))
-    panel = _panel(items[0], words) if items and not shown else None
-    return View(header, queue, panel)
+    # An empty queue means that others decided the item on the screen.
+    moves = bool(items) != bool(shown)
+    return View(header, queue, _panel_at(0, items, words) if moves else None)
 
 
 def select(store: ReviewStore, item_id: str, words: Words) -> View:

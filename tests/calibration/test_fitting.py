@@ -1,0 +1,148 @@
+"""What a new task may be off by: the conformal quantile, its coverage, and how much the prior weighs."""
+
+import numpy as np
+import pytest
+
+from tests.calibration.synthetic import choice_task, self_check_task
+from thermolang.calibration.fitting import (
+    LEVEL,
+    MIN_TASKS,
+    _conformal_quantile,
+    _prior,
+    _prior_inputs,
+    fit,
+    probability_right,
+)
+from thermolang.calibration.thermometer import choice_probabilities
+from thermolang.calibration.training import TaskFeatures, TrainingConfig
+from thermolang.errors import NotEnoughDataError
+
+FAST = TrainingConfig(steps=40, learning_rate=1e-2, evaluate_every=20)
+
+
+def logit(p):
+    return np.log(p / (1 - p))
+
+
+# The conformal quantile
+
+
+@pytest.mark.parametrize(
+    ("n", "rank"),
+    [(1, 1), (5, 5), (8, 8), (9, 9), (10, 10), (18, 18), (19, 18), (20, 19), (29, 27), (99, 90)],
+)
+def test_conformal_quantile_is_an_order_statistic(n, rank):
+    misses = np.random.default_rng(0).permutation(np.arange(1, n + 1)).tolist()
+    assert _conformal_quantile(misses) == rank
+
+
+@pytest.mark.parametrize("n", [9, 12, 20, 30])
+def test_conformal_quantile_covers_a_new_task(n):
+    rng = np.random.default_rng(n)
+    draws = np.abs(rng.normal(0, 1, (6000, n + 1)))
+    covered = np.mean([row[-1] <= _conformal_quantile(row[:-1].tolist()) for row in draws])
+    assert LEVEL - 0.015 <= covered <= LEVEL + 1 / (n + 1) + 0.015
+
+
+def test_with_few_tasks_the_largest_miss_covers_what_it_can():
+    draws = np.abs(np.random.default_rng(0).normal(0, 1, (6000, 5)))
+    covered = np.mean([row[-1] <= _conformal_quantile(row[:-1].tolist()) for row in draws])
+    assert covered == pytest.approx(4 / 5, abs=0.02)
+
+
+def test_the_interval_covers_the_accuracy_of_new_tasks():
+    """Tasks whose predicted bias is off by a random amount: the interval around the mean holds the accuracy."""
+    rng, covered = np.random.default_rng(0), []
+    for repeat in range(60):
+        off = rng.normal(0, 0.7, 13)
+        tasks = [self_check_task("t", 1.5, off[k], items=150, width=4, seed=100 * repeat + k) for k in range(13)]
+        readings = [(np.full(150, 1 / 1.5), np.zeros(150))] * 12  # the predicted bias is 0 everywhere
+        prior = _prior(tasks[:12], readings, bias=True)
+        new = tasks[12]
+        expected = probability_right(new.logits, 1 / 1.5, 0.0, self_check=True).mean()
+        covered.append(abs(logit((new.labels == 0).mean()) - logit(expected)) <= prior.half_width)
+    assert np.mean(covered) >= 0.85
+
+
+# How much the prior weighs
+
+
+def test_prior_inputs_are_variance_within_over_variance_between():
+    # Within each task a variance of 0.04; the means 0.5 and 0.7 have a variance of 0.01.
+    inverse = [np.array([0.3, 0.7]), np.array([0.5, 0.9])]
+    assert _prior_inputs(inverse) == pytest.approx(4.0)
+
+
+def test_prior_inputs_stay_within_their_bounds():
+    same = [np.array([0.2, 0.8]), np.array([0.8, 0.2])]
+    assert _prior_inputs(same) == 100  # tasks that do not differ: the prior outweighs a hundred inputs
+    constant = [np.full(4, 0.3), np.full(4, 0.9)]
+    assert _prior_inputs(constant) == 0  # one input tells all
+    assert _prior_inputs([np.full(3, 0.5)] * 4) == 0  # no variance at all
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        tasks = [rng.gamma(2, rng.uniform(0.01, 3), rng.integers(1, 9)) for _ in range(rng.integers(1, 6))]
+        assert 0 <= _prior_inputs(tasks) <= 100
+
+
+def test_prior_means_are_over_tasks_not_items():
+    tasks = [self_check_task(f"t{i}", 1.0, b, items=n, width=4) for i, (b, n) in enumerate([(-2, 10), (0, 20), (2, 400)])]
+    readings = [(np.full(n, s), np.full(n, b)) for s, b, n in ((0.2, -1.0, 10), (0.4, 0.5, 20), (0.9, 2.0, 400))]
+    prior = _prior(tasks, readings, bias=True)
+    assert prior.inverse_temperature == pytest.approx(0.5)
+    assert prior.bias == pytest.approx(0.5)
+    assert prior.base_rate == pytest.approx(np.mean([(t.labels == 0).mean() for t in tasks]))
+    assert prior.tasks == 3
+
+
+def test_base_rate_of_choices_counts_the_argmax():
+    tasks = [choice_task(f"t{i}", t, items=50, width=4) for i, t in enumerate((1.0, 2.0, 3.0))]
+    readings = [(np.full(50, 0.5), np.zeros(50))] * 3
+    expected = np.mean([(t.logits.argmax(1) == t.labels).mean() for t in tasks])
+    assert _prior(tasks, readings, bias=False).base_rate == pytest.approx(expected)
+
+
+def test_a_task_that_is_all_right_keeps_the_interval_finite():
+    tasks = [self_check_task(f"t{i}", 1.0, 0.0, items=20, width=4) for i in range(3)]
+    tasks = [TaskFeatures(t.name, t.hidden, t.logits, np.zeros(20, dtype=np.int64)) for t in tasks]
+    prior = _prior(tasks, [(np.full(20, 1.0), np.zeros(20))] * 3, bias=True)
+    assert prior.base_rate == 1
+    assert 0 < prior.half_width < 20
+
+
+# P(right)
+
+
+def test_probability_right_of_choices_is_the_top_probability():
+    z = np.random.default_rng(0).normal(0, 2, (10, 4))
+    np.testing.assert_allclose(
+        probability_right(z, 0.5, 9.0, self_check=False), choice_probabilities(z, 0.5).max(1)
+    )
+
+
+def test_probability_right_of_a_self_check_is_that_of_yes_and_may_be_small():
+    p = probability_right(np.array([[0.0, 4.0], [4.0, 0.0]]), 0.5, 0.0, self_check=True)
+    np.testing.assert_allclose(p, [1 / (1 + np.exp(2)), 1 / (1 + np.exp(-2))])
+
+
+# The whole fit
+
+
+def test_fit_trains_on_all_tasks_and_learns_from_those_left_out():
+    tasks = [choice_task(f"t{i}", t, items=80, width=16) for i, t in enumerate((0.7, 1.5, 3.0, 4.0))]
+    heard = []
+    found = fit(tasks, FAST, progress=lambda step, steps: heard.append((step, steps)))
+    assert heard[-1] == (40, 40)
+    assert found.prior.tasks == 4
+    assert found.prior.bias == 0
+    assert found.prior.base_rate == pytest.approx(np.mean([t.right.mean() for t in tasks]))
+    assert found.prior.half_width > 0
+    assert found.support.center.shape == (16,)
+    inverse, _ = found.network.predict(tasks[0].hidden)
+    assert (inverse > 0).all()
+
+
+@pytest.mark.parametrize("n", range(MIN_TASKS))
+def test_too_few_tasks(n):
+    with pytest.raises(NotEnoughDataError, match=rf"at least {MIN_TASKS} tasks of one kind, got {n}"):
+        fit([choice_task(f"t{i}", 1.0, items=4, width=8) for i in range(n)], FAST)

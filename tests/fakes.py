@@ -1,0 +1,143 @@
+"""Models for tests: a programmable one without weights, and a real Llama small enough to make in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from thermolang.errors import ModelError
+from thermolang.types import Generation, Message, ModelIdentity, OptionScores
+
+HIDDEN = 16
+
+IDENTITY = ModelIdentity(
+    architecture="FakeForCausalLM",
+    hidden_size=HIDDEN,
+    num_layers=2,
+    vocab_size=100,
+    tokenizer="tokenizer",
+    template="template",
+    prompt_version="1",
+)
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@dataclass
+class FakeModel:
+    """A ScoringModel whose readings are a function of the conversation's last text.
+
+    Attributes:
+        logits: From (question, number of options) to logits; by default a function of the text's hash.
+        hidden: From the question to a hidden state; by default a function of the text's hash.
+        mass: Share of the next-token probability on the options.
+        answer: What it generates.
+        context: Conversations of more characters are refused, as a real model does.
+        calls: Names of the readings that were asked for, in order.
+    """
+
+    logits: Callable[[str, int], Sequence[float]] | None = None
+    hidden: Callable[[str], Sequence[float]] | None = None
+    mass: float = 0.9
+    answer: str = "Paris"
+    context: int = 1000
+    name: str = "fake"
+    identity: ModelIdentity = IDENTITY
+    calls: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def generate(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_new_tokens: int = 256,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        stop: Sequence[str] = (),
+    ) -> Generation:
+        """Say ``answer``."""
+        self._note("generate", messages)
+        return Generation(self.answer, (1, 2), (-0.1, -0.2), "stop", 5)
+
+    def choice_logits(self, messages: Sequence[Message], choices: Sequence[str]) -> OptionScores:
+        """Logits of the options; options that are the same share a token."""
+        if len(set(choices)) < len(choices):
+            msg = f"the choices share a token: {list(choices)}"
+            raise ModelError(msg)
+        self._note("choice_logits", messages)
+        return self._scores(messages[-1]["content"], tuple(choices))
+
+    def self_check(self, messages: Sequence[Message], answer: Generation | str) -> OptionScores:
+        """Logits of yes and no."""
+        self._note("self_check", messages)
+        return self._scores(messages[-1]["content"], ("yes", "no"))
+
+    def _note(self, call: str, messages: Sequence[Message]) -> None:
+        with self.lock:
+            self.calls.append(call)
+        length = sum(len(m["content"]) for m in messages)
+        if length > self.context:
+            msg = f"the conversation has {length} tokens, but {self.name} takes at most {self.context}; shorten it"
+            raise ModelError(msg)
+
+    def _scores(self, text: str, options: tuple[str, ...]) -> OptionScores:
+        random = np.random.default_rng(list(text.encode()))
+        logits = random.normal(0, 2, len(options)) if self.logits is None else self.logits(text, len(options))
+        hidden = random.normal(0, 1, HIDDEN) if self.hidden is None else self.hidden(text)
+        return OptionScores(options, np.asarray(logits, float), np.asarray(hidden, np.float32), self.mass)
+
+
+def tiny_tokenizer(*, template: str = CHATML, adds_bos: bool = False):
+    """A byte-level BPE tokenizer, trained on the spot, with one token for each option, bare and after a space."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    from thermolang.models import prompts
+
+    corpus = [f"{word} {word}" for word in ("Yes", "yes", "No", "no", "A", "B", "C", "D")] * 50
+    corpus += [prompts.SELF_CHECK, prompts.SHORT_ANSWER, "user system assistant Question: Answer with the letter"] * 5
+    corpus += [f"{question} {answer}" for question, answer in prompts.PROBES]
+    byte_level = Tokenizer(models.BPE())
+    byte_level.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    byte_level.decoder = decoders.ByteLevel()
+    specials = ["<s>", "<|im_start|>", "<|im_end|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600, special_tokens=specials, initial_alphabet=alphabet, show_progress=False
+    )
+    byte_level.train_from_iterator(corpus, trainer)
+    if adds_bos:
+        byte_level.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=byte_level, bos_token="<s>", eos_token="<|im_end|>")
+    tokenizer.chat_template = template
+    return tokenizer
+
+
+def tiny_llama(vocab_size: int, *, seed: int = 0):
+    """A Llama of two layers with random weights, large enough ones that the answer depends on the question."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=vocab_size,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=256,
+        initializer_range=0.3,
+        bos_token_id=None,
+        eos_token_id=None,
+        pad_token_id=None,
+        dtype="float32",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(config).eval()

@@ -1,0 +1,187 @@
+"""Where LangChain keeps question, answer, metadata and the local model."""
+
+import json
+from datetime import date
+
+import pytest
+from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
+from langchain_core.runnables import RunnableBranch, RunnableLambda, RunnableParallel, RunnablePassthrough
+
+from tests.langchain.conftest import Echo
+from thermolang.langchain._messages import (
+    KEY,
+    attach,
+    attach_decision,
+    chat_models,
+    local_model,
+    only_the_answer,
+    question_of,
+    read,
+    template_name,
+    to_messages,
+)
+from thermolang.types import Alternative, Confidence, Decision
+
+CONFIDENCE = Confidence(
+    0.31, raw=0.9, temperature=2.0, bias=-0.5, interval=(0.2, 0.4), source="self_check", task="capitals",
+    task_version=3, supported=False, novelty=1.2, alternatives=(Alternative("Canberra", 0.4, 4),), reason="a warning",
+    calibrator="fake@1", seconds=0.25,
+)  # fmt: skip
+REVIEW = Decision("review", "confidence 0.31 is below 0.80", 0.8)
+
+
+def test_roles_are_those_of_chat_templates():
+    conversation = [
+        SystemMessage("s"),
+        HumanMessage("h"),
+        AIMessage("a"),
+        ToolMessage("t", tool_call_id="1"),
+        ChatMessage("c", role="developer"),
+    ]
+    assert to_messages(conversation) == [
+        {"role": "system", "content": "s"},
+        {"role": "user", "content": "h"},
+        {"role": "assistant", "content": "a"},
+        {"role": "tool", "content": "t"},
+        {"role": "developer", "content": "c"},
+    ]
+
+
+def test_of_content_blocks_only_the_text_is_read():
+    blocks = [
+        {"type": "text", "text": "What is "},
+        {"type": "image", "url": "https://example.org/x.png"},
+        {"type": "text", "text": "this?"},
+    ]
+    (message,) = to_messages([HumanMessage(blocks)])
+    assert message == {"role": "user", "content": "What is this?"}
+    assert type(message["content"]) is str  # not LangChain's subclass, which templates and JSON need not know
+
+
+def test_the_question_is_the_last_thing_the_user_said():
+    talk = to_messages(
+        [SystemMessage("s"), HumanMessage("first"), AIMessage("a"), HumanMessage("second"), AIMessage("b")]
+    )
+    assert question_of(talk) == "second"
+    assert question_of(to_messages([SystemMessage("s")])) == ""
+    assert question_of([]) == ""
+
+
+def test_what_was_attached_is_read_back():
+    message = AIMessage("Sydney", response_metadata={"model_name": "m"})
+    attach(message, CONFIDENCE, question="Capital of Australia?", model="tiny")
+    confidence, payload = read(message)
+    assert confidence == CONFIDENCE
+    assert (payload["question"], payload["model"]) == ("Capital of Australia?", "tiny")
+    assert message.response_metadata["model_name"] == "m"
+    assert json.loads(json.dumps(payload)) == payload
+
+
+@pytest.mark.parametrize("metadata", [{}, {KEY: None}, {KEY: "foreign"}])
+def test_a_message_without_a_confidence_says_what_to_do(metadata):
+    confidence, payload = read(AIMessage("x", response_metadata=metadata))
+    assert (confidence.value, payload) == (None, {})
+    assert "with_confidence" in confidence.reason
+
+
+def test_a_decision_is_attached_to_a_copy():
+    message = AIMessage("Sydney", id="7", response_metadata={"model_name": "m"})
+    attach(message, CONFIDENCE, question="q", model="tiny")
+    before = message.model_dump_json()
+    marked = attach_decision(message, REVIEW, "item-1")
+    assert message.model_dump_json() == before
+    assert marked is not message
+    assert (marked.content, marked.id, marked.response_metadata["model_name"]) == ("Sydney", "7", "m")
+    assert marked.response_metadata[KEY]["decision"] == {
+        "action": "review",
+        "reason": REVIEW.reason,
+        "threshold": 0.8,
+        "item_id": "item-1",
+    }
+    assert read(marked)[0] == CONFIDENCE
+
+
+def test_a_decision_goes_on_a_message_without_a_confidence_too():
+    marked = attach_decision(AIMessage("x"), REVIEW, None)
+    assert marked.response_metadata[KEY]["decision"]["action"] == "review"
+    assert read(marked)[0].value is None
+
+
+@pytest.mark.parametrize("question", ["Capital of France?", " two  spaces ", "日本の首都", "a\nb"])
+def test_the_prompt_is_cut_off_a_full_text_answer(tiny_full_text_chat, tiny_chat, tiny_model, question):
+    conversation = [SystemMessage("Be brief."), HumanMessage(question)]
+    full, answer = tiny_full_text_chat.invoke(conversation).text, tiny_chat.invoke(conversation).text
+    messages = to_messages(conversation)
+    assert len(full) > len(answer) > 0
+    assert only_the_answer(full, messages, tiny_model) == answer.strip()
+    assert only_the_answer(answer, messages, tiny_model) == answer.strip()
+
+
+def test_the_model_inside_is_the_loaded_one(tiny_chat, tiny_model):
+    found = local_model(tiny_chat)
+    assert found.model is tiny_model.model
+    assert found.tokenizer is tiny_model.tokenizer
+
+
+def shapes(model):
+    prompt = ChatPromptTemplate.from_template("{question}")
+    chain = prompt | model | StrOutputParser()
+    return {
+        "model": model,
+        "bound": model.bind(stop=["x"]),
+        "configured": model.with_config(tags=["x"]),
+        "retried": model.with_retry(),
+        "prompt | model": prompt | model,
+        "prompt | model | parser": chain,
+        "parallel": RunnableParallel(answer=chain, question=RunnablePassthrough()),
+        "assigned": RunnablePassthrough.assign(answer=chain),
+        "branch": RunnableBranch((lambda x: bool(x), chain), RunnableLambda(str)),
+        "default of a branch": RunnableBranch((lambda x: bool(x), RunnableLambda(str)), chain),
+        "nested": RunnableLambda(dict) | (chain | RunnableLambda(str)).with_config(tags=["x"]),
+        "mapped": chain.map(),
+        "fallback for a chain": chain.with_fallbacks([RunnableLambda(str)]),
+        "fallback itself": RunnableLambda(str).with_fallbacks([chain]),
+        "everything": (RunnablePassthrough.assign(a=chain.bind(stop=["x"]).with_retry()) | RunnableLambda(str)).map(),
+    }
+
+
+@pytest.mark.parametrize("shape", shapes(Echo()))
+def test_the_chat_model_is_found_inside(shape):
+    model = Echo()
+    (found,) = chat_models(shapes(model)[shape])
+    assert found is model
+
+
+def test_none_or_several_chat_models_are_found(prompt):
+    one, two = Echo(), Echo()
+    assert chat_models(prompt | StrOutputParser()) == []
+    assert [id(m) for m in chat_models(RunnableParallel(a=one, b=prompt | two))] == [id(one), id(two)]
+    assert [id(m) for m in chat_models(one.with_fallbacks([two]))] == [id(one), id(two)]
+    assert len(chat_models(RunnableParallel(a=one, b=one))) == 1
+
+
+def test_a_template_names_its_task():
+    def make(text="Capital of {x}?", system="Be brief."):
+        return ChatPromptTemplate.from_messages([("system", system), ("human", text)])
+
+    name = template_name(make() | Echo() | StrOutputParser())
+    assert name is not None
+    assert name.startswith("template-")
+    assert template_name(make()) == template_name(make() | Echo()) == name
+    assert template_name(make(text="River of {x}?")) != name
+    assert template_name(make(system="Explain.")) != name
+    assert template_name(Echo()) is None
+
+
+def test_the_values_filled_into_a_template_do_not_change_its_name():
+    chat = ChatPromptTemplate.from_messages([("human", "{today}: {x}"), MessagesPlaceholder("history")])
+    plain = PromptTemplate.from_template("{today}: {x}")
+    for template in (chat, plain):
+        names = {template_name(t) for t in (template, template.partial(today=lambda: str(date.today())))}
+        assert names == {template_name(template.partial(today="Monday"))}
+
+
+def test_the_name_is_the_same_in_every_process():
+    assert template_name(PromptTemplate.from_template("{a}").partial(a=lambda: "now")) == "template-e07e1525"

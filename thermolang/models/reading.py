@@ -1,0 +1,122 @@
+"""Reading options and hidden states at one position of a model, and the KV cache a reading continues."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+
+from thermolang.errors import ModelError
+from thermolang.types import OptionScores
+
+_taps: WeakKeyDictionary[Any, threading.local] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class KVCache:
+    """What a self-check needs to continue a generation.
+
+    Attributes:
+        owner: The transformers model that filled it; another model's weights must not continue it.
+        prompt: Token ids of the prompt.
+        answer: Token ids that spell the answer, without an end token or a stop string.
+        values: The transformers cache of all tokens but the last sampled one.
+    """
+
+    owner: Any
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+    values: Any
+
+    def growable(self) -> Any:
+        """A copy that may grow and shrink without touching the original; tensors are shared, never written."""
+        twin = copy.copy(self.values)
+        twin.layers = [copy.copy(layer) for layer in self.values.layers]
+        return twin
+
+
+def hidden_tap(model: Any) -> threading.local:
+    """Keep the input of the output embeddings, per thread: the hidden state after the final norm.
+
+    The hook is registered once per model and stays; one hook per call would see other threads' passes.
+
+    Raises:
+        ModelError: The model has no output embeddings.
+    """
+    if model not in _taps:
+        head = model.get_output_embeddings()
+        if head is None:
+            msg = f"{type(model).__name__} has no output embeddings: a causal language model is needed"
+            raise ModelError(msg)
+        tap = threading.local()
+
+        def keep(_module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+            tap.hidden = inputs[0].detach()
+
+        head.register_forward_pre_hook(keep)
+        _taps[model] = tap
+    return _taps[model]
+
+
+def ids_of(text: str, token_ids: Sequence[int], text_of: Callable[[Sequence[int]], str]) -> tuple[int, ...]:
+    """The fewest first ids that spell a text: without an end token, a stop string or white space after it.
+
+    Where a stop string begins inside a token no ids spell the text; then the nearest ones are returned.
+    """
+    end = len(token_ids)
+    while end and len(text_of(token_ids[:end])) > len(text):
+        end -= 1
+    while end and text_of(token_ids[: end - 1]) == text:
+        end -= 1
+    return tuple(token_ids[:end])
+
+
+def single_token_ids(
+    spellings: Sequence[Sequence[str]], encode: Callable[[str], list[int]], *, names: Sequence[str], model_name: str
+) -> list[list[int]]:
+    """Token ids of each option, bare and with a leading space; spellings of several tokens are left out.
+
+    Args:
+        spellings: For each option, the texts that count as it.
+        encode: Token ids of a text.
+        names: What the options are called in errors.
+        model_name: What the model is called in errors.
+
+    Raises:
+        ModelError: Fewer than two options, an option of several tokens, or two options that share one.
+    """
+    if len(spellings) < 2:
+        msg = f"at least two choices are needed, got {list(names)}"
+        raise ModelError(msg)
+    encoded = [[encode(form) for t in texts if t.strip() for form in (t, f" {t}")] for texts in spellings]
+    found = [sorted({ids[0] for ids in forms if len(ids) == 1}) for forms in encoded]
+    owner: dict[int, str] = {}
+    for name, ids in zip(names, found, strict=True):
+        if not ids:
+            msg = f"the choice {name!r} is not a single token of {model_name}; ask with letters, such as A, B, C"
+            raise ModelError(msg)
+        if (shared := next((owner[i] for i in ids if i in owner), None)) is not None:
+            msg = f"the choices {shared!r} and {name!r} share a token of {model_name}; use distinct choices"
+            raise ModelError(msg)
+        owner.update(dict.fromkeys(ids, name))
+    return found
+
+
+def option_scores(
+    logits: torch.Tensor,
+    hidden: torch.Tensor,
+    option_ids: list[list[int]],
+    options: tuple[str, ...],
+    *,
+    tokens: int,
+    cache_reused: bool = False,
+) -> OptionScores:
+    """Sum each option's spellings; logits (V,), hidden (d,)."""
+    z = torch.stack([logits[ids].logsumexp(-1) for ids in option_ids])  # (K,)
+    mass = float((z - logits.logsumexp(-1)).exp().sum().clamp(max=1.0))  # the sum may round to just above 1
+    return OptionScores(options, z.numpy(), hidden.numpy(), mass, tokens, cache_reused)
