@@ -57,6 +57,11 @@ def tiny_chat(tiny_model):
 
 
 @pytest.fixture(scope="session")
+def tiny_estimator(tiny_model, calibrator_for):
+    return ConfidenceEstimator(tiny_model, calibrator_for(tiny_model, sources=("self_check",)), state_dir=None)
+
+
+@pytest.fixture(scope="session")
 def tiny_full_text_chat(tiny_model):
     """The same with the pipeline's default: the prompt comes back in front of the answer."""
     from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline

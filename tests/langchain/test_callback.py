@@ -142,13 +142,12 @@ def test_failures_in_a_batch_do_not_touch_the_others(chat, prompt, handler, expe
 
 
 def test_a_retried_model_is_scored_once(prompt, handler, estimator):
-    class Flaky(Echo):
-        calls: list[str] = []
+    failures = [RuntimeError("not yet"), RuntimeError("still not")]
 
+    class Flaky(Echo):
         def _generate(self, messages, **kwargs):
-            self.calls.append("x")
-            if len(self.calls) < 3:
-                raise RuntimeError("not yet")
+            if failures:
+                raise failures.pop()
             return super()._generate(messages, **kwargs)
 
     chain = prompt | Flaky().with_retry(wait_exponential_jitter=False)
@@ -193,18 +192,17 @@ def test_the_end_of_a_run_that_was_not_seen_is_passed_over(chat, handler):
 
 
 @pytest.mark.parametrize("question", ["Capital of France?", "日本の首都", "a\nb"])
-def test_the_answer_is_the_same_to_the_last_bit(tiny_chat, tiny_full_text_chat, tiny_model, calibrator_for, question):
-    estimator = ConfidenceEstimator(tiny_model, calibrator_for(tiny_model), state_dir=None)
+def test_the_answer_is_the_same_to_the_last_bit(tiny_chat, tiny_full_text_chat, tiny_estimator, question):
     for local in (tiny_chat, tiny_full_text_chat):
-        handler = ConfidenceCallbackHandler(estimator)
+        handler = ConfidenceCallbackHandler(tiny_estimator, task=TASK)
         plain, scored = local.invoke(question), local.invoke(question, {"callbacks": [handler]})
         asked = to_messages([HumanMessage(question)])
         assert scored.content == plain.content
         metadata = dict(scored.response_metadata)
         payload = metadata.pop(KEY)
         assert metadata == plain.response_metadata
-        answer = only_the_answer(plain.text, asked, tiny_model)
-        assert payload["value"] == estimator.score(asked, answer).value
+        answer = only_the_answer(plain.text, asked, tiny_estimator.model)
+        assert payload["value"] == tiny_estimator.score(asked, answer, task=TASK).value
         assert payload["value"] is not None
 
 
