@@ -115,7 +115,9 @@ def test_id_is_short_and_follows_the_weights():
 
 
 def test_id_is_the_same_in_another_process(folder):
-    code = "import sys; from thermolang.calibration.calibrator import Calibrator; print(Calibrator.load(sys.argv[1]).id)"
+    code = (
+        "import sys; from thermolang.calibration.calibrator import Calibrator; print(Calibrator.load(sys.argv[1]).id)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, str(folder)],
         capture_output=True,

@@ -86,7 +86,9 @@ def test_prior_inputs_stay_within_their_bounds():
 
 
 def test_prior_means_are_over_tasks_not_items():
-    tasks = [self_check_task(f"t{i}", 1.0, b, items=n, width=4) for i, (b, n) in enumerate([(-2, 10), (0, 20), (2, 400)])]
+    tasks = [
+        self_check_task(f"t{i}", 1.0, b, items=n, width=4) for i, (b, n) in enumerate([(-2, 10), (0, 20), (2, 400)])
+    ]
     readings = [(np.full(n, s), np.full(n, b)) for s, b, n in ((0.2, -1.0, 10), (0.4, 0.5, 20), (0.9, 2.0, 400))]
     prior = _prior(tasks, readings, bias=True)
     assert prior.inverse_temperature == pytest.approx(0.5)
@@ -115,9 +117,7 @@ def test_a_task_that_is_all_right_keeps_the_interval_finite():
 
 def test_probability_right_of_choices_is_the_top_probability():
     z = np.random.default_rng(0).normal(0, 2, (10, 4))
-    np.testing.assert_allclose(
-        probability_right(z, 0.5, 9.0, self_check=False), choice_probabilities(z, 0.5).max(1)
-    )
+    np.testing.assert_allclose(probability_right(z, 0.5, 9.0, self_check=False), choice_probabilities(z, 0.5).max(1))
 
 
 def test_probability_right_of_a_self_check_is_that_of_yes_and_may_be_small():

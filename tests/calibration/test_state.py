@@ -62,7 +62,9 @@ def test_order_of_observations_does_not_matter():
     assert found[0] == found[1] == found[2]
 
 
-@pytest.mark.parametrize("numbers", [(0.0, 0.0), (-1.0, 0.0), (float("nan"), 0.0), (float("inf"), 0.0), (1.0, float("nan"))])
+@pytest.mark.parametrize(
+    "numbers", [(0.0, 0.0), (-1.0, 0.0), (float("nan"), 0.0), (float("inf"), 0.0), (1.0, float("nan"))]
+)
 def test_unusable_numbers_are_refused_and_leave_no_trace(numbers):
     state = TaskState("t", PRIOR)
     with pytest.raises(InvalidInputError, match="no usable temperature"):

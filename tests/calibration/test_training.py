@@ -116,8 +116,7 @@ def test_known_temperatures_are_recovered_on_held_out_tasks():
     assert np.abs(np.log(found / np.array(TEMPERATURES)[list(held_out)])).max() < 0.25
     before = [nll(choice_probabilities(tasks[i].logits, 1.0), tasks[i].labels) for i in held_out]
     after = [
-        nll(choice_probabilities(tasks[i].logits, 1 / t), tasks[i].labels)
-        for i, t in zip(held_out, found, strict=True)
+        nll(choice_probabilities(tasks[i].logits, 1 / t), tasks[i].labels) for i, t in zip(held_out, found, strict=True)
     ]
     assert after[2] < before[2] - 0.1  # T = 2.8: there was something to gain
     assert np.mean(after) < np.mean(before)

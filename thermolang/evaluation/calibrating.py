@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -13,13 +14,15 @@ import numpy as np
 
 from thermolang._version import __version__
 from thermolang.calibration.calibrator import Calibrator
-from thermolang.calibration.fitting import Fit, fit
+from thermolang.calibration.fitting import MIN_TASKS, Fit, fit
 from thermolang.calibration.training import TaskFeatures, TrainingConfig
 from thermolang.errors import NotEnoughDataError
 from thermolang.evaluation.benchmark import Comparison, compare, markdown_table
 from thermolang.models.features import collect, is_choice
 from thermolang.models.local import LocalModel
 from thermolang.types import Task
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, done, total)."""
@@ -46,7 +49,8 @@ def calibrate(
 
     Args:
         model: The model whose answers are to be calibrated.
-        train_tasks: Labelled tasks; at least three multiple-choice or three free-form ones.
+        train_tasks: Labelled tasks; at least three multiple-choice or three free-form ones. Fewer of the other
+            kind are left out with a warning.
         test_tasks: Tasks the calibrator is measured on and never sees.
         config: How to train; the paper's settings by default, with a bias for self-checks.
         features: Folder where the readings are kept, so that an interrupted run goes on; None keeps none.
@@ -56,32 +60,40 @@ def calibrate(
         NotEnoughDataError: Neither kind has three tasks.
     """
     report = progress or (lambda _what, _done, _total: None)
-    training = _by_source(model, train_tasks, features, report)
-    testing = _by_source(model, test_tasks, features, report)
+    # Before anything is read, which takes hours: a malformed task, or too few of them.
+    wanted, held_out = _enough(_by_source(train_tasks)), _by_source(test_tasks)
+    read = partial(collect, model, folder=features, progress=progress)
+    training = {source: [read(task) for task in of] for source, of in wanted.items()}
+    testing = {source: [read(task) for task in held_out.get(source, ())] for source in wanted}
     fits: dict[str, Fit] = {}
     comparisons = {}
     for source, tasks in training.items():
         settings = replace(config or TrainingConfig(), bias=source == "self_check")
         fits[source] = fit(tasks, settings, progress=partial(report, f"training ({source})"))
-        if testing.get(source):
+        if testing[source]:
             comparisons[source] = compare(fits[source], testing[source], self_check=source == "self_check")
-    if not fits:
-        counts = f"{len(train_tasks)} tasks"
-        msg = f"three multiple-choice tasks or three free-form tasks are needed to train on, got {counts}"
-        raise NotEnoughDataError(msg)
     calibrator = Calibrator(model.identity, fits, model.probe(), model_name=model.name)
     calibrator.card = card(calibrator, training, comparisons)
     return Calibrated(calibrator, comparisons)
 
 
-def _by_source(
-    model: LocalModel, tasks: Sequence[Task], features: Path | None, progress: Progress
-) -> dict[str, list[TaskFeatures]]:
-    found: dict[str, list[TaskFeatures]] = {}
+def _by_source(tasks: Sequence[Task]) -> dict[str, list[Task]]:
+    found: dict[str, list[Task]] = {}
     for task in tasks:
-        source = "choice" if is_choice(task) else "self_check"
-        found.setdefault(source, []).append(collect(model, task, features, progress=progress))
-    return {source: tasks for source, tasks in found.items() if tasks}
+        found.setdefault("choice" if is_choice(task) else "self_check", []).append(task)
+    return found
+
+
+def _enough(tasks: dict[str, list[Task]]) -> dict[str, list[Task]]:
+    """The kinds of which there are enough tasks to train on."""
+    names = {source: [t.name for t in of] for source, of in tasks.items()}
+    enough = {source: of for source, of in tasks.items() if len(of) >= MIN_TASKS}
+    if not enough:
+        msg = f"at least {MIN_TASKS} multiple-choice or {MIN_TASKS} free-form tasks are needed to train on, got {names}"
+        raise NotEnoughDataError(msg)
+    for source in tasks.keys() - enough.keys():
+        logger.warning("no fit for %s: %d tasks are needed, got %s", source, MIN_TASKS, names[source])
+    return enough
 
 
 def card(calibrator: Calibrator, training: dict[str, list[TaskFeatures]], comparisons: dict[str, Comparison]) -> str:
@@ -102,15 +114,20 @@ def card(calibrator: Calibrator, training: dict[str, list[TaskFeatures]], compar
 
 
 def _trained_on(source: str, tasks: Sequence[TaskFeatures]) -> str:
-    rows = [f"| {t.name} | {len(t.labels)} | {_right(t, source).mean():.3f} |" for t in tasks]
+    rows = [f"| {_cell(t.name)} | {len(t.labels)} | {_right(t, source).mean():.3f} |" for t in tasks]
     return "\n".join([f"## Trained on ({source})", "", "| task | items | accuracy |", "|---|---|---|", *rows])
 
 
 def _measured(source: str, comparison: Comparison) -> str:
-    names = ", ".join(comparison.tasks)
+    names = ", ".join(map(_cell, comparison.tasks))
     figures = f"{comparison.items} items of {names}; accuracy {comparison.accuracy:.3f}."
     head = f"## Measured on held-out tasks ({source})\n\n{figures} Brackets: 95 % bootstrap intervals over items."
     return f"{head}\n\n{markdown_table(comparison)}"
+
+
+def _cell(name: str) -> str:
+    """A task's name, which may be that of any file, as the text of one table cell."""
+    return " ".join(name.split()).replace("|", "\\|")
 
 
 def _right(task: TaskFeatures, source: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
