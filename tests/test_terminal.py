@@ -6,6 +6,8 @@ import pytest
 from rich.console import Console
 
 from thermolang import terminal
+from thermolang.calibration.intervals import Interval
+from thermolang.evaluation.benchmark import Comparison
 from thermolang.evaluation.demo import DemoItem, summary
 from thermolang.types import Alternative, Confidence
 
@@ -74,6 +76,12 @@ def test_a_summary_shows_every_figure():
     assert "sqlite:///x.db" in shown
 
 
+def test_the_address_of_the_store_is_never_cut():
+    screen, url = console(width=40), f"sqlite:////home/ann/{'deep/' * 20}[reviews].db"
+    terminal.show_summary(screen, summary([item()]), url)
+    assert f"doubtful answers wait in {url}\n" in screen.file.getvalue()
+
+
 def test_a_summary_of_nothing_says_none():
     screen = console()
     terminal.show_summary(screen, summary([]), "sqlite:///x.db")
@@ -112,6 +120,23 @@ def test_without_a_confidence_the_reason_is_shown():
     assert screen.file.getvalue() == (
         "(no answer)\nconfidence: none - the answer is empty, so there is nothing to score\n"
     )
+
+
+def test_comparisons_show_figures_with_their_intervals():
+    ours = {"Brier": Interval(0.1, 0.05, 0.15, 0.95), "AUROC": None}
+    raw = {"Brier": Interval(0.3, 0.2, 0.4, 0.95), "AUROC": None}
+    comparison = Comparison(("a",), 300, 0.417, {"uncalibrated": raw, "ours": ours}, {"uncalibrated": raw})
+    screen = console()
+    terminal.show_comparisons(screen, {"choice": comparison})
+    shown = screen.file.getvalue()
+    for text in (
+        "choice: 300 held-out items, 41.7% right",
+        "Brier",
+        "0.100 [0.050, 0.150]",
+        "ours minus uncalibrated",
+        "-",
+    ):
+        assert text in shown
 
 
 def test_progress_counts_tasks():

@@ -78,11 +78,12 @@ def show_summary(console: Console, figures: dict[str, Any], store_url: str) -> N
         "Brier score, lower is better": f"{_number(figures['brier_raw'])} raw, "
         f"{_number(figures['brier_calibrated'])} calibrated",
         "time added by the confidence": _percent(figures["overhead_percent"], scale=1),
-        "doubtful answers wait in": escape(store_url),
     }
     for name, value in rows.items():
         table.add_row(name, f"[bold]{value}[/]")
     console.print(table)
+    # Outside the table, which would cut it to the terminal's width.
+    console.print(f"  doubtful answers wait in [bold]{escape(store_url)}[/]", highlight=False, soft_wrap=True)
 
 
 def show_confidence(console: Console, answer: str, confidence: Confidence) -> None:

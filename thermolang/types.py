@@ -45,10 +45,17 @@ class Example:
 
 @dataclass(frozen=True)
 class Task:
-    """A stream of similar questions that share one temperature."""
+    """A stream of similar questions that share one temperature.
+
+    Attributes:
+        name: The task's name.
+        examples: Its questions.
+        group: Tasks of one group ask about the same facts and are left out together; the task alone if empty.
+    """
 
     name: str
     examples: tuple[Example, ...]
+    group: str = ""
 
 
 @dataclass(frozen=True)

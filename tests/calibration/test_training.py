@@ -248,10 +248,10 @@ def test_leave_one_out_never_trains_on_the_task(n):
 
 def test_same_seed_same_network_and_no_trace_in_the_global_generators():
     tasks = small_tasks()
-    torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].tolist()
     (one,), (same,) = train(tasks, None, SHORT), train(tasks, None, SHORT)
     assert torch.equal(torch.get_rng_state(), torch_before)
-    assert np.random.get_state()[1].tolist() == numpy_before  # noqa: NPY002
+    assert np.random.get_state()[1].tolist() == numpy_before
     torch.rand(3)
     (again,) = train(tasks, None, SHORT)
     (other,) = train(tasks, None, replace(SHORT, seed=1))
@@ -302,7 +302,7 @@ def test_a_task_needs_as_many_readings_as_labels():
 def test_readings_that_are_not_finite_are_refused(where, bad):
     parts = {"hidden": np.zeros((3, 4)), "logits": np.zeros((3, 2))}
     parts[where][1, 1] = bad
-    with pytest.raises(InvalidInputError, match="'broken'.*not finite"):
+    with pytest.raises(InvalidInputError, match=r"'broken'.*not finite"):
         TaskFeatures("broken", labels=np.zeros(3, dtype=np.int64), **parts)
 
 

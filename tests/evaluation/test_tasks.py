@@ -86,7 +86,7 @@ def test_answer_as_index_or_text(jsonl, choices, answer, label):
 
 def test_unicode_and_text_that_looks_like_markup(jsonl):
     rows = [
-        {"question": "日本の首都は？ \u2028 🗾", "answers": ["東京", "Tōkyō"]},
+        {"question": "日本の首都は、\u2028 🗾", "answers": ["東京", "Tōkyō"]},
         {"question": "<script>alert('x')</script> {0} %s =1+1", "answers": ["=1+1"]},
     ]
     task = read_task(jsonl(*rows, name="質問.jsonl"))

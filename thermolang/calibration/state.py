@@ -99,10 +99,9 @@ class TaskState:
             return self.current
 
     def _refresh(self) -> None:
-        n, weight = len(self._seen), self._prior.inputs
-        total = weight + n
-        inverse = (weight * self._prior.inverse_temperature + math.fsum(s for s, _ in self._seen.values())) / total
-        bias = (weight * self._prior.bias + math.fsum(b for _, b in self._seen.values())) / total
+        n = len(self._seen)
+        inverse = math.fsum(s for s, _ in self._seen.values()) / n
+        inverse, bias = self._prior.moved(inverse, math.fsum(b for _, b in self._seen.values()) / n, n)
         self.versions.append(TaskVersion(self.current.version + 1, inverse, bias, n))
         self._save()
 

@@ -69,12 +69,14 @@ class TaskFeatures:
         hidden: Shape (N, d), float32.
         logits: Shape (N, K), float; for self-checks K = 2 in the order yes, no.
         labels: Shape (N,), int; index of the right option. A self-check of a right answer has 0.
+        group: As in ``thermolang.types.Task``.
     """
 
     name: str
     hidden: FloatArray
     logits: FloatArray
     labels: np.ndarray[Any, np.dtype[np.int64]]
+    group: str = ""
 
     def __post_init__(self) -> None:
         n = len(self.labels)

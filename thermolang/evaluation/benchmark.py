@@ -82,10 +82,8 @@ def compare(fit: Fit, tasks: Sequence[TaskFeatures], *, self_check: bool, resamp
 def calibrated(fit: Fit, task: TaskFeatures, *, self_check: bool) -> FloatArray:
     """P(right) of a task's answers under the temperature and bias that its own inputs predict, shape (N,)."""
     inverse, bias = fit.network.predict(task.hidden)
-    n, weight = len(inverse), fit.prior.inputs
-    s = (weight * fit.prior.inverse_temperature + inverse.sum()) / (weight + n)
-    b = (weight * fit.prior.bias + bias.sum()) / (weight + n)
-    return probability_right(task.logits, float(s), float(b), self_check=self_check)
+    s, b = fit.prior.moved(float(inverse.mean()), float(bias.mean()), len(inverse))
+    return probability_right(task.logits, s, b, self_check=self_check)
 
 
 def markdown_table(comparison: Comparison) -> str:

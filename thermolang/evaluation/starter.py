@@ -121,7 +121,7 @@ def starter_tasks(
         msg = f"per_family is {per_family}, a task needs at least 1 item"
         raise NotEnoughDataError(msg)
     chosen = [family for family in FAMILIES.values() if split in ("all", family.split)]
-    return [Task(family.name, _items(family, seed)[:per_family]) for family in chosen]
+    return [Task(family.name, _items(family, seed)[:per_family], group=family.facts) for family in chosen]
 
 
 def _items(family: Family, seed: int) -> tuple[Example, ...]:

@@ -99,7 +99,7 @@ def collect(
         known |= {row.key: row for row in rows}
     if progress:
         progress(task.name, len(task.examples), len(task.examples))
-    return _features(task.name, [known[key] for key in keys])
+    return _features(task, [known[key] for key in keys])
 
 
 def item_key(model: LocalModel, example: Example) -> str:
@@ -132,9 +132,10 @@ def _row(key: str, scores: OptionScores, label: int, answer: str) -> Row:
     return Row(key, hidden, scores.logits.astype(np.float32), label, answer)
 
 
-def _features(name: str, rows: Sequence[Row]) -> TaskFeatures:
+def _features(task: Task, rows: Sequence[Row]) -> TaskFeatures:
     return TaskFeatures(
-        name=name,
+        name=task.name,
+        group=task.group,
         hidden=np.stack([r.hidden for r in rows]),
         logits=np.stack([r.logits for r in rows]),
         labels=np.array([r.label for r in rows], dtype=np.int64),
