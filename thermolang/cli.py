@@ -71,8 +71,9 @@ def demo(
     desk: Annotated[bool, typer.Option("--desk/--no-desk", help="Open the review desk afterwards.")] = True,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
     threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Answers with at least this confidence are accepted.")
-    ] = 0.5,
+        float | None,
+        typer.Option(min=0, max=1, help="Accept from this confidence; by default the training tasks' mean accuracy."),
+    ] = None,
     model: ModelOption = DEFAULT_MODEL,
     store: StoreOption = None,
 ) -> None:
@@ -90,7 +91,8 @@ def demo(
     estimator = _estimator(model)
     with _opened(store) as reviews:
         asked = job.questions(questions)
-        items = demo_table(console, job.run(estimator, reviews, asked, Policy(threshold)), len(asked))
+        policy = Policy(job.usual_accuracy(estimator) if threshold is None else threshold)
+        items = demo_table(console, job.run(estimator, reviews, asked, policy), len(asked))
         figures = job.summary(items)
         show_summary(console, figures, reviews.url)
     if json_file:

@@ -1,5 +1,7 @@
 """What a new task may be off by: the conformal quantile, its coverage, and how much the prior weighs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,12 +9,14 @@ from tests.calibration.synthetic import choice_task, self_check_task
 from thermolang.calibration.fitting import (
     LEVEL,
     MIN_TASKS,
+    Prior,
     _conformal_quantile,
     _prior,
     _prior_inputs,
     fit,
     probability_right,
 )
+from thermolang.calibration.temperature import fit_temperature
 from thermolang.calibration.thermometer import choice_probabilities
 from thermolang.calibration.training import TaskFeatures, TrainingConfig
 from thermolang.errors import NotEnoughDataError
@@ -22,6 +26,11 @@ FAST = TrainingConfig(steps=40, learning_rate=1e-2, evaluate_every=20)
 
 def logit(p):
     return np.log(p / (1 - p))
+
+
+def prior_of(tasks, readings, *, bias, start=(0.5, 0.0)):
+    """The prior if every task's left-out fit starts at ``start``."""
+    return _prior(tasks, readings, [start] * len(tasks), TrainingConfig(bias=bias))
 
 
 # The conformal quantile
@@ -57,7 +66,7 @@ def test_the_interval_covers_the_accuracy_of_new_tasks():
         off = rng.normal(0, 0.7, 13)
         tasks = [self_check_task("t", 1.5, off[k], items=150, width=4, seed=100 * repeat + k) for k in range(13)]
         readings = [(np.full(150, 1 / 1.5), np.zeros(150))] * 12  # the predicted bias is 0 everywhere
-        prior = _prior(tasks[:12], readings, bias=True)
+        prior = prior_of(tasks[:12], readings, bias=True, start=(1 / 1.5, 0.0))
         new = tasks[12]
         expected = probability_right(new.logits, 1 / 1.5, 0.0, self_check=True).mean()
         covered.append(abs(logit((new.labels == 0).mean()) - logit(expected)) <= prior.half_width)
@@ -85,14 +94,13 @@ def test_prior_inputs_stay_within_their_bounds():
         assert 0 <= _prior_inputs(tasks) <= 100
 
 
-def test_prior_means_are_over_tasks_not_items():
+def test_the_prior_fits_all_tasks_together_each_weighing_the_same():
     tasks = [
         self_check_task(f"t{i}", 1.0, b, items=n, width=4) for i, (b, n) in enumerate([(-2, 10), (0, 20), (2, 400)])
     ]
     readings = [(np.full(n, s), np.full(n, b)) for s, b, n in ((0.2, -1.0, 10), (0.4, 0.5, 20), (0.9, 2.0, 400))]
-    prior = _prior(tasks, readings, bias=True)
-    assert prior.inverse_temperature == pytest.approx(0.5)
-    assert prior.bias == pytest.approx(0.5)
+    prior = prior_of(tasks, readings, bias=True)
+    assert (prior.inverse_temperature, prior.bias) == fit_temperature(tasks, TrainingConfig(bias=True))
     assert prior.base_rate == pytest.approx(np.mean([(t.labels == 0).mean() for t in tasks]))
     assert prior.tasks == 3
 
@@ -101,15 +109,41 @@ def test_base_rate_of_choices_counts_the_argmax():
     tasks = [choice_task(f"t{i}", t, items=50, width=4) for i, t in enumerate((1.0, 2.0, 3.0))]
     readings = [(np.full(50, 0.5), np.zeros(50))] * 3
     expected = np.mean([(t.logits.argmax(1) == t.labels).mean() for t in tasks])
-    assert _prior(tasks, readings, bias=False).base_rate == pytest.approx(expected)
+    assert prior_of(tasks, readings, bias=False).base_rate == pytest.approx(expected)
 
 
 def test_a_task_that_is_all_right_keeps_the_interval_finite():
     tasks = [self_check_task(f"t{i}", 1.0, 0.0, items=20, width=4) for i in range(3)]
     tasks = [TaskFeatures(t.name, t.hidden, t.logits, np.zeros(20, dtype=np.int64)) for t in tasks]
-    prior = _prior(tasks, [(np.full(20, 1.0), np.zeros(20))] * 3, bias=True)
+    prior = prior_of(tasks, [(np.full(20, 1.0), np.zeros(20))] * 3, bias=True)
     assert prior.base_rate == 1
     assert 0 < prior.half_width < 20
+
+
+# How far the network is trusted
+
+
+def test_a_network_that_knows_the_tasks_is_trusted_and_one_that_guesses_is_not():
+    biases = (-2.0, -1.0, 0.0, 1.0, 2.0)
+    tasks = [self_check_task(f"t{i}", 1.0, b, items=300, width=4, seed=i) for i, b in enumerate(biases)]
+    knows = [(np.full(300, 1.0), np.full(300, b)) for b in biases]
+    opposite = [(np.full(300, 1.0), np.full(300, -b)) for b in biases]
+    assert prior_of(tasks, knows, bias=True, start=(1.0, 0.0)).trust > 0.8
+    assert prior_of(tasks, opposite, bias=True, start=(1.0, 0.0)).trust == 0.0
+
+
+def test_a_task_moves_from_the_prior_to_its_readings_as_far_as_it_is_trusted():
+    prior = Prior(0.5, -1.0, inputs=4.0, half_width=1.0, base_rate=0.5, tasks=5, trust=0.5)
+    assert prior.moved(0.9, 1.0, 0) == (0.5, -1.0)
+    assert prior.moved(0.9, 1.0, 4) == pytest.approx((0.6, -0.5))
+    assert prior.moved(0.9, 1.0, 10**9) == pytest.approx((0.7, 0.0), abs=1e-6)
+
+
+def test_tasks_of_one_group_are_left_out_together():
+    tasks = [choice_task(f"t{i}", 1.0 + i, items=20, width=8) for i in range(4)]
+    paired = [replace(t, group="pair" if i < 3 else "alone") for i, t in enumerate(tasks)]
+    with pytest.raises(NotEnoughDataError, match="groups"):
+        fit(paired, FAST)
 
 
 # P(right)

@@ -217,24 +217,15 @@ def with_too_few_rows(path):
     save_file(columns, path, metadata={"keys": '["a", "b"]', "answers": '["", ""]'})
 
 
-def a_folder(path):
-    path.unlink()
-    path.mkdir()
-
-
 @pytest.mark.parametrize(
-    "damage", [torn, empty, without_texts, with_texts_of_others, with_too_few_rows, a_folder], ids=lambda d: d.__name__
+    "damage", [torn, empty, without_texts, with_texts_of_others, with_too_few_rows], ids=lambda d: d.__name__
 )
 def test_a_damaged_file_costs_its_items_only(reader, tmp_path, damage):
     first = collect(reader, CHOICES, tmp_path)
     damage(chunks(tmp_path)[0])
-    lost = 15 - sum(len(features._read_chunks(chunk.parent)) for chunk in chunks(tmp_path)[:1])
-    assert 3 <= lost <= 4
     reader.items = 0
-    if damage is a_folder:
-        chunks(tmp_path)[0].rmdir()
     found = collect(reader, CHOICES, tmp_path)
-    assert reader.items == lost
+    assert reader.items in (3, 4)  # one chunk
     assert found.labels.tolist() == first.labels.tolist()
     np.testing.assert_allclose(found.logits, first.logits, atol=1e-4)
 
@@ -263,7 +254,7 @@ def test_a_changed_gold_answer_is_another_item(reader):
     assert len(keys) == 3
 
 
-@pytest.mark.parametrize("name", ["../../evil", "a/b", "CON: ?*", "質問", "x" * 300, "", "."])
+@pytest.mark.parametrize("name", ["../../evil", "a/b", "CON: ?*", "質問", "x" * 300, "", ".", ".."])
 def test_a_tasks_name_is_no_path(reader, tmp_path, name):
     home = tmp_path / "features"
     task = Task(name, CHOICES.examples[:2])

@@ -69,8 +69,9 @@ class Calibrator(
 
     @cached_property
     def id(self) -> str:
-        """Short id: the model's name and a hash of the weights."""
+        """Short id: the model's name and a hash of everything a confidence depends on."""
         digest = hashlib.sha256(b"".join(t.numpy().tobytes() for t in self._tensors().values()))
+        digest.update(json.dumps(self._fits_record(), sort_keys=True).encode())
         return f"{self.model_name.rsplit('/', 1)[-1].lower()}@{digest.hexdigest()[:8]}"
 
     def check(self, identity: ModelIdentity, probe: tuple[FloatArray, FloatArray]) -> str:
@@ -113,6 +114,17 @@ class Calibrator(
             shutil.rmtree(work, ignore_errors=True)
         return target
 
+    def _fits_record(self) -> dict[str, Any]:
+        return {
+            kind: {
+                "hidden_size": fit.network.hidden_size,
+                "bias": fit.network.bias,
+                "radius": fit.support.radius,
+                "prior": fit.prior.to_dict(),
+            }
+            for kind, fit in self.fits.items()
+        }
+
     def _tensors(self) -> dict[str, torch.Tensor]:
         tensors = {"probe.hidden": torch.tensor(self.probe[0]), "probe.logits": torch.tensor(self.probe[1])}
         for kind, fit in self.fits.items():
@@ -126,15 +138,7 @@ class Calibrator(
             "format": FORMAT,
             "model_name": self.model_name,
             "identity": asdict(self.identity),
-            "fits": {
-                kind: {
-                    "hidden_size": fit.network.hidden_size,
-                    "bias": fit.network.bias,
-                    "radius": fit.support.radius,
-                    "prior": fit.prior.to_dict(),
-                }
-                for kind, fit in self.fits.items()
-            },
+            "fits": self._fits_record(),
         }
         save_file(self._tensors(), save_directory / "model.safetensors")
         (save_directory / "README.md").write_text(self.card or f"# Calibrator of {self.model_name}\n", encoding="utf-8")

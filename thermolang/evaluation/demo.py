@@ -101,6 +101,12 @@ def _item(example: Example, message: Any, task: str, seconds: float) -> DemoItem
     )
 
 
+def usual_accuracy(estimator: ConfidenceEstimator) -> float:
+    """Mean accuracy of the calibrator's training tasks; an answer above it is more trustworthy than usual."""
+    fit = estimator.calibrator.fits.get("self_check") if estimator.calibrator else None
+    return fit.prior.base_rate if fit else 0.5
+
+
 def summary(items: Sequence[DemoItem]) -> dict[str, Any]:
     """The demo's figures; those that cannot be computed are None."""
     right = np.array([i.correct for i in items], dtype=bool)

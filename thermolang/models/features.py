@@ -176,5 +176,5 @@ def _model_key(model: LocalModel) -> str:
 
 
 def _slug(name: str) -> str:
-    short = "".join(c if c.isalnum() or c in "-_." else "-" for c in name.rsplit("/", 1)[-1])[:60]
-    return short if short == name else f"{short}-{digest(name, 6)}"
+    short = "".join(c if c.isalnum() or c in "-_." else "-" for c in name.rsplit("/", 1)[-1])[:60].strip(".")
+    return short if short and short == name else f"{short}-{digest(name, 6)}"
