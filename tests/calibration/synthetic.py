@@ -63,3 +63,8 @@ def calibrator(*, identity=IDENTITY, name="acme/Tiny-Chat", seed=0):
     probe = (rng.normal(0, 1, (8, identity.hidden_size)), rng.normal(0, 1, (8, 2)))
     fits = {"choice": untrained_fit(seed=seed), "self_check": untrained_fit(bias=True, seed=seed + 1)}
     return Calibrator(identity, fits, probe, model_name=name, card="# Card of Tiny-Chat\n")
+
+
+def leave_one_out(n_tasks):
+    """Folds that each leave out one task."""
+    return [[j for j in range(n_tasks) if j != i] for i in range(n_tasks)]

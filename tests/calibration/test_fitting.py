@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.calibration.synthetic import choice_task, self_check_task
+from thermolang.calibration import fitting
 from thermolang.calibration.fitting import (
     LEVEL,
     MIN_TASKS,
@@ -18,7 +19,7 @@ from thermolang.calibration.fitting import (
 )
 from thermolang.calibration.temperature import fit_temperature
 from thermolang.calibration.thermometer import choice_probabilities
-from thermolang.calibration.training import TaskFeatures, TrainingConfig
+from thermolang.calibration.training import TaskFeatures, TrainingConfig, train
 from thermolang.errors import NotEnoughDataError
 
 FAST = TrainingConfig(steps=40, learning_rate=1e-2, evaluate_every=20)
@@ -144,6 +145,22 @@ def test_tasks_of_one_group_are_left_out_together():
     paired = [replace(t, group="pair" if i < 3 else "alone") for i, t in enumerate(tasks)]
     with pytest.raises(NotEnoughDataError, match="groups"):
         fit(paired, FAST)
+
+
+def test_no_task_is_read_by_a_network_that_saw_its_group(monkeypatch):
+    seen = []
+
+    def recording(tasks, folds, config, **options):
+        seen.extend(folds)
+        return train(tasks, folds, config, **options)
+
+    monkeypatch.setattr(fitting, "train", recording)
+    groups = ["a", "b", "a", "c", ""]
+    tasks = [replace(choice_task(f"t{i}", 1.0, items=20, width=8), group=g) for i, g in enumerate(groups)]
+    fit(tasks, FAST)
+    everything, *left_out = [set(fold) for fold in seen]
+    assert everything == set(range(5))
+    assert left_out == [{1, 3, 4}, {0, 2, 3, 4}, {0, 1, 2, 4}, {0, 1, 2, 3}]
 
 
 # P(right)

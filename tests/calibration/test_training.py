@@ -8,14 +8,13 @@ import pytest
 import scipy.stats
 import torch
 
-from tests.calibration.synthetic import choice_task, self_check_task
+from tests.calibration.synthetic import choice_task, leave_one_out, self_check_task
 from thermolang.calibration.metrics import nll
 from thermolang.calibration.thermometer import choice_probabilities, task_temperature
 from thermolang.calibration.training import (
     TaskFeatures,
     TrainingConfig,
     _Run,
-    leave_one_out,
     log_gamma_prior,
     objective,
     train,
@@ -233,14 +232,6 @@ def test_the_labels_of_a_task_outside_the_fold_do_not_matter():
     spoiled = TaskFeatures(left_out.name, left_out.hidden + 5, -left_out.logits, 3 - left_out.labels)
     (one,), (other,) = train(tasks, fold, SHORT), train([spoiled, *tasks[1:]], fold, SHORT)
     np.testing.assert_array_equal(one.predict(left_out.hidden)[0], other.predict(left_out.hidden)[0])
-
-
-@pytest.mark.parametrize("n", [2, 3, 10])
-def test_leave_one_out_never_trains_on_the_task(n):
-    folds = leave_one_out(n)
-    assert len(folds) == n
-    for i, fold in enumerate(folds):
-        assert sorted([*fold, i]) == list(range(n))
 
 
 # Seeds

@@ -178,11 +178,6 @@ def train(
     return _Run(tasks, chosen, config).run(progress)
 
 
-def leave_one_out(n_tasks: int) -> list[list[int]]:
-    """Folds that each leave out one task."""
-    return [[j for j in range(n_tasks) if j != i] for i in range(n_tasks)]
-
-
 class _Run:
     """State of one training: concatenated data, stacked parameters, best checkpoints."""
 
