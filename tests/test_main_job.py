@@ -15,7 +15,7 @@ from platformdirs import user_cache_path
 
 import thermolang.pretrained
 from tests.conftest import ORIGINAL_HOME
-from thermolang import ReviewStore
+from thermolang import Calibrator, ReviewStore
 
 pytestmark = pytest.mark.model
 
