@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -205,7 +206,9 @@ def _answered(estimator: ConfidenceEstimator, question: str, choices: str | None
         return "", Confidence(None, task=task, reason=f"2 to {len(LETTERS)} distinct choices are needed, got {options}")
     letters = list(LETTERS[: len(options)])
     letter, confidence = estimator.choose(choice_messages(question, options), letters, task=task)
-    return (options[letters.index(letter)] if letter else ""), confidence
+    named = dict(zip(letters, options, strict=True))
+    others = tuple(replace(a, text=named[a.text]) for a in confidence.alternatives)
+    return (named[letter] if letter else ""), replace(confidence, alternatives=others)
 
 
 def _local_model(name: str) -> Any:

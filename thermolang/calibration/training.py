@@ -1,7 +1,6 @@
 """Training a Thermometer over many tasks, several folds side by side.
 
-Objective, prior, task sampling, optimiser and selection are those of the released code of Thermometer
-(Shen et al., ICML 2024); see ``docs/method.md``.
+All of it as in the released code of Thermometer (Shen et al., ICML 2024); see ``docs/method.md``.
 """
 
 from __future__ import annotations
