@@ -61,7 +61,8 @@ def calibrator_for():
 
     from thermolang.calibration.calibrator import Calibrator
     from thermolang.calibration.fitting import fit
-    from thermolang.calibration.training import TaskFeatures, TrainingConfig
+    from thermolang.calibration.task import TaskFeatures
+    from thermolang.calibration.training import TrainingConfig
 
     def make(model, *, sources=("choice", "self_check"), seed=0):
         random = np.random.default_rng(seed)

@@ -6,8 +6,8 @@ import torch
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.fitting import Fit, Prior
 from thermolang.calibration.support import Support
+from thermolang.calibration.task import TaskFeatures
 from thermolang.calibration.thermometer import Thermometer
-from thermolang.calibration.training import TaskFeatures
 from thermolang.types import ModelIdentity
 
 IDENTITY = ModelIdentity(
@@ -38,7 +38,7 @@ def self_check_task(name, temperature, bias, *, items=300, width=32, seed=0):
     odds = rng.normal(0, 1.5, items) + bias
     labels = (rng.random(items) > 1 / (1 + np.exp(-odds))).astype(np.int64)
     logits = np.stack([(odds - bias) * temperature, np.zeros(items)], axis=1)
-    return TaskFeatures(name, _hidden(rng, items, width, temperature, bias), logits, labels)
+    return TaskFeatures(name, _hidden(rng, items, width, temperature, bias), logits, labels, self_check=True)
 
 
 def _hidden(rng, items, width, temperature, bias):

@@ -17,9 +17,10 @@ from thermolang.calibration.fitting import (
     fit,
     probability_right,
 )
+from thermolang.calibration.task import TaskFeatures
 from thermolang.calibration.temperature import fit_temperature
 from thermolang.calibration.thermometer import choice_probabilities
-from thermolang.calibration.training import TaskFeatures, TrainingConfig, train
+from thermolang.calibration.training import TrainingConfig, train
 from thermolang.errors import NotEnoughDataError
 
 FAST = TrainingConfig(steps=40, learning_rate=1e-2, evaluate_every=20)

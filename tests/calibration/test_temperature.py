@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tests.calibration.synthetic import choice_task, self_check_task
+from thermolang.calibration.task import TaskFeatures
 from thermolang.calibration.temperature import fit_temperature, task_nll
-from thermolang.calibration.training import TaskFeatures, TrainingConfig
+from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import NotEnoughDataError
 
 FREE = TrainingConfig(prior_weight=0.0)

@@ -10,9 +10,9 @@ import torch
 
 from tests.calibration.synthetic import choice_task, leave_one_out, self_check_task
 from thermolang.calibration.metrics import nll
+from thermolang.calibration.task import TaskFeatures
 from thermolang.calibration.thermometer import choice_probabilities, task_temperature
 from thermolang.calibration.training import (
-    TaskFeatures,
     TrainingConfig,
     _Run,
     log_gamma_prior,

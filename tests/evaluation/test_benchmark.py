@@ -10,7 +10,7 @@ import pytest
 from tests.calibration.synthetic import PRIOR, choice_task, self_check_task
 from thermolang.calibration.fitting import probability_right
 from thermolang.calibration.metrics import auroc, binary_nll, brier
-from thermolang.calibration.training import TaskFeatures
+from thermolang.calibration.task import TaskFeatures
 from thermolang.evaluation.benchmark import METRICS, calibrated, compare, markdown_table
 
 RESAMPLES = 100

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thermolang.calibration.support import Support
+from thermolang.calibration.task import TaskFeatures
 from thermolang.calibration.temperature import fit_temperature, task_nll
 from thermolang.calibration.thermometer import Thermometer, choice_probabilities, self_check_probability
-from thermolang.calibration.training import TaskFeatures, TrainingConfig, train
+from thermolang.calibration.training import TrainingConfig, train
 from thermolang.errors import NotEnoughDataError
 
 if TYPE_CHECKING:

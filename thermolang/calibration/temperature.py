@@ -10,7 +10,8 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 from scipy.stats import gamma, norm
 
-from thermolang.calibration.training import TaskFeatures, TrainingConfig
+from thermolang.calibration.task import TaskFeatures
+from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import NotEnoughDataError
 
 if TYPE_CHECKING:

@@ -9,18 +9,16 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch.func import functional_call, stack_module_state, vmap
 
+from thermolang.calibration.task import TaskFeatures
 from thermolang.calibration.thermometer import Thermometer
-from thermolang.errors import InvalidInputError, NotEnoughDataError
+from thermolang.errors import NotEnoughDataError
 from thermolang.hashing import digest
-
-if TYPE_CHECKING:
-    from thermolang.types import FloatArray
 
 DRAWN_AT_ONCE = 64
 """Steps whose batches are drawn in one go: an array for each fold instead of a call for each step."""
@@ -57,45 +55,6 @@ class TrainingConfig:
     evaluate_every: int = 50
     validation_share: float = 0.1
     seed: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class TaskFeatures:
-    """What training needs of one task.
-
-    Attributes:
-        name: The task's name.
-        hidden: Shape (N, d), float32.
-        logits: Shape (N, K), float; for self-checks K = 2 in the order yes, no.
-        labels: Shape (N,), int; index of the right option. A self-check of a right answer has 0.
-        group: As in ``thermolang.types.Task``.
-    """
-
-    name: str
-    hidden: FloatArray
-    logits: FloatArray
-    labels: np.ndarray[Any, np.dtype[np.int64]]
-    group: str = ""
-
-    def __post_init__(self) -> None:
-        n = len(self.labels)
-        if n < 2 or len(self.hidden) != n or len(self.logits) != n:
-            sizes = f"{n} labels, {len(self.hidden)} hidden states and {len(self.logits)} logits"
-            msg = f"task {self.name!r} has {sizes}; equally many are needed, at least 2"
-            raise NotEnoughDataError(msg)
-        if not (np.isfinite(self.hidden).all() and np.isfinite(self.logits).all()):
-            msg = f"task {self.name!r} has hidden states or logits that are not finite; collect it again in float32"
-            raise InvalidInputError(msg)
-        reach = (int(np.min(self.labels)), int(np.max(self.labels)))
-        if self.logits.ndim != 2 or reach[0] < 0 or reach[1] >= self.logits.shape[1]:
-            found = f"logits of shape {self.logits.shape} and labels from {reach[0]} to {reach[1]}"
-            msg = f"task {self.name!r} needs logits (N, K) and labels within 0..K-1, found {found}"
-            raise InvalidInputError(msg)
-
-    @property
-    def right(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Whether the model's answer is right, shape (N,): the argmax of a choice, or the checked answer."""
-        return np.asarray(self.logits.argmax(-1) == self.labels)
 
 
 def log_gamma_prior(temperature: torch.Tensor, shape: float, scale: float) -> torch.Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 from thermolang.calibration import metrics
 from thermolang.calibration.fitting import Fit, probability_right
 from thermolang.calibration.intervals import Interval, bootstrap
-from thermolang.calibration.training import TaskFeatures
+from thermolang.calibration.task import TaskFeatures
 from thermolang.errors import NotEnoughDataError
 
 if TYPE_CHECKING:

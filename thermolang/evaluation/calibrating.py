@@ -15,7 +15,8 @@ import numpy as np
 from thermolang._version import __version__
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.fitting import MIN_TASKS, Fit, fit
-from thermolang.calibration.training import TaskFeatures, TrainingConfig
+from thermolang.calibration.task import TaskFeatures
+from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import NotEnoughDataError
 from thermolang.evaluation.benchmark import Comparison, compare, markdown_table
 from thermolang.models.features import collect, is_choice

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from thermolang.answers.grading import is_right
-from thermolang.calibration.training import TaskFeatures
+from thermolang.calibration.task import TaskFeatures
 from thermolang.errors import TaskFormatError
 from thermolang.hashing import digest
 from thermolang.models.decoding import Sampling
