@@ -100,6 +100,7 @@ class OptionScores:
         answer_mass: Share of the next-token probability that falls on the options, in [0, 1].
         tokens_computed: Tokens the model had to process for this reading.
         cache_reused: Whether the KV cache of the generation was continued.
+        middle: Shape (d,), float32; output of a middle layer at the same position, where it was asked for.
     """
 
     options: tuple[str, ...]
@@ -108,6 +109,7 @@ class OptionScores:
     answer_mass: float
     tokens_computed: int = 0
     cache_reused: bool = False
+    middle: FloatArray | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ SCHEMES = ("width", "mass")
 BINARY = {
     "ece": ece,
     "ece_mass": lambda p, r: ece(p, r, scheme="mass"),
-    "debiased_ece": lambda p, r: debiased_ece(p, r, simulations=20),
+    "debiased_ece": lambda p, r: debiased_ece(p, r, draws=20),
     "mce": mce,
     "brier": brier,
     "brier_skill": lambda p, r: brier_skill(p, r, 0.4),
@@ -136,20 +136,20 @@ def test_a_perfect_scorer_measures_the_known_floor_and_nothing_above_it(n, floor
     rng = np.random.default_rng(2)
     drawn = [calibrated(n, rng) for _ in range(300)]
     measured = np.mean([ece(p, r) for p, r in drawn])
-    corrected = np.mean([ece(p, r) - ece_floor(p, simulations=40) for p, r in drawn])
+    corrected = np.mean([ece(p, r) - ece_floor(p, draws=40) for p, r in drawn])
     assert measured == pytest.approx(floor, abs=0.004)
     assert corrected == pytest.approx(0, abs=0.005)
     # Cutting at 0 leaves the positive half of the noise, no more.
-    assert np.mean([debiased_ece(p, r, simulations=40) for p, r in drawn]) < floor / 5
+    assert np.mean([debiased_ece(p, r, draws=40) for p, r in drawn]) < floor / 5
 
 
 def test_the_floor_in_closed_form():
     assert ece_floor([0.5]) == 0.5
     # Two coins: both alike (mean gap 1/2) half of the time, else 0.
-    assert ece_floor([0.5, 0.5], simulations=4000) == pytest.approx(0.25, abs=0.02)
+    assert ece_floor([0.5, 0.5], draws=4000) == pytest.approx(0.25, abs=0.02)
     assert ece_floor([0.0, 1.0]) == 0
     # Many items in one bin: sqrt(2 / pi * sum p (1 - p)) / n.
-    assert ece_floor([0.75] * 400, simulations=2000) == pytest.approx(
+    assert ece_floor([0.75] * 400, draws=2000) == pytest.approx(
         math.sqrt(2 / math.pi * 400 * 0.75 * 0.25) / 400, rel=0.05
     )
 
@@ -166,7 +166,7 @@ def test_an_overconfident_scorer_keeps_its_corrected_ece(scheme):
     values = []
     for _ in range(50):
         p = rng.uniform(0.9, 1, 100)
-        values.append(debiased_ece(p, rng.random(100) < p - 0.35, scheme=scheme, simulations=40))
+        values.append(debiased_ece(p, rng.random(100) < p - 0.35, scheme=scheme, draws=40))
     assert 0.25 < np.mean(values) < 0.35
     assert min(values) > 0.1
 
@@ -382,7 +382,7 @@ def test_no_rows_are_not_enough(name):
 
 @pytest.mark.parametrize(
     "options",
-    [{"bins": 0}, {"bins": 2.5}, {"scheme": "equal"}, {"simulations": 0}],
+    [{"bins": 0}, {"bins": 2.5}, {"scheme": "equal"}, {"draws": 0}],
     ids=lambda o: next(iter(o)),
 )
 def test_bad_options_are_refused(options):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MIN_TASKS = 3
 LEVEL = 0.9
+STARTS = 10
+"""Parts of the tasks that are left out in turn to find where a new task starts."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,7 @@ def fit(
     network, *left_out = train(tasks, [list(range(len(tasks))), *folds.values()], config, progress=progress)
     reader = dict(zip(folds, left_out, strict=True))
     readings = [reader[g].predict(t.hidden) for g, t in zip(groups, tasks, strict=True)]
-    starts = {g: fit_temperature([tasks[i] for i in fold], config) for g, fold in folds.items()}
-    prior = _prior(tasks, readings, [starts[g] for g in groups], config)
+    prior, _ = prior_and_scales(tasks, readings, config)
     return Fit(network, prior, Support.fit([t.hidden for t in tasks]))
 
 
@@ -114,26 +115,46 @@ def probability_right(logits: FloatArray, inverse_temperature: float, bias: floa
     return np.asarray(choice_probabilities(logits, inverse_temperature).max(-1))
 
 
-def _prior(
-    tasks: Sequence[TaskFeatures],
-    readings: Sequence[tuple[FloatArray, FloatArray]],
-    starts: Sequence[tuple[float, float]],
-    config: TrainingConfig,
-) -> Prior:
-    """Everything here is measured on left-out tasks: network and starting point never saw the task."""
-    rights = [(t.labels == 0) if config.bias else t.right for t in tasks]
+def prior_and_scales(
+    tasks: Sequence[TaskFeatures], readings: Sequence[tuple[FloatArray, FloatArray]], config: TrainingConfig
+) -> tuple[Prior, list[tuple[float, float]]]:
+    """What a new task starts from, and where the training tasks would have ended had they been new.
+
+    Args:
+        tasks: Labelled training tasks.
+        readings: Inverse temperatures and biases, (N,) each, that networks read which had not seen the task.
+        config: Weights of the priors, and whether there is a bias.
+
+    Returns:
+        The prior, and for each task its 1/T and bias out of fold: starting point and network never saw the task.
+    """
     inverse, bias = fit_temperature(tasks, config)
     own = [b if config.bias else s for s, b in readings]
-    prior = Prior(inverse, bias, _prior_inputs(own), 0.0, float(np.mean([r.mean() for r in rights])), len(tasks))
-    left_out = [replace(prior, inverse_temperature=s, bias=b) for s, b in starts]
+    accuracy = float(np.mean([t.right.mean() for t in tasks]))
+    prior = Prior(inverse, bias, _prior_inputs(own), 0.0, accuracy, len(tasks))
+    left_out = [replace(prior, inverse_temperature=s, bias=b) for s, b in _starts(tasks, config)]
     trust = _trust(tasks, readings, left_out)
-    misses = []
-    for task, reading, start, right in zip(tasks, readings, left_out, rights, strict=True):
-        s, b = _moved(replace(start, trust=trust), reading)
-        expected = probability_right(task.logits, s, b, self_check=config.bias).mean()
-        accuracy = (right.sum() + 0.5) / (len(right) + 1)  # Jeffreys: no infinite log-odds at 0 or 1
-        misses.append(abs(_log_odds(float(accuracy)) - _log_odds(float(expected))))
-    return replace(prior, trust=trust, half_width=_conformal_quantile(misses))
+    scales = [_moved(replace(start, trust=trust), r) for start, r in zip(left_out, readings, strict=True)]
+    misses = [accuracy_miss(task, scale) for task, scale in zip(tasks, scales, strict=True)]
+    return replace(prior, trust=trust, half_width=_conformal_quantile(misses)), scales
+
+
+def accuracy_miss(task: TaskFeatures, scale: tuple[float, float]) -> float:
+    """How far a task's accuracy is from its mean confidence under 1/T and bias, in log-odds, >= 0."""
+    expected = probability_right(task.logits, *scale, self_check=task.self_check).mean()
+    accuracy = (task.right.sum() + 0.5) / (len(task) + 1)  # Jeffreys: no infinite log-odds at 0 or 1
+    return abs(_log_odds(float(accuracy)) - _log_odds(float(expected)))
+
+
+def _starts(tasks: Sequence[TaskFeatures], config: TrainingConfig) -> list[tuple[float, float]]:
+    """For each task the temperature and bias that fit the tasks of the other groups best."""
+    groups = [task.group or task.name for task in tasks]
+    parts = {g: i % STARTS for i, g in enumerate(dict.fromkeys(groups))}
+    found = {
+        part: fit_temperature([t for t, g in zip(tasks, groups, strict=True) if parts[g] != part], config)
+        for part in set(parts.values())
+    }
+    return [found[parts[g]] for g in groups]
 
 
 def _moved(prior: Prior, reading: tuple[FloatArray, FloatArray]) -> tuple[float, float]:

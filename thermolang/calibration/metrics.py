@@ -24,6 +24,10 @@ EPSILON = float(np.finfo(np.float64).eps)
 """Probabilities are raised to at least this before a logarithm (at most 36.04 nats), as in scikit-learn."""
 
 
+BLOCK = 2_000_000
+"""Random numbers drawn at a time, 8 MB of them."""
+
+
 def bin_numbers(confidence: FloatArray, *, bins: int, scheme: Scheme) -> IntArray:
     """Number of the bin, 0..bins-1, of each confidence (n,).
 
@@ -72,20 +76,46 @@ def ece(confidence: ArrayLike, right: ArrayLike, *, bins: int = 10, scheme: Sche
 
 
 def ece_floor(
-    confidence: ArrayLike, *, bins: int = 10, scheme: Scheme = "width", simulations: int = 200, seed: int = 0
+    confidence: ArrayLike, *, bins: int = 10, scheme: Scheme = "width", draws: int = 200, seed: int = 0
 ) -> float:
     """ECE that a perfectly calibrated scorer with these confidences (n,) measures on n items, on average.
 
-    The mean of ``ece(confidence, r)`` over ``simulations`` draws r_i ~ Bernoulli(confidence_i); about
-    sum_b sqrt(2 / pi * sum_{i in b} p_i (1 - p_i)) / n (normal approximation).
+    The mean of ``ece(confidence, r)`` over ``draws`` draws r_i ~ Bernoulli(confidence_i); about
+    sum_b sqrt(2 / pi * sum_{i in b} p_i (1 - p_i)) / n (normal approximation). Costs about
+    0.3 ms for 100 items, 1 ms for 1,000 and 6 ms for 6,000.
     """
-    if simulations < 1:
-        msg = f"simulations must be at least 1, not {simulations}"
+    if draws < 1:
+        msg = f"draws must be at least 1, not {draws}"
         raise InvalidInputError(msg)
-    # Sorted, so that the same items in another order get the same draws.
+    # Sorted, so that the same items in another order get the same draws, and a bin is a run of columns.
     p = np.sort(as_floats("confidence", confidence, 1))
-    index, rng = bin_numbers(p, bins=bins, scheme=scheme), np.random.default_rng(seed)
-    return float(np.mean([_mean_gap(index, (rng.random(p.size) < p) - p) for _ in range(simulations)]))
+    starts = np.flatnonzero(np.diff(bin_numbers(p, bins=bins, scheme=scheme), prepend=-1))
+    rng, total = np.random.default_rng(seed), 0.0
+    for block in np.array_split(np.arange(draws), draws * p.size // BLOCK + 1):
+        right = rng.random((block.size, p.size), dtype=np.float32) < p.astype(np.float32)
+        total += float(np.abs(np.add.reduceat(right, starts, axis=1, dtype=np.int32) - np.add.reduceat(p, starts)).sum())
+    return total / (draws * p.size)
+
+
+def ece_corrected(
+    confidence: ArrayLike,
+    right: ArrayLike,
+    *,
+    bins: int = 10,
+    scheme: Scheme = "width",
+    draws: int = 200,
+    seed: int = 0,
+) -> float:
+    """Floor-corrected ECE: ``ece`` - ``ece_floor``, in [-1, 1].
+
+    The measured ECE is biased upwards on finitely many items (Kumar et al., 2019; Roelofs et al., 2022). For a
+    calibrated scorer this is 0 on average, so it is below 0 half of the time and is not cut there: a mean over
+    tasks or a bootstrap interval needs both signs. The noise that the floor measures adds less to the ECE of a
+    scorer that is far off; for that one the correction is too large and the result errs on the low side.
+    """
+    return ece(confidence, right, bins=bins, scheme=scheme) - ece_floor(
+        confidence, bins=bins, scheme=scheme, draws=draws, seed=seed
+    )
 
 
 def debiased_ece(
@@ -94,16 +124,11 @@ def debiased_ece(
     *,
     bins: int = 10,
     scheme: Scheme = "width",
-    simulations: int = 200,
+    draws: int = 200,
     seed: int = 0,
 ) -> float:
-    """Floor-corrected ECE: max(0, ``ece`` - ``ece_floor``), in [0, 1].
-
-    Near 0 for a calibrated scorer at any n. The noise that the floor measures adds less to the ECE of a
-    scorer that is far off, so for that one the correction is too large: the result errs on the low side.
-    """
-    floor = ece_floor(confidence, bins=bins, scheme=scheme, simulations=simulations, seed=seed)
-    return max(0.0, ece(confidence, right, bins=bins, scheme=scheme) - floor)
+    """``ece_corrected`` of one set of answers to show by itself: cut at 0, in [0, 1]."""
+    return max(0.0, ece_corrected(confidence, right, bins=bins, scheme=scheme, draws=draws, seed=seed))
 
 
 def mce(confidence: ArrayLike, right: ArrayLike, *, bins: int = 10, scheme: Scheme = "width") -> float:

@@ -1,4 +1,7 @@
-"""One temperature, and for self-checks one bias, for all tasks at once: what every new task starts from."""
+"""Temperature scaling with labels: one temperature for all tasks, or one for a task of its own.
+
+A temperature always goes as the pair (1/T, bias); the bias, in log-odds, is 0 except for self-checks.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,25 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 from scipy.stats import gamma, norm
 
+from thermolang.calibration.laplace import (
+    LARGEST_SPREAD,
+    SMALLEST_SPREAD,
+    label_likelihood,
+    laplace,
+    largest_evidence,
+    log_scale,
+    prior_factor,
+)
 from thermolang.calibration.task import TaskFeatures
 from thermolang.calibration.training import TrainingConfig
-from thermolang.errors import NotEnoughDataError
+from thermolang.errors import InvalidInputError, NotEnoughDataError
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
+
+LOG_TEMPERATURES = (-3.0, 3.5)
+BIASES = (-10.0, 10.0)
+"""Where the best temperature and bias of a task are looked for; one that is right throughout has none."""
 
 
 def task_nll(task: TaskFeatures, inverse_temperature: float, bias: float) -> float:
@@ -54,3 +70,107 @@ def fit_temperature(tasks: Sequence[TaskFeatures], config: TrainingConfig) -> tu
     start = np.zeros(2 if config.bias else 1)
     found: Any = minimize(loss, start, method="L-BFGS-B", bounds=[(-5.0, 5.0), (-10.0, 10.0)][: len(start)])
     return float(np.exp(found.x[0])), float(found.x[1]) if config.bias else 0.0
+
+
+def fit_task_temperature(
+    task: TaskFeatures,
+    *,
+    bias: bool,
+    centre: tuple[float, float] | None = None,
+    spread: tuple[float, float] | None = None,
+) -> tuple[float, float]:
+    """Temperature scaling of one task with its own labels, shrunk towards ``centre``.
+
+    The maximum of sum_i log p(label_i) + log N(log T; log T_centre, spread[0]^2) + log N(bias; bias_centre,
+    spread[1]^2). With few labels it stays near the centre, with many it goes to the maximum of the likelihood
+    (Guo et al., 2017), which it is without a centre; then log T stays within ``LOG_TEMPERATURES``.
+
+    Args:
+        task: The labelled items.
+        bias: Whether to fit a bias too; without one the bias is that of the centre, or 0.
+        centre: 1/T and bias expected before any label.
+        spread: Standard deviations, between tasks, of log T and of the bias around such a centre; see ``spread_of``.
+
+    Raises:
+        InvalidInputError: A centre without a spread or the other way round, or one that is not positive.
+    """
+    likelihood = label_likelihood(task.logits, task.labels)
+    if centre is None and spread is None:
+        bounds = [LOG_TEMPERATURES, BIASES if bias else (0.0, 0.0)]
+        found: Any = minimize(lambda x: likelihood(x)[:2], np.zeros(2), jac=True, method="L-BFGS-B", bounds=bounds)
+        return float(np.exp(-found.x[0])), float(found.x[1])
+    if centre is None or spread is None or not min(spread[: 1 + bias]) > 0:
+        msg = f"centre and spread go together, and standard deviations are above 0; got {centre} and {spread}"
+        raise InvalidInputError(msg)
+    mean, factor = log_scale(centre, 1)[0], prior_factor(spread[0], spread[1] if bias else 0.0)
+    x = mean + factor @ laplace(likelihood, mean, factor).mode
+    return float(np.exp(-x[0])), float(x[1])
+
+
+def spread_of(
+    tasks: Sequence[TaskFeatures], centre: tuple[float, float] | Sequence[tuple[float, float]], *, bias: bool
+) -> tuple[float, float]:
+    """How far tasks lie from where they were expected: standard deviations of log T and of the bias between tasks.
+
+    Empirical Bayes: the two numbers maximise the marginal likelihood of all tasks' labels, each task's own
+    temperature integrated out by Laplace's approximation. So the noise of a task's few labels is not counted.
+
+    Args:
+        tasks: Labelled tasks, at least two.
+        centre: 1/T and bias expected of every task, or one pair for each, made without that task's labels.
+        bias: Whether tasks have a bias of their own.
+
+    Returns:
+        Both within ``SMALLEST_SPREAD`` and ``LARGEST_SPREAD``; ``SMALLEST_SPREAD`` for a bias that is not there.
+
+    Raises:
+        NotEnoughDataError: Fewer than two tasks.
+        InvalidInputError: Not as many centres as tasks, or a 1/T that is not positive.
+    """
+    means = log_scale(centre, len(tasks))
+    likelihoods = [label_likelihood(t.logits, t.labels) for t in tasks]
+    bounds = [(float(np.log(SMALLEST_SPREAD)), float(np.log(LARGEST_SPREAD)))] * (1 + bias)
+    start = [float(np.log(0.3))] * (1 + bias)
+    x, _ = largest_evidence(likelihoods, means, lambda x: prior_factor(*np.exp(x)), start, bounds)
+    return float(np.exp(x[0])), float(np.exp(x[1])) if bias else SMALLEST_SPREAD
+
+
+def cross_fitted_temperatures(
+    task: TaskFeatures,
+    *,
+    bias: bool,
+    splits: int = 10,
+    seed: int = 0,
+    centre: tuple[float, float] | None = None,
+    spread: tuple[float, float] | None = None,
+) -> FloatArray:
+    """What a temperature of its own can do for a task, without judging it on the labels that chose it.
+
+    Each split cuts the items at random into two halves, and either half gets the temperature fitted on the other.
+    Average a metric over splits, not the temperatures.
+
+    Args:
+        task: At least four labelled items.
+        bias: As in ``fit_task_temperature``.
+        splits: Number of splits.
+        seed: Seed of the splits.
+        centre: As in ``fit_task_temperature``. Without it a half that is right throughout gets the sharpest
+            temperature there is, and one wrong answer in the other half costs tens of nats.
+        spread: As in ``fit_task_temperature``.
+
+    Returns:
+        Shape (splits, N, 2): the 1/T and bias with which each item is scored.
+
+    Raises:
+        NotEnoughDataError: Fewer than four items.
+    """
+    if len(task) < 4:
+        msg = f"two halves of at least two items are needed, task {task.name!r} has {len(task)}"
+        raise NotEnoughDataError(msg)
+    rng, found = np.random.default_rng(seed), np.empty((splits, len(task), 2))
+    for one_split in found:
+        order = rng.permutation(len(task))
+        halves = order[: len(task) // 2], order[len(task) // 2 :]
+        for scored, fitted in (halves, halves[::-1]):
+            one_split[scored] = fit_task_temperature(task.take(fitted), bias=bias, centre=centre, spread=spread)
+    return found

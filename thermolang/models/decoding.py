@@ -71,7 +71,7 @@ def left_padded(sequences: Sequence[Sequence[int]], pad: int, device: Any) -> di
 
 def decode(
     forward: Callable[..., Any],
-    inputs: dict[str, torch.Tensor],
+    inputs: dict[str, Any],
     sampling: Sampling,
     *,
     end_ids: frozenset[int],
@@ -82,7 +82,7 @@ def decode(
 
     Args:
         forward: The model's forward; returns ``logits`` (B, 1, V) and ``past_key_values``.
-        inputs: As ``left_padded`` makes them.
+        inputs: As ``left_padded`` or ``Prefix.batch`` makes them.
         sampling: How tokens are chosen.
         end_ids: Token ids that end an answer.
         text_of: Decodes token ids, to look for stop strings.
@@ -96,7 +96,8 @@ def decode(
     """
     rooms = (context_length - inputs["attention_mask"].sum(-1)).tolist()
     rows = [Row(_generator(sampling.seed), limit=min(sampling.max_new_tokens, room)) for room in rooms]
-    active, cache, step = list(rows), None, dict(inputs)
+    active, step = list(rows), dict(inputs)
+    cache = step.pop("past_key_values", None)
     while active:
         out = forward(**step, past_key_values=cache, use_cache=True, logits_to_keep=1)
         cache = out.past_key_values

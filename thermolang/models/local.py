@@ -14,6 +14,7 @@ from thermolang.errors import ModelError
 from thermolang.hashing import digest
 from thermolang.models.decoding import Row, Sampling, decode, left_padded
 from thermolang.models.loading import load
+from thermolang.models.prefix import Prefix, shared_length, twin
 from thermolang.models.prompts import (
     FIXED_DATE,
     PROBES,
@@ -87,19 +88,34 @@ class LocalModel:
         return self.generate_batch([messages], sampling)[0]
 
     @torch.inference_mode()
-    def generate_batch(self, conversations: Sequence[Sequence[Message]], sampling: Sampling) -> list[Generation]:
+    def generate_batch(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        *,
+        prefix: Prefix | None = None,
+    ) -> list[Generation]:
         """Answer several conversations in one padded batch; each answer is as if it were alone."""
         prompts = [self._checked(self.encode(self.render(messages))) for messages in conversations]
-        inputs = left_padded(prompts, self._pad_id, self.model.device)
         rows = decode(
             self._forward,
-            inputs,
+            (prefix or Prefix()).batch(prompts, self._pad_id, self.model.device),
             sampling,
             end_ids=self._end_ids,
             text_of=self._decoded,
             context_length=self.context_length,
         )
         return [self._generation(p, row, sampling) for p, row in zip(prompts, rows, strict=True)]
+
+    @torch.inference_mode()
+    def prefix(self, prompts: Sequence[Sequence[int]]) -> Prefix:
+        """Compute once what all these token ids begin with."""
+        ids = list(prompts[0][: shared_length(prompts)]) if prompts else []
+        if not ids:
+            return Prefix()
+        inputs = left_padded([ids], self._pad_id, self.model.device)
+        out = self._forward(**inputs, use_cache=True, logits_to_keep=1)
+        return Prefix(tuple(ids), out.past_key_values)
 
     def choice_logits(self, messages: Sequence[Message], choices: Sequence[str]) -> OptionScores:
         """Read the options' logits at the answer position.
@@ -135,30 +151,73 @@ class LocalModel:
             answer = answer.text
         return self.self_check_batch([(messages, answer)])[0]
 
-    def self_check_batch(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> list[OptionScores]:
+    def self_check_batch(
+        self,
+        pairs: Sequence[tuple[Sequence[Message], str]],
+        *,
+        prefix: Prefix | None = None,
+        middle: int | None = None,
+    ) -> list[OptionScores]:
         """Self-check several (conversation, answer text) pairs with one forward pass."""
         texts = [self.render(self_check_messages(messages, answer)) for messages, answer in pairs]
         prompts = [self._checked(self.encode(text)) for text in texts]
-        return self.read(prompts, [self._yes_no] * len(prompts), [("yes", "no")] * len(prompts))
+        options = [("yes", "no")] * len(prompts)
+        return self.read(prompts, [self._yes_no] * len(prompts), options, prefix=prefix, middle=middle)
 
-    @torch.inference_mode()
     def read(
         self,
         prompts: Sequence[Sequence[int]],
         option_ids: Sequence[list[list[int]]],
         options: Sequence[tuple[str, ...]],
+        **how: Any,
     ) -> list[OptionScores]:
+        """Read the next-token options at the end of each prompt; further arguments as in ``read_at``."""
+        return [scores[0] for scores in self.read_at(prompts, option_ids, options, **how)]
+
+    @torch.inference_mode()
+    def read_at(
+        self,
+        prompts: Sequence[Sequence[int]],
+        option_ids: Sequence[list[list[int]]],
+        options: Sequence[tuple[str, ...]],
+        *,
+        ends: Sequence[int] = (0,),
+        prefix: Prefix | None = None,
+        middle: int | None = None,
+    ) -> list[list[OptionScores]]:
         """Read the next-token options after each prompt, with one forward pass over a left-padded batch.
 
         Args:
             prompts: Token ids of B conversations.
             option_ids: For each prompt, the token ids of each option's spellings.
             options: For each prompt, the options' names.
+            ends: Where to read: how many tokens before the end of every prompt.
+            prefix: What all prompts begin with, computed before.
+            middle: Also keep the output of this layer, counted from 1.
+
+        Returns:
+            For each prompt the scores at each of ``ends``.
         """
-        inputs = left_padded(prompts, self._pad_id, self.model.device)
-        logits, hidden = self._last_position(**inputs)
-        rows = zip(logits, hidden, prompts, option_ids, options, strict=True)
-        return [option_scores(z, h, ids, names, tokens=len(p)) for z, h, p, ids, names in rows]
+        shared = prefix or Prefix()
+        inputs = shared.batch(prompts, self._pad_id, self.model.device)
+        width = inputs["input_ids"].shape[1]
+        places = torch.tensor([width - 1 - end for end in ends], device=self.model.device)
+        logits, hidden, between = self._positions(places, middle, **inputs)
+        found = []
+        for row, (prompt, ids, names) in enumerate(zip(prompts, option_ids, options, strict=True)):
+            at = [
+                option_scores(
+                    logits[row, i],
+                    hidden[row, i],
+                    ids,
+                    names,
+                    tokens=len(prompt) - len(shared.ids),
+                    middle=None if between is None else between[row, i],
+                )
+                for i in range(len(ends))
+            ]
+            found.append(at)
+        return found
 
     def option_ids(self, spellings: Sequence[Sequence[str]], *, names: Sequence[str]) -> list[list[int]]:
         """Token ids of each option; see ``thermolang.models.reading.single_token_ids``."""
@@ -211,6 +270,11 @@ class LocalModel:
             raise ModelError(msg) from error
 
     @property
+    def middle_layer(self) -> int:
+        """The layer two thirds up, counted from 1: where probes of truth often read best."""
+        return max(1, round(2 * self.identity.num_layers / 3))
+
+    @property
     def context_length(self) -> int:
         """Most tokens a conversation may have."""
         return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 0)) or 2**31
@@ -251,7 +315,7 @@ class LocalModel:
         before, found, after = self.render(self_check_messages(messages, SENTINEL)).partition(SENTINEL)
         if not found or self.encode(before) != list(kept.prompt):
             return None
-        cache = kept.growable()
+        cache = twin(kept.values)
         usable = min(cache.get_seq_length(), len(kept.prompt) + len(kept.answer))
         cache.crop(usable - cache.get_seq_length())
         new = [*kept.answer[usable - len(kept.prompt) :], *self.encode(after)]
@@ -261,20 +325,26 @@ class LocalModel:
             "attention_mask": torch.ones(1, usable + len(new), dtype=torch.long),
             "position_ids": torch.arange(usable, usable + len(new))[None],
         }
-        logits, hidden = self._last_position(
-            **{k: v.to(self.model.device) for k, v in inputs.items()}, past_key_values=cache
+        last = torch.tensor([len(new) - 1], device=self.model.device)
+        logits, hidden, _ = self._positions(
+            last, None, **{k: v.to(self.model.device) for k, v in inputs.items()}, past_key_values=cache
         )
-        return option_scores(logits[0], hidden[0], self._yes_no, ("yes", "no"), tokens=len(new), cache_reused=True)
+        return option_scores(
+            logits[0, 0], hidden[0, 0], self._yes_no, ("yes", "no"), tokens=len(new), cache_reused=True
+        )
 
-    def _last_position(self, **inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (B, V) and hidden state (B, d) of the last column, float32 on the CPU."""
-        out = self._forward(**inputs, logits_to_keep=1)
-        hidden = self._tap.hidden[:, -1].float().cpu()
+    def _positions(
+        self, places: torch.Tensor, middle: int | None, **inputs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Logits (B, P, V) and hidden states (B, P, d) of P columns, float32 on the CPU; and of a middle layer."""
+        out = self._forward(**inputs, logits_to_keep=places, output_hidden_states=middle is not None)
+        hidden = self._tap.hidden.float().cpu()
         del self._tap.hidden
-        return out.logits[:, -1].float().cpu(), hidden
+        between = None if middle is None else out.hidden_states[middle][:, places].float().cpu()
+        return out.logits.float().cpu(), hidden, between
 
     def _forward(self, **inputs: Any) -> Any:
-        return self.model(**{name: value for name, value in inputs.items() if name in self._accepted})
+        return self.model(**{k: v for k, v in inputs.items() if k in self._accepted or k == "output_hidden_states"})
 
     def _decoded(self, token_ids: Sequence[int]) -> str:
         """Text of an answer's ids; white space at its end may be (part of) a stop string and stays."""

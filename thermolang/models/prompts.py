@@ -14,6 +14,14 @@ LETTERS = string.ascii_uppercase
 
 SHORT_ANSWER = "Answer in as few words as possible."
 
+ANSWER_PREFIX = "The answer is"
+"""Begins the assistant's turn in the ``prefix`` form of a multiple-choice prompt."""
+
+HOW_SURE = "How sure are you that your answer above is correct? Reply with one digit only, from 0 (wrong) to 9 (right)."
+"""Asks for a verbalised confidence (Lin et al., 2022, arXiv 2205.14334) that one forward pass can read."""
+
+DIGITS = string.digits
+
 SELF_CHECK = "Is your answer above correct? Reply with yes or no only."
 
 YES_NO: tuple[tuple[str, ...], ...] = (("Yes", "yes"), ("No", "no"))
@@ -54,6 +62,11 @@ def choice_messages(question: str, choices: Sequence[str], *, context: str = "")
     head = [context] if context else []
     text = "\n".join([*head, f"Answer with the letter {named} only.", f"Question: {question}", *options])
     return [{"role": "user", "content": text}]
+
+
+def how_sure_messages(messages: Sequence[Message], answer: str) -> list[Message]:
+    """Continue a conversation by asking for a verbalised confidence in its answer."""
+    return [*messages, {"role": "assistant", "content": answer}, {"role": "user", "content": HOW_SURE}]
 
 
 def self_check_messages(messages: Sequence[Message], answer: str) -> list[Message]:

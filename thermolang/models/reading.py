@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,12 +31,6 @@ class KVCache:
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
     values: Any
-
-    def growable(self) -> Any:
-        """A copy that may grow and shrink without touching the original; tensors are shared, never written."""
-        twin = copy.copy(self.values)
-        twin.layers = [copy.copy(layer) for layer in self.values.layers]
-        return twin
 
 
 def hidden_tap(model: Any) -> threading.local:
@@ -115,8 +108,10 @@ def option_scores(
     *,
     tokens: int,
     cache_reused: bool = False,
+    middle: torch.Tensor | None = None,
 ) -> OptionScores:
-    """Sum each option's spellings; logits (V,), hidden (d,)."""
+    """Sum each option's spellings; logits (V,), hidden and middle (d,)."""
     z = torch.stack([logits[ids].logsumexp(-1) for ids in option_ids])  # (K,)
     mass = float((z - logits.logsumexp(-1)).exp().sum().clamp(max=1.0))  # the sum may round to just above 1
-    return OptionScores(options, z.numpy(), hidden.numpy(), mass, tokens, cache_reused)
+    between = None if middle is None else middle.numpy()
+    return OptionScores(options, z.numpy(), hidden.numpy(), mass, tokens, cache_reused, between)

@@ -1,0 +1,125 @@
+"""Methods that use a few labels of the task itself, and the oracle that uses half of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thermolang.calibration.fewshot import fit_verdict_prior, posterior
+from thermolang.calibration.temperature import fit_task_temperature, fit_temperature, spread_of
+from thermolang.calibration.training import TrainingConfig
+from thermolang.evaluation.folds import Fold, Reading
+from thermolang.evaluation.methods import Method, Ours, Predict, Prediction, scaled
+from thermolang.hashing import digest
+
+if TYPE_CHECKING:
+    from thermolang.calibration.task import TaskFeatures
+    from thermolang.types import FloatArray
+
+DRAWS = 5
+"""Random halves of a task; metrics are averaged over them, predictions are not."""
+
+LABELS = (10, 25, 50, 100)
+
+Scorer = Callable[[Reading, "TaskFeatures", Reading], Prediction]
+"""(the whole task, its labelled items, the items to score) -> predictions for the latter."""
+
+
+def cross_scored(reading: Reading, score: Scorer, labels: int) -> list[Prediction] | None:
+    """Predict either half of a task from labels of the other half, in several random cuts.
+
+    Args:
+        reading: The task.
+        score: Learns from labelled items and scores others.
+        labels: How many items of the other half are labelled; all of them if negative.
+
+    Returns:
+        One prediction of all items for each cut; None if a half has too few items.
+    """
+    n = len(reading.task)
+    if n // 2 < max(labels, 2):
+        return None
+    found = []
+    for halves in _cuts(reading.task.name, n):
+        confidence, probabilities = np.empty(n), np.empty((n, reading.task.logits.shape[1]))
+        for scored, other in (halves, halves[::-1]):
+            labelled = reading.task.take(other if labels < 0 else other[:labels])
+            part = score(reading, labelled, _part(reading, scored))
+            confidence[scored] = part.confidence
+            probabilities[scored] = np.nan if part.probabilities is None else part.probabilities
+        found.append(Prediction(confidence, None if np.isnan(probabilities).any() else probabilities))
+    return found
+
+
+def oracle(fold: Fold) -> Predict:
+    """Temperature of the task's own labels, cross-fitted; shrunk a little to TS-CV, so that no half runs away."""
+    return _shrunk(fold, -1)
+
+
+def shrunk_temperature(labels: int) -> Callable[[Fold], Predict]:
+    """Temperature on n labels, shrunk to TS-CV by how much the training tasks differ."""
+    return lambda fold: _shrunk(fold, labels)
+
+
+def _shrunk(fold: Fold, labels: int) -> Predict:
+    tasks = [r.task for r in fold.training]
+    bias = tasks[0].self_check
+    centre = fit_temperature(tasks, TrainingConfig(bias=bias))
+    spread = spread_of(tasks, centre, bias=bias)
+
+    def score(_whole: Reading, labelled: TaskFeatures, rest: Reading) -> Prediction:
+        return scaled(rest, *fit_task_temperature(labelled, bias=bias, centre=centre, spread=spread))
+
+    return lambda reading: cross_scored(reading, score, labels)
+
+
+def verdicts(labels: int) -> Callable[[Fold], Predict]:
+    """Posterior after n verdicts (right or wrong), with the Thermometer as prior."""
+
+    def fit(fold: Fold) -> Predict:
+        ours = Ours.learn(fold)
+        prior = fit_verdict_prior([r.task for r in fold.training], ours.training_scales)
+
+        def score(whole: Reading, labelled: TaskFeatures, rest: Reading) -> Prediction:
+            kind, centre = labelled.self_check, ours.scale(whole, None)
+            found = posterior(prior, centre, labelled.logits, labelled.right, self_check=kind)
+            return Prediction(found.predict(rest.task.logits))
+
+        return lambda reading: cross_scored(reading, score, labels)
+
+    return fit
+
+
+LABELLED: tuple[Method, ...] = (
+    Method("oracle", "Own labels (oracle)", "Temperature of half of the task's labels, on the other half.", oracle, -1),
+    *(
+        Method(
+            f"ts_{n}",
+            f"TS on {n} labels",
+            "Temperature on labels of the task, shrunk to TS-CV.",
+            shrunk_temperature(n),
+            n,
+        )
+        for n in LABELS
+    ),
+    *(
+        Method(
+            f"verdicts_{n}", f"thermolang, {n} verdicts", "Thermometer moved by verdicts.", verdicts(n), n, ours=True
+        )
+        for n in LABELS
+    ),
+)
+"""Methods that use labels of the task they are measured on, never those of the items they score."""
+
+
+def _cuts(name: str, n: int) -> Iterator[tuple[FloatArray, FloatArray]]:
+    rng = np.random.default_rng(int(digest(name), 16))
+    for _ in range(DRAWS):
+        order = rng.permutation(n)
+        yield order[: n // 2], order[n // 2 :]
+
+
+def _part(reading: Reading, items: FloatArray) -> Reading:
+    return Reading(reading.task.take(items), reading.inverse[items], reading.bias[items], reading.paper[items])
