@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from thermolang import cli_evaluation
 from thermolang._version import __version__
-from thermolang.errors import InvalidInputError, ThermolangError, require
+from thermolang.cli_common import (
+    DEFAULT_MODEL,
+    ModelOption,
+    console,
+    errors,
+    escaped,
+    local_model,
+    quietly,
+    writable,
+    write_json,
+)
+from thermolang.errors import ThermolangError, require
 
 if TYPE_CHECKING:
     from thermolang.estimator import ConfidenceEstimator
@@ -30,15 +37,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-console = Console()
-errors = Console(stderr=True)
+for command in (cli_evaluation.collect, cli_evaluation.train, cli_evaluation.evaluate):
+    app.command()(command)
 
-DEFAULT_MODEL = "smollm2-135m"
-
-ModelOption = Annotated[
-    str,
-    typer.Option("--model", "-m", help="A model folder, the short name smollm2-135m, or a Hugging Face hub id."),
-]
 StoreOption = Annotated[
     str | None,
     typer.Option("--store", help="Database URL, such as sqlite:///reviews.db; by default one in your data folder."),
@@ -50,7 +51,7 @@ def main() -> None:
     try:
         app()
     except (ThermolangError, OSError) as error:  # OSError: a full disk, a folder that cannot be written
-        errors.print(f"[bold red]error:[/] {_escaped(' '.join(str(error).split()))}", soft_wrap=True)
+        errors.print(f"[bold red]error:[/] {escaped(' '.join(str(error).split()))}", soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         errors.print("stopped")
@@ -83,7 +84,7 @@ def demo(
     The questions come from families the calibrator was not trained on. Doubtful answers wait in the review
     database; the desk shows them.
     """
-    _writable(json_file)
+    writable(json_file)
 
     from thermolang.evaluation import demo as job
     from thermolang.routing.policy import Policy
@@ -97,7 +98,7 @@ def demo(
         figures = job.summary(items)
         show_summary(console, figures, reviews.url)
     if json_file:
-        _write_json(json_file, figures)
+        write_json(json_file, figures)
     if desk:
         _serve_desk(store, port=None)
 
@@ -117,7 +118,7 @@ def ask(
 
     answer, confidence = _answered(_estimator(model), question, choices, task)
     if as_json:
-        print(_json({"question": question, "answer": answer, **confidence.to_dict()}))  # noqa: T201
+        print(as_json({"question": question, "answer": answer, **confidence.to_dict()}))  # noqa: T201
     else:
         show_confidence(console, answer, confidence)
     if confidence.value is None:
@@ -152,7 +153,7 @@ def calibrate(
     own = [readers.read_task(path) for path in tasks or ()]
     training = own or starter.starter_tasks(split="train", per_family=per_family)
     testing = starter.starter_tasks(split="test", per_family=per_family)
-    local = _local_model(model)
+    local = local_model(model)
     with progress_bars(console, total_tasks=len(training) + len(testing)) as progress:
         result = calibrating.calibrate(
             local,
@@ -164,7 +165,7 @@ def calibrate(
         )
     folder = result.calibrator.save(out or folder_for(local.identity, local.name))
     show_comparisons(console, result.comparisons)
-    console.print(f"Saved [bold]{result.calibrator.id}[/] in {_escaped(str(folder))}", soft_wrap=True)
+    console.print(f"Saved [bold]{result.calibrator.id}[/] in {escaped(str(folder))}", soft_wrap=True)
 
 
 @app.command()
@@ -182,10 +183,10 @@ def doctor(model: ModelOption = DEFAULT_MODEL, store: StoreOption = None) -> Non
     from thermolang.checkup import check_all
 
     fine = True
-    with _quietly("checking"):
+    with quietly("checking"):
         for check in check_all(model, store):
             mark = "[green]ok[/]  " if check.ok else "[bold red]FAIL[/]"
-            console.print(f"{mark} {check.name:<10} {_escaped(check.detail)}", soft_wrap=True)
+            console.print(f"{mark} {check.name:<10} {escaped(check.detail)}", soft_wrap=True)
             fine = fine and check.ok
     if not fine:
         raise typer.Exit(1)
@@ -211,30 +212,12 @@ def _answered(estimator: ConfidenceEstimator, question: str, choices: str | None
     return (named[letter] if letter else ""), replace(confidence, alternatives=others)
 
 
-def _local_model(name: str) -> Any:
-    with _quietly(f"loading {name}"):
-        from thermolang.models.local import LocalModel
-
-        return LocalModel.load(name)
-
-
 def _estimator(name: str) -> ConfidenceEstimator:
-    local = _local_model(name)
-    with _quietly("finding its calibrator"):
+    local = local_model(name)
+    with quietly("finding its calibrator"):
         from thermolang.estimator import ConfidenceEstimator
 
         return ConfidenceEstimator(local)
-
-
-@contextmanager
-def _quietly(what: str) -> Iterator[None]:
-    """Show a spinner and keep the libraries' own progress bars and notes off the terminal."""
-    with errors.status(_escaped(what)):
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-        yield
 
 
 def _opened(store: str | None) -> ReviewStore:
@@ -253,37 +236,3 @@ def _serve_desk(store: str | None, *, port: int | None) -> None:
     thermolang_desk.serve(
         store, ready=lambda url: console.print(f"Review desk: [bold]{url}[/]  (Ctrl+C stops it)"), **options
     )
-
-
-def _writable(path: Path | None) -> None:
-    """Find out now rather than after a long job that a file cannot be written."""
-    if path is None:
-        return
-    problem = ""
-    if path.is_dir():
-        problem = "it is a folder"
-    elif not path.parent.is_dir():
-        problem = f"the folder {path.parent} does not exist"
-    elif not os.access(path.parent, os.W_OK):
-        problem = f"the folder {path.parent} is read-only"
-    if problem:
-        msg = f"cannot write {path}: {problem}"
-        raise InvalidInputError(msg)
-
-
-def _write_json(path: Path, record: dict[str, Any]) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(_json(record, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
-
-
-def _json(record: dict[str, Any], indent: int | None = None) -> str:
-    """JSON that any UTF-8 file takes: half a surrogate pair, as from a bad byte on the command line, becomes "?"."""
-    return json.dumps(record, indent=indent, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
-
-
-def _escaped(text: str) -> str:
-    """Text from outside never becomes rich markup."""
-    from rich.markup import escape
-
-    return escape(text)

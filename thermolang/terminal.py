@@ -122,6 +122,21 @@ def show_comparisons(console: Console, comparisons: dict[str, Comparison]) -> No
         console.print(table)
 
 
+def show_setting(console: Console, setting: dict[str, Any]) -> None:
+    """One experiment: every method's figures, means over tasks."""
+    labels = {m["name"]: m["label"] for m in setting["methods"]}
+    for summary in setting["summaries"]:
+        size = f"{summary['tasks']} tasks, {summary['items']} items, accuracy {summary['accuracy']:.3f}"
+        table = Table(title=f"{escape(setting['name'])}, {setting['protocol']}", caption=f"{summary['title']}: {size}")
+        metrics = list(next(iter(summary["figures"].values())))
+        for column in ("", *metrics):
+            table.add_column(column)
+        for name, figures in summary["figures"].items():
+            shown = ("-" if figures[m] is None else f"{figures[m]['estimate']:.3f}" for m in metrics)
+            table.add_row(labels[name], *shown)
+        console.print(table)
+
+
 @contextmanager
 def progress_bars(console: Console, *, total_tasks: int) -> Iterator[Callable[[str, int, int], None]]:
     """One bar over all tasks and one for the current job, with the time left."""

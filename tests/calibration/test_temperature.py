@@ -158,7 +158,7 @@ def test_a_prior_must_be_one(centre, spread):
 
 
 def test_the_spread_of_choices_is_recovered_and_not_the_noise_of_few_labels():
-    log_t = np.random.default_rng(1).normal(0.5, 0.4, 80)
+    log_t = np.random.default_rng(1).normal(0.5, 0.4, 60)
     tasks = [choice_task("t", float(np.exp(u)), items=40, width=2, seed=i) for i, u in enumerate(log_t)]
     centre = (np.exp(-0.5), 0.0)
     sd, sd_bias = spread_of(tasks, centre, bias=False)
@@ -170,7 +170,7 @@ def test_the_spread_of_choices_is_recovered_and_not_the_noise_of_few_labels():
 
 def test_the_spread_of_self_checks_is_recovered():
     rng = np.random.default_rng(2)
-    truth = zip(rng.normal(0, 0.3, 60), rng.normal(-0.5, 0.8, 60), strict=True)
+    truth = zip(rng.normal(0, 0.3, 40), rng.normal(-0.5, 0.8, 40), strict=True)
     tasks = [self_check_task("t", float(np.exp(u)), float(b), items=100, width=2, seed=i) for i, (u, b) in enumerate(truth)]
     sd, sd_bias = spread_of(tasks, (1.0, -0.5), bias=True)
     assert sd == pytest.approx(0.3, abs=0.12)
@@ -178,7 +178,7 @@ def test_the_spread_of_self_checks_is_recovered():
 
 
 def test_equal_tasks_have_hardly_any_spread():
-    tasks = [choice_task("t", 2.0, items=40, width=2, seed=i) for i in range(60)]
+    tasks = [choice_task("t", 2.0, items=40, width=2, seed=i) for i in range(40)]
     assert SMALLEST_SPREAD <= spread_of(tasks, (0.5, 0.0), bias=False)[0] < 0.15
 
 
@@ -234,7 +234,7 @@ def test_no_item_sees_its_own_label():
 def test_cross_fitting_is_no_better_than_the_truth():
     """In-sample the best temperature beats the true one; cross-fitted it does not."""
     in_sample, crossed = [], []
-    for i in range(40):
+    for i in range(25):
         task = choice_task("t", 2.0, items=40, width=2, seed=i)
         truth = task_nll(task, 0.5, 0.0)
         in_sample.append(task_nll(task, *fit_task_temperature(task, bias=False)) - truth)

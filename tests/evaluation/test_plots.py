@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from tests.evaluation.results import make_results
+from tests.evaluation.results import interval, make_results
 from thermolang.errors import MissingExtraError
 from thermolang.evaluation import plots
 
@@ -137,14 +137,6 @@ def test_the_inputs_axis_has_room_for_zero():
     assert "0 inputs 0.100, 1 inputs" in plots.inputs_curve(points, key="k")
 
 
-def test_methods_differ_in_more_than_colour():
-    many = [{"name": f"m{n}", "ours": n == 1} for n in range(15)] + [{"name": "uncalibrated"}]
-    looks = plots.looks(many)
-    assert len({(look["marker"], str(look["linestyle"])) for look in looks.values()}) == 16
-    assert looks["m1"]["color"] == plots.AFTER
-    assert looks["uncalibrated"]["color"] == plots.BEFORE
-
-
 def test_names_from_outside_are_text_and_nothing_else():
     row = {**TASKS[0], "name": HOSTILE}
     for svg in (
@@ -162,3 +154,13 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtraError, match=r"thermolang\[eval\]"):
         DRAWN["support"]("k")
+
+
+def test_one_point_is_enough_for_every_figure():
+    one, curve = interval(0.5, 0.1), {"coverage": [1.0], "risk": [0.3]}
+    methods = [{"name": "m", "label": "method"}]
+    assert "1 tasks" in dumbbell([task("a", 1.0, 1.0)])
+    assert "of 1 tasks" in plots.temperatures([{"temperature": 1.0, "oracle_temperature": 1.0}], key="k")
+    assert "10 inputs 0.500" in plots.inputs_curve([{"inputs": 10, **one}], key="k")
+    assert "0.500 to 0.500" in plots.labels_curve({"m": [{"labels": 0, **one}]}, methods, key="k")
+    assert "of method" in plots.risk_coverage({"m": curve}, methods, key="k")

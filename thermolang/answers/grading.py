@@ -22,6 +22,8 @@ import unicodedata
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from thermolang.errors import require
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -90,6 +92,23 @@ def is_right(answer: str, answers: Sequence[str]) -> bool:
     if any(normalize(alias) == given for alias in texts):
         return True
     return _says_phrase(folded, [_words(_fold(alias))[0] for alias in texts])
+
+
+def rouge_l(answer: str, answers: Sequence[str]) -> float:
+    """ROUGE-L F-measure (Lin, 2004) against all accepted answers in one line, in [0, 1], with stemming.
+
+    Thermometer's released code counts an answer right if this is above 0, that is, if any word is shared. Far more
+    lenient than ``is_right``; it stands beside it for comparison with the paper.
+
+    Raises:
+        MissingExtraError: ``rouge-score`` is not installed.
+
+    Example:
+        >>> round(rouge_l("It is Paris", ["Paris"]), 2), rouge_l("Rome", ["Paris"])
+        (0.5, 0.0)
+    """
+    scorer = require("rouge_score.rouge_scorer", "eval").RougeScorer(["rougeL"], use_stemmer=True)
+    return float(scorer.score(" ".join(answers), answer)["rougeL"].fmeasure)
 
 
 def _fold(text: str) -> str:

@@ -74,10 +74,10 @@ class Head:
     self_check: bool
     tau: float
     tau_anchored: float
-    recipe: Recipe = Recipe()
-    gain: float = 0.0
-    gain_error: float = 0.0
-    auroc_gain: float = 0.0
+    recipe: Recipe
+    gain: float
+    gain_error: float
+    auroc_gain: float
 
     def log_odds(self, hidden: FloatArray, logits: FloatArray, scale: tuple[float, float]) -> FloatArray:
         """Log-odds of a right answer at intercept 0, shape (N,); what ``anchor`` and ``intercept_posterior`` take.

@@ -78,8 +78,8 @@ def intercept_posterior(head_logits: ArrayLike, right: ArrayLike, tau: float) ->
     mode = brentq(lambda u: (verdicts - expit(odds + u)).sum() - u / tau**2, -reach, reach)
     p = expit(odds + mode)
     width = 1 / np.sqrt((p * (1 - p)).sum() + 1 / tau**2)
-    # The posterior is wider than this normal approximation where all verdicts agree, but never wider than the prior.
-    grid = mode + np.linspace(-1, 1, 801) * min(12 * width, 8 * width + 4 * tau)
+    # Where all verdicts agree the posterior is skewed: the mode and this width only say where to look.
+    grid = mode + np.linspace(-12, 12, 801) * width
     log_density = _log_likelihood(odds, verdicts, grid) + norm.logpdf(grid, scale=tau)
     weight = np.exp(log_density - logsumexp(log_density))
     mean = float(weight @ grid)

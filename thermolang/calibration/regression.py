@@ -117,7 +117,7 @@ def leaving_out(
 
 
 def group_folds(groups: Sequence[str], count: int, seed: int) -> list[int]:
-    """The fold of each task, from 0 to count - 1 at most; tasks of one group share it, and their order plays no part."""
+    """The fold of each task, from 0 to count - 1 at most; tasks of one group share it, their order plays no part."""
     names = sorted(set(groups))
     places = np.random.default_rng(seed).permutation(len(names)) % min(count, len(names))
     fold = dict(zip(names, places.tolist(), strict=True))

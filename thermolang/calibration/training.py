@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch.func import functional_call, stack_module_state, vmap
 
+from thermolang.calibration.stacked import StackedThermometers
 from thermolang.calibration.task import TaskFeatures
 from thermolang.calibration.thermometer import Thermometer
 from thermolang.errors import NotEnoughDataError
@@ -110,7 +109,7 @@ def train(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Thermometer]:
-    """Train one Thermometer per fold, all folds in one batched computation.
+    """Train one Thermometer per fold, all folds side by side.
 
     All folds start from the same initial parameters. Which items validate depends on the seed and the task's
     name, which batches a fold sees on the seed and the names of its tasks: so a fold comes out the same alone
@@ -137,43 +136,41 @@ def train(
 
 
 class _Run:
-    """State of one training: concatenated data, stacked parameters, best checkpoints."""
+    """State of one training: concatenated data, the folds' networks, best checkpoints."""
 
     def __init__(self, tasks: Sequence[TaskFeatures], folds: list[list[int]], config: TrainingConfig) -> None:
         self.folds, self.config = folds, config
-        self.hidden = torch.tensor(np.concatenate([t.hidden for t in tasks]), dtype=torch.float32)
+        self.hidden = torch.from_numpy(np.concatenate([np.asarray(t.hidden, np.float32) for t in tasks]))
         self.logits = _padded_logits(tasks)
-        self.labels = torch.tensor(np.concatenate([t.labels for t in tasks]), dtype=torch.long)
+        self.labels = torch.from_numpy(np.concatenate([np.asarray(t.labels, np.int64) for t in tasks]))
         training, self.validation = self._split(tasks)
         self.sizes = np.array([len(items) for items in training])
-        self.items = np.stack([np.pad(items, (0, self.sizes.max() - len(items))) for items in training])
+        self.items, _ = _rectangle(training)
+        self.held_out = [torch.from_numpy(a) for a in _rectangle(self.validation)]
         self.randoms = [_generator(config.seed, "batches", *(tasks[k].name for k in fold)) for fold in folds]
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(config.seed)
             first = Thermometer(self.hidden.shape[1], bias=config.bias)
-        self.networks = [deepcopy(first) for _ in folds]
-        self.parameters, _ = stack_module_state(self.networks)
-        self.best = {name: p.detach().clone() for name, p in self.parameters.items()}
+        self.networks = StackedThermometers(first, len(folds))
+        self.best = self.networks.parameters.clone()
         self.best_loss = torch.full((len(folds),), float("inf"))
 
     def run(self, progress: Callable[[int, int], None] | None) -> list[Thermometer]:
-        config = self.config
+        config, networks = self.config, self.networks
         optimiser = torch.optim.AdamW(
-            self.parameters.values(), lr=config.learning_rate, weight_decay=config.weight_decay
+            [networks.parameters], lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         for step, (rows, present) in zip(range(1, config.steps + 1), self._batches(), strict=False):
-            inverse, bias = self._forward(self.hidden[rows], in_dims=0)
+            sizes = present.sum(-1).int().tolist()
+            inverse, bias = networks.forward(self.hidden[rows], sizes)
             loss = objective(self.logits[rows], self.labels[rows], inverse, bias, present, config)
-            optimiser.zero_grad(set_to_none=True)
-            loss.sum().backward()  # type: ignore[no-untyped-call]
+            networks.backward(loss.sum())
             optimiser.step()
             if step % config.evaluate_every == 0 or step == config.steps:
                 self._keep_best()
                 if progress:
                     progress(step, config.steps)
-        for i, network in enumerate(self.networks):
-            network.load_state_dict({name: p[i] for name, p in self.best.items()})
-        return self.networks
+        return [networks.network(parameters) for parameters in self.best]
 
     def _split(self, tasks: Sequence[TaskFeatures]) -> tuple[list[Any], list[Any]]:
         """Indices of each task's training and validation items in the concatenated arrays."""
@@ -187,7 +184,10 @@ class _Run:
         return training, validation
 
     def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Without end: each fold draws one of its tasks uniformly and one batch of it; rows and presence (F, B)."""
+        """Without end: each fold draws one of its tasks uniformly and one batch of it; rows and presence (F, B).
+
+        Where a batch is shorter than B its items come first.
+        """
         width = min(self.config.batch_size, self.items.shape[1])
         while True:
             drawn = [self._draw(np.array(f), r, width) for f, r in zip(self.folds, self.randoms, strict=True)]
@@ -202,42 +202,35 @@ class _Run:
         keys = random.random((DRAWN_AT_ONCE, longest), dtype=np.float32)
         keys[np.arange(longest) >= self.sizes[task, None]] = 2.0  # items the task does not have come last
         size = min(width, longest)
-        order = np.argpartition(keys, size - 1, axis=1)[:, :size]
+        order = np.sort(np.argpartition(keys, size - 1, axis=1)[:, :size], axis=1)
         present = (order < self.sizes[task, None]).astype(np.float32)
         fill = ((0, 0), (0, width - size))
         return np.pad(self.items[task[:, None], order], fill), np.pad(present, fill)
 
-    def _forward(self, hidden: torch.Tensor, *, in_dims: int | None) -> tuple[torch.Tensor, torch.Tensor]:
-        def one(parameters: dict[str, torch.Tensor], x: torch.Tensor) -> Any:
-            return functional_call(self.networks[0], parameters, (x,))
-
-        inverse, bias = vmap(one, in_dims=(0, in_dims))(self.parameters, hidden)
-        return inverse, bias
-
-    @torch.no_grad()
     def _keep_best(self) -> None:
         """Remember each fold's parameters if their mean validation loss is the lowest so far."""
-        losses = torch.full((len(self.folds), len(self.validation)), float("nan"))
-        rows = torch.from_numpy(np.concatenate(self.validation))
-        inverse, bias = self._forward(self.hidden[rows], in_dims=None)  # (F, all validation items)
-        start = 0
-        for task, items in enumerate(self.validation):
-            span = slice(start, start + len(items))
-            start += len(items)
-            losses[:, task] = self._task_loss(torch.from_numpy(items), inverse[:, span], bias[:, span])
-        mean = torch.stack([losses[i, fold].mean() for i, fold in enumerate(self.folds)])
+        mean = torch.stack([self._validation_loss(i) for i in range(len(self.folds))])  # (F,)
         better = mean < self.best_loss
-        self.best_loss = torch.where(better, mean, self.best_loss)
-        for name, parameter in self.parameters.items():
-            self.best[name][better] = parameter.detach()[better]
+        self.best_loss[better] = mean[better]
+        self.best[better] = self.networks.parameters[better]
 
-    def _task_loss(self, items: torch.Tensor, inverse: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """Negative log-likelihood alone, shape (F,), with the items' own mean temperature."""
-        n_folds = len(self.folds)
+    def _validation_loss(self, fold: int) -> torch.Tensor:
+        """Mean over the fold's tasks of the negative log-likelihood alone, each with its own mean temperature."""
+        rows, present = (a[self.folds[fold]] for a in self.held_out)  # (tasks, items)
+        readings = self.networks.read(fold, self.hidden[rows[present]])
+        inverse, bias = (torch.zeros(rows.shape).masked_scatter_(present, r) for r in readings)
         without_prior = TrainingConfig(prior_weight=0.0, bias=self.config.bias)
-        logits = self.logits[items].expand(n_folds, -1, -1)
-        labels = self.labels[items].expand(n_folds, -1)
-        return objective(logits, labels, inverse, bias, torch.ones(inverse.shape), without_prior)
+        loss = objective(self.logits[rows], self.labels[rows], inverse, bias, present.float(), without_prior)
+        return loss.mean()
+
+
+def _rectangle(blocks: Sequence[Any]) -> tuple[Any, Any]:
+    """Indices of each task as one array (tasks, longest), filled up with 0, and which of them are the tasks' own."""
+    sizes = np.array([len(block) for block in blocks])
+    present = np.arange(sizes.max()) < sizes[:, None]
+    filled = np.zeros(present.shape, dtype=np.int64)
+    filled[present] = np.concatenate(blocks)
+    return filled, present
 
 
 def _generator(seed: int, *names: str) -> np.random.Generator:

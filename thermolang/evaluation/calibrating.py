@@ -8,9 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from thermolang._version import __version__
 from thermolang.calibration.calibrator import Calibrator
@@ -64,18 +61,54 @@ def calibrate(
     # Before anything is read, which takes hours: a malformed task, or too few of them.
     wanted, held_out = _enough(_by_source(train_tasks)), _by_source(test_tasks)
     read = partial(collect, model, folder=features, progress=progress)
-    training = {source: [read(task) for task in of] for source, of in wanted.items()}
-    testing = {source: [read(task) for task in held_out.get(source, ())] for source in wanted}
+    training = [read(task) for of in wanted.values() for task in of]
+    testing = [read(task) for source in wanted for task in held_out.get(source, ())]
+    calibrator, comparisons = _trained(model, training, testing, config or TrainingConfig(), report)
+    return Calibrated(calibrator, comparisons)
+
+
+def train_calibrator(
+    model: LocalModel,
+    tasks: Sequence[TaskFeatures],
+    *,
+    config: TrainingConfig | None = None,
+    progress: Progress | None = None,
+) -> Calibrator:
+    """Train a calibrator on features that were collected before.
+
+    Args:
+        model: The model they were collected with; its probe tells later whether a copy is the same.
+        tasks: Features of at least three choices or three self-checks.
+        config: How to train; a bias is added for self-checks.
+        progress: Called as the work goes on.
+
+    Raises:
+        NotEnoughDataError: Neither kind has three tasks.
+    """
+    report = progress or (lambda _what, _done, _total: None)
+    return _trained(model, tasks, (), config or TrainingConfig(), report)[0]
+
+
+def _trained(
+    model: LocalModel,
+    training: Sequence[TaskFeatures],
+    testing: Sequence[TaskFeatures],
+    config: TrainingConfig,
+    report: Progress,
+) -> tuple[Calibrator, dict[str, Comparison]]:
     fits: dict[str, Fit] = {}
     comparisons = {}
-    for source, tasks in training.items():
-        settings = replace(config or TrainingConfig(), bias=source == "self_check")
+    by_source: dict[str, list[TaskFeatures]] = {}
+    for task in training:
+        by_source.setdefault("self_check" if task.self_check else "choice", []).append(task)
+    for source, tasks in by_source.items():
+        settings = replace(config, bias=source == "self_check")
         fits[source] = fit(tasks, settings, progress=partial(report, f"training ({source})"))
-        if testing[source]:
-            comparisons[source] = compare(fits[source], testing[source], self_check=source == "self_check")
+        if held_out := [t for t in testing if t.self_check == settings.bias]:
+            comparisons[source] = compare(fits[source], held_out, self_check=settings.bias)
     calibrator = Calibrator(model.identity, fits, model.probe(), model_name=model.name)
-    calibrator.card = card(calibrator, training, comparisons)
-    return Calibrated(calibrator, comparisons)
+    calibrator.card = card(calibrator, by_source, comparisons)
+    return calibrator, comparisons
 
 
 def _by_source(tasks: Sequence[Task]) -> dict[str, list[Task]]:
@@ -115,7 +148,7 @@ def card(calibrator: Calibrator, training: dict[str, list[TaskFeatures]], compar
 
 
 def _trained_on(source: str, tasks: Sequence[TaskFeatures]) -> str:
-    rows = [f"| {_cell(t.name)} | {len(t.labels)} | {_right(t, source).mean():.3f} |" for t in tasks]
+    rows = [f"| {_cell(t.name)} | {len(t)} | {t.right.mean():.3f} |" for t in tasks]
     return "\n".join([f"## Trained on ({source})", "", "| task | items | accuracy |", "|---|---|---|", *rows])
 
 
@@ -129,7 +162,3 @@ def _measured(source: str, comparison: Comparison) -> str:
 def _cell(name: str) -> str:
     """A task's name, which may be that of any file, as the text of one table cell."""
     return " ".join(name.split()).replace("|", "\\|")
-
-
-def _right(task: TaskFeatures, source: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    return task.labels == 0 if source == "self_check" else task.right

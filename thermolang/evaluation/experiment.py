@@ -165,8 +165,15 @@ def _task(held_out: HeldOut, measured: Measured, main: bool) -> dict[str, Any]:
         "bias": held_out.scale[1],
         "oracle_temperature": 1 / held_out.oracle[0],
         "novelty": held_out.novelty,
+        "accuracy_kept": _kept(held_out, "paper") and _kept(held_out, "thermolang"),
         "metrics": {name: {m: measured.value(name, m) for m in METRICS} for name in held_out.predictions},
     }
+
+
+def _kept(held_out: HeldOut, method: str) -> bool:
+    """Whether the most probable option is the model's own answer in every item; self-checks give no answers."""
+    p = held_out.predictions[method][0].probabilities
+    return held_out.task.self_check or (p is not None and bool((p.argmax(-1) == held_out.task.logits.argmax(-1)).all()))
 
 
 def _summary(name: str, resampled: Resampled) -> dict[str, Any]:

@@ -6,117 +6,25 @@ unique within the page and starts every id of the figure.
 
 from __future__ import annotations
 
-import functools
-import html
-import io
 import math
-import re
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ParamSpec
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from thermolang.errors import require
+from thermolang.evaluation.plot_style import AFTER, BEFORE, COLOURS, GREY, looks, new_figure, styled, to_svg
 
-P = ParamSpec("P")
 Record = Mapping[str, Any]
 
-BEFORE, AFTER, GREY = "#000000", "#D55E00", "#767676"
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
-"""Okabe and Ito (2008), without black and vermillion, kept for before and after, and yellow, too faint on white."""
-MARKERS = ("s", "^", "D", "P", "v", "X", "<", "p", ">", "*", "d", "h")
-DASHES = ("--", "-.", ":", (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 3)))
-
-FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "thermolang",
-    # Matplotlib brings this font, so that the layout is the same everywhere; it is wider than those in FONTS.
-    "font.family": ["DejaVu Sans"],
-    "font.size": 9,
-    "text.parse_math": False,
-    "axes.titlesize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e6e6e6",
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "xtick.labelcolor": "#333333",
-    "ytick.labelcolor": "#333333",
-    "legend.frameon": False,
-    "legend.fontsize": 8.5,
-    "legend.handlelength": 3.2,
-    "lines.markersize": 5,
-}
 LONGEST_NAME = 38
 MOST_TICKS = 7
 TEMPERATURES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 20, 50, 100)
 
 
-def _styled(draw: Callable[P, str]) -> Callable[P, str]:
-    """Run a drawing function in the report's style, whatever the user's own style is."""
-
-    @functools.wraps(draw)
-    def inside(*args: P.args, **kwargs: P.kwargs) -> str:
-        matplotlib = require("matplotlib", "eval")
-        with matplotlib.rc_context(), warnings.catch_warnings():
-            # The browser has other fonts than the one that the layout is measured with.
-            warnings.filterwarnings("ignore", "Glyph .* missing from font")
-            matplotlib.rcdefaults()
-            matplotlib.rcParams.update(STYLE)
-            return draw(*args, **kwargs)
-
-    return inside
-
-
-def _figure(width: float, height: float, layout: str | None = "constrained") -> Any:
-    """A figure of that many inches; the object API leaves pyplot's state and display alone."""
-    return require("matplotlib.figure", "eval").Figure(figsize=(width, height), layout=layout)
-
-
-def _svg(figure: Any, key: str, alt: str) -> str:
-    """The figure as an element for a page: no header, no metadata, every id of its own, with a text alternative."""
-    out = io.StringIO()
-    figure.savefig(out, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    text = out.getvalue()
-    text = text[text.index("<svg") :].replace("'DejaVu Sans'", FONTS)
-    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{key}-", text)
-    text = text.replace("*{stroke", f"#{key} *{{stroke", 1)
-    label = html.escape(" ".join(alt.split()), quote=True)
-    return text.replace("<svg ", f'<svg id="{key}" role="img" aria-label="{label}" ', 1).rstrip()
-
-
-def looks(methods: Sequence[Record]) -> dict[str, dict[str, Any]]:
-    """Colour, marker and dashes of each method; uncalibrated and our first method stand out.
-
-    Args:
-        methods: Records with ``name`` and ``ours``; the same order gives the same looks in every figure.
-    """
-    first = next((m["name"] for m in methods if m.get("ours")), None)
-    found: dict[str, dict[str, Any]] = {}
-    for number, method in enumerate(methods):
-        look = {
-            "color": COLOURS[number % len(COLOURS)],
-            "marker": MARKERS[number % len(MARKERS)],
-            "linestyle": DASHES[number % len(DASHES)],
-            "linewidth": 1.3,
-        }
-        if method["name"] == first:
-            look = {"color": AFTER, "marker": "o", "linestyle": "-", "linewidth": 2.2}
-        elif method["name"] == "uncalibrated":
-            look |= {"color": BEFORE, "marker": "x", "linestyle": (0, (1, 1.2))}
-        found[method["name"]] = look
-    return found
-
-
-@_styled
+@styled
 def reliability(bins: Sequence[Record], label: str, *, key: str, look: Record | None = None) -> str:
     """Reliability diagram of one method with Wilson whiskers, the number of items in each bin below it."""
-    figure = _figure(2.5, 3.2, layout=None)  # fixed places: the diagram square, the bars exactly below its bins
+    figure = new_figure(2.5, 3.2, layout=None)  # fixed places: the diagram square, the bars exactly below its bins
     top, bottom = (figure.add_axes((0.22, low / 3.2, 0.74, high / 3.2)) for low, high in ((1.1, 1.85), (0.45, 0.45)))
     p, right, count = (np.array([b[n] for b in bins], dtype=float) for n in ("confidence", "accuracy", "count"))
     whiskers = np.array([b["interval"] for b in bins], dtype=float).reshape(-1, 2)
@@ -124,13 +32,9 @@ def reliability(bins: Sequence[Record], label: str, *, key: str, look: Record | 
     top.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
     top.errorbar(p, right, yerr=np.abs(whiskers.T - right), capsize=2.5, elinewidth=1, **style)
     top.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 0.5, 1], xticklabels=[], title=_short(label, 30))
-    bottom.bar(
-        [(b["lower"] + b["upper"]) / 2 for b in bins],
-        count,
-        width=[max(b["upper"] - b["lower"], 0.01) * 0.9 for b in bins],
-        color=style["color"],
-        alpha=0.55,
-    )
+    low, high = (np.array([b[n] for b in bins], dtype=float) for n in ("lower", "upper"))
+    width = np.maximum(high - low, 0.01) * 0.9
+    bottom.bar((low + high) / 2, count, width=width, color=style["color"], alpha=0.55)
     most = int(count.max(initial=1))
     bottom.set(xlabel="confidence", xlim=(0, 1), xticks=[0, 0.5, 1], xticklabels=["0", "0.5", "1"])
     bottom.set_yticks([0, most], ["0", f"{most / 1000:.1f}k" if most >= 1000 else str(most)])
@@ -141,65 +45,61 @@ def reliability(bins: Sequence[Record], label: str, *, key: str, look: Record | 
     gap = max(zip(np.abs(p - right), p, strict=True), default=(math.nan, math.nan))
     alt = f"Reliability of {label}: {len(bins)} bins, {int(count.sum())} items; confidence and share right are furthest"
     alt += f" apart, by {gap[0]:.2f}, at confidence {gap[1]:.2f}."
-    return _svg(figure, key, alt)
+    return to_svg(figure, key, alt)
 
 
-@_styled
-def dumbbell(tasks: Sequence[Record], before: str, after: str, *, key: str, metric: str = "NLL") -> str:
-    """One line per task from the metric before to after, with a tick for the oracle temperature.
+@styled
+def dumbbell(tasks: Sequence[Record], before: str, after: str, *, key: str) -> str:
+    """One line per task from NLL before to after, with a tick for the oracle temperature.
 
     Args:
         tasks: Records with ``name``, ``main`` and ``metrics``; those that lack a value are left out.
         before: Name of the method on the open end.
         after: Name of the method on the filled end.
         key: Starts every id.
-        metric: A metric of which less is better.
     """
-    ends = [(t, *(_value(t, m, metric) for m in (before, after))) for t in tasks]
-    known = [(t, x, y) for t, x, y in ends if x is not None and y is not None]
-    known.sort(key=lambda row: (bool(row[0].get("main", True)), row[1]))
-    figure = _figure(7, 1.25 + 0.185 * len(known))
+    known = _ends(tasks, before, after)
+    figure = new_figure(7, 1.25 + 0.185 * len(known))
     axes = figure.subplots()
-    rows, x, y = np.arange(len(known)), *(np.array([row[end] for row in known]) for end in (1, 2))
-    ticks = [(row, v) for row, (t, _, _) in enumerate(known) if (v := _value(t, "oracle", metric)) is not None]
+    rows, x, y = np.arange(len(known)), *(np.array([row[end] for row in known], dtype=float) for end in (1, 2))
+    ticks = [(v, row) for row, (t, _, _) in enumerate(known) if (v := _nll(t, "oracle")) is not None]
     worse = y > x
     axes.hlines(rows[~worse], x[~worse], y[~worse], color=GREY)
-    axes.hlines(rows[worse], x[worse], y[worse], color=AFTER, linestyle=(0, (2, 1)))
-    axes.plot([v for _, v in ticks], [row for row, _ in ticks], "|", color=BEFORE, markersize=9, markeredgewidth=1.4)
-    axes.plot(x, rows, "o", color=BEFORE, markerfacecolor="white")
-    axes.plot(y, rows, "o", color=AFTER)
+    axes.hlines(rows[worse], x[worse], y[worse], color=AFTER, linestyle=(0, (2, 1)), label="worse than before")
+    axes.plot(x, rows, "o", color=BEFORE, markerfacecolor="white", label="uncalibrated")
+    axes.plot(y, rows, "o", color=AFTER, label="calibrated")
+    if ticks:
+        axes.plot(*zip(*ticks, strict=True), "|", color=BEFORE, markersize=9, markeredgewidth=1.4, label="oracle")
     apart = sum(not t.get("main", True) for t, _, _ in known)
     if 0 < apart < len(known):
         axes.axhline(apart - 0.5, color=GREY, linewidth=0.8)
-        axes.annotate("below: tasks set apart", (1, apart - 0.5), (0, 2), ("axes fraction", "data"), "offset points",
-                      ha="right", color="#333333", fontsize=8)  # fmt: skip
-    axes.set_yticks(range(len(known)), [_short(t["name"]) for t, _, _ in known], fontsize=8)
+        place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right"}
+        axes.annotate("below: tasks set apart", (1, apart - 0.5), (0, 2), **place, color="#333333", fontsize=8)
+    axes.set_yticks(rows, [_short(t["name"]) for t, _, _ in known], fontsize=8)
     axes.tick_params(axis="y", length=0)
-    axes.set(xlabel=f"{metric} (less is better)", ylim=(-0.8, len(known) - 0.2))
+    axes.set(xlabel="NLL (less is better)", ylim=(-0.8, len(known) - 0.2))
     axes.grid(visible=False, axis="y")
-    _dumbbell_legend(figure, oracle=bool(ticks))
+    figure.legend(loc="outside upper center", ncols=4, handlelength=2)
     less, more = int((~worse).sum()), int(worse.sum())
-    alt = f"{metric} of {len(known)} tasks before and after: less or the same in {less}, more in {more}."
-    return _svg(figure, key, alt)
+    alt = f"NLL of {len(known)} tasks before and after: less or the same in {less}, more in {more}."
+    return to_svg(figure, key, alt)
 
 
-def _dumbbell_legend(figure: Any, *, oracle: bool) -> None:
-    line = require("matplotlib.lines", "eval").Line2D
-    entries = [
-        line([], [], color=BEFORE, marker="o", markerfacecolor="white", linestyle="", label="uncalibrated"),
-        line([], [], color=AFTER, marker="o", linestyle="", label="calibrated"),
-        line([], [], color=AFTER, linestyle=(0, (2, 1)), label="worse than before"),
-    ]
-    if oracle:
-        entries.insert(2, line([], [], color=BEFORE, marker="|", linestyle="", markersize=9, label="oracle"))
-    figure.legend(handles=entries, loc="outside upper center", ncols=4, handlelength=2)
+def _ends(tasks: Sequence[Record], before: str, after: str) -> list[tuple[Record, float, float]]:
+    """Tasks with their two figures, in the order of the axis, which counts from below: set apart, then by before."""
+    known = []
+    for task in tasks:
+        x, y = _nll(task, before), _nll(task, after)
+        if x is not None and y is not None:
+            known.append((task, x, y))
+    return sorted(known, key=lambda row: (bool(row[0].get("main", True)), row[1]))
 
 
-@_styled
+@styled
 def temperatures(tasks: Sequence[Record], *, key: str) -> str:
     """Predicted against oracle temperature, both axes logarithmic; tasks set apart are open squares."""
     known = [t for t in tasks if all(_positive(t.get(n)) for n in ("temperature", "oracle_temperature"))]
-    figure = _figure(4.4, 4.2)
+    figure = new_figure(4.4, 4.2)
     axes = figure.subplots()
     for main, look in ((True, {"color": AFTER}), (False, {"color": BEFORE, "marker": "s", "markerfacecolor": "none"})):
         part = [t for t in known if bool(t.get("main", True)) == main]
@@ -220,28 +120,26 @@ def temperatures(tasks: Sequence[Record], *, key: str) -> str:
     logs = [abs(math.log(t["temperature"] / t["oracle_temperature"])) for t in known]
     factor = math.exp(float(np.median(logs))) if logs else math.nan
     alt = f"Predicted against oracle temperature of {len(known)} tasks; in the median they differ by the factor"
-    return _svg(figure, key, f"{alt} {factor:.2f}.")
+    return to_svg(figure, key, f"{alt} {factor:.2f}.")
 
 
-@_styled
+@styled
 def inputs_curve(points: Sequence[Record], *, key: str) -> str:
     """Excess NLL over the temperature of all inputs, after the first unlabelled inputs."""
-    figure = _figure(4.8, 3.2)
+    figure = new_figure(4.8, 3.2)
     axes = figure.subplots()
     _line(axes, points, "inputs", {"color": AFTER, "marker": "o", "linewidth": 2})
     axes.axhline(0, color=GREY, linewidth=1, linestyle="--")
     _counts(axes, [p["inputs"] for p in points])
     axes.set(xlabel="unlabelled inputs seen", ylabel="NLL above that of all inputs")
     alt = "Excess NLL after " + ", ".join(f"{p['inputs']} inputs {p['estimate']:.3f}" for p in points) + "."
-    return _svg(figure, key, alt)
+    return to_svg(figure, key, alt)
 
 
-@_styled
+@styled
 def labels_curve(curves: Mapping[str, Sequence[Record]], methods: Sequence[Record], *, key: str) -> str:
     """Mean NLL of several methods after a number of labels or verdicts."""
-    shown = [m for m in methods if curves.get(m["name"])]
-    figure = _figure(5.6, 3.4 + 0.2 * math.ceil(len(shown) / 2))
-    axes, style = figure.subplots(), looks(methods)
+    figure, axes, shown, style = _curves(curves, methods)
     for method in shown:
         _line(axes, curves[method["name"]], "labels", style[method["name"]], method["label"])
     _counts(axes, [p["labels"] for m in shown for p in curves[m["name"]]])
@@ -249,15 +147,13 @@ def labels_curve(curves: Mapping[str, Sequence[Record]], methods: Sequence[Recor
     figure.legend(loc="outside lower center", ncols=2)
     ends = [(m["label"], *(curves[m["name"]][end]["estimate"] for end in (0, -1))) for m in shown]
     alt = ", ".join(f"{label} {first:.3f} to {last:.3f}" for label, first, last in ends)
-    return _svg(figure, key, f"Mean NLL from the fewest to the most labels: {alt}.")
+    return to_svg(figure, key, f"Mean NLL from the fewest to the most labels: {alt}.")
 
 
-@_styled
+@styled
 def risk_coverage(curves: Mapping[str, Record], methods: Sequence[Record], *, key: str) -> str:
     """Share of wrong answers among the most confident ones, by the share of questions that is answered."""
-    shown = [m for m in methods if curves.get(m["name"])]
-    figure = _figure(5.6, 3.4 + 0.2 * math.ceil(len(shown) / 2))
-    axes, style = figure.subplots(), looks(methods)
+    figure, axes, shown, style = _curves(curves, methods)
     for number, method in enumerate(shown):
         curve = curves[method["name"]]
         # Markers of curves that lie on each other stand at different places.
@@ -266,10 +162,10 @@ def risk_coverage(curves: Mapping[str, Record], methods: Sequence[Record], *, ke
         axes.plot(curve["coverage"], curve["risk"], label=label, markevery=apart, **style[method["name"]])
     axes.set(xlim=(0, 1), ylim=(0, None), xlabel="coverage: share answered", ylabel="risk: share of these wrong")
     figure.legend(loc="outside lower center", ncols=2)
-    return _svg(figure, key, "Risk against coverage of " + ", ".join(m["label"] for m in shown) + ".")
+    return to_svg(figure, key, "Risk against coverage of " + ", ".join(m["label"] for m in shown) + ".")
 
 
-@_styled
+@styled
 def support(points: Sequence[Sequence[Any]], measure: str, *, key: str) -> str:
     """How far the temperature is off against how new a task is; the three worst tasks are named.
 
@@ -278,7 +174,7 @@ def support(points: Sequence[Sequence[Any]], measure: str, *, key: str) -> str:
         measure: What novelty is measured with.
         key: Starts every id.
     """
-    figure = _figure(5.6, 3.4)
+    figure = new_figure(5.6, 3.4)
     axes = figure.subplots()
     axes.plot([p[0] for p in points], [p[1] for p in points], "o", color=COLOURS[0], alpha=0.8)
     middle = float(np.median([p[0] for p in points])) if points else 0.0
@@ -288,7 +184,14 @@ def support(points: Sequence[Sequence[Any]], measure: str, *, key: str) -> str:
         axes.annotate(_short(name), (x, y), (shift, 0), textcoords="offset points", ha=side, va="center", fontsize=8)
     axes.set(xlabel=f"novelty: {_short(measure, 60)}", ylabel="error of the temperature, |log ratio|", ylim=(0, None))
     named = ", ".join(f"{name} {y:.2f}" for _, y, name in worst)
-    return _svg(figure, key, f"Error of the temperature against novelty of {len(points)} tasks; worst: {named}.")
+    return to_svg(figure, key, f"Error of the temperature against novelty of {len(points)} tasks; worst: {named}.")
+
+
+def _curves(curves: Mapping[str, Any], methods: Sequence[Record]) -> tuple[Any, Any, list[Record], dict[str, Any]]:
+    """A figure with room for a legend, its axes, the methods that have a curve, the looks of all."""
+    shown = [m for m in methods if curves.get(m["name"])]
+    figure = new_figure(5.6, 3.4 + 0.2 * math.ceil(len(shown) / 2))
+    return figure, figure.subplots(), shown, looks(methods)
 
 
 def _line(axes: Any, points: Sequence[Record], x: str, look: Record, label: str | None = None) -> None:
@@ -309,8 +212,8 @@ def _counts(axes: Any, values: Sequence[int]) -> None:
     axes.set_xticks([], minor=True)
 
 
-def _value(task: Record, method: str, metric: str) -> float | None:
-    value = task.get("metrics", {}).get(method, {}).get(metric)
+def _nll(task: Record, method: str) -> float | None:
+    value = ((task.get("metrics") or {}).get(method) or {}).get("NLL")
     return value if value is not None and math.isfinite(value) else None
 
 

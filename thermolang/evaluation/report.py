@@ -36,6 +36,7 @@ from markupsafe import Markup
 
 from thermolang.errors import InvalidInputError
 from thermolang.evaluation import plots
+from thermolang.evaluation.plot_style import looks
 
 Record = Mapping[str, Any]
 
@@ -144,9 +145,9 @@ def _setting(setting: Record, key: str) -> dict[str, Any]:
 def _plots(setting: Record, methods: Sequence[Record], ours: Record | None, key: str) -> dict[str, Any]:
     """The figures that the setting has data for, as safe markup; ``reliability`` is a list."""
     tasks, curves = setting.get("tasks") or [], setting.get("labels_curve") or {}
-    reliability, looks = setting.get("reliability") or {}, plots.looks(methods)
+    reliability, style = setting.get("reliability") or {}, looks(methods)
     found: dict[str, str] = {}
-    if ours and any(UNCALIBRATED in t.get("metrics", {}) and ours["name"] in t["metrics"] for t in tasks):
+    if ours and any({UNCALIBRATED, ours["name"]} <= set(t.get("metrics") or {}) for t in tasks):
         found["dumbbell"] = plots.dumbbell(tasks, UNCALIBRATED, ours["name"], key=f"{key}-tasks")
     if any(t.get("temperature") and t.get("oracle_temperature") for t in tasks):
         found["temperatures"] = plots.temperatures(tasks, key=f"{key}-temperatures")
@@ -159,7 +160,7 @@ def _plots(setting: Record, methods: Sequence[Record], ours: Record | None, key:
     if (support := setting.get("support") or {}).get("points"):
         found["support"] = plots.support(support["points"], support.get("measure", ""), key=f"{key}-support")
     panels = [
-        plots.reliability(reliability[m["name"]], m["label"], key=f"{key}-reliability-{n}", look=looks[m["name"]])
+        plots.reliability(reliability[m["name"]], m["label"], key=f"{key}-reliability-{n}", look=style[m["name"]])
         for n, m in enumerate(methods)
         if reliability.get(m["name"])
     ]

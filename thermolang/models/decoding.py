@@ -82,7 +82,7 @@ def decode(
 
     Args:
         forward: The model's forward; returns ``logits`` (B, 1, V) and ``past_key_values``.
-        inputs: As ``left_padded`` or ``Prefix.batch`` makes them.
+        inputs: As ``left_padded`` or ``inputs_after`` makes them.
         sampling: How tokens are chosen.
         end_ids: Token ids that end an answer.
         text_of: Decodes token ids, to look for stop strings.

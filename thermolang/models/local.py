@@ -14,7 +14,7 @@ from thermolang.errors import ModelError
 from thermolang.hashing import digest
 from thermolang.models.decoding import Row, Sampling, decode, left_padded
 from thermolang.models.loading import load
-from thermolang.models.prefix import Prefix, shared_length, twin
+from thermolang.models.prefix import Prefix, inputs_after, shared_length, twin
 from thermolang.models.prompts import (
     FIXED_DATE,
     PROBES,
@@ -93,13 +93,13 @@ class LocalModel:
         conversations: Sequence[Sequence[Message]],
         sampling: Sampling,
         *,
-        prefix: Prefix | None = None,
+        prefixes: Sequence[Prefix] = (),
     ) -> list[Generation]:
         """Answer several conversations in one padded batch; each answer is as if it were alone."""
         prompts = [self._checked(self.encode(self.render(messages))) for messages in conversations]
         rows = decode(
             self._forward,
-            (prefix or Prefix()).batch(prompts, self._pad_id, self.model.device),
+            inputs_after(prefixes, prompts, self._pad_id, self.model.device),
             sampling,
             end_ids=self._end_ids,
             text_of=self._decoded,
@@ -155,14 +155,14 @@ class LocalModel:
         self,
         pairs: Sequence[tuple[Sequence[Message], str]],
         *,
-        prefix: Prefix | None = None,
+        prefixes: Sequence[Prefix] = (),
         middle: int | None = None,
     ) -> list[OptionScores]:
         """Self-check several (conversation, answer text) pairs with one forward pass."""
         texts = [self.render(self_check_messages(messages, answer)) for messages, answer in pairs]
         prompts = [self._checked(self.encode(text)) for text in texts]
         options = [("yes", "no")] * len(prompts)
-        return self.read(prompts, [self._yes_no] * len(prompts), options, prefix=prefix, middle=middle)
+        return self.read(prompts, [self._yes_no] * len(prompts), options, prefixes=prefixes, middle=middle)
 
     def read(
         self,
@@ -182,7 +182,7 @@ class LocalModel:
         options: Sequence[tuple[str, ...]],
         *,
         ends: Sequence[int] = (0,),
-        prefix: Prefix | None = None,
+        prefixes: Sequence[Prefix] = (),
         middle: int | None = None,
     ) -> list[list[OptionScores]]:
         """Read the next-token options after each prompt, with one forward pass over a left-padded batch.
@@ -192,14 +192,14 @@ class LocalModel:
             option_ids: For each prompt, the token ids of each option's spellings.
             options: For each prompt, the options' names.
             ends: Where to read: how many tokens before the end of every prompt.
-            prefix: What all prompts begin with, computed before.
+            prefixes: What each prompt begins with, computed before; one for each, or none.
             middle: Also keep the output of this layer, counted from 1.
 
         Returns:
             For each prompt the scores at each of ``ends``.
         """
-        shared = prefix or Prefix()
-        inputs = shared.batch(prompts, self._pad_id, self.model.device)
+        inputs = inputs_after(prefixes, prompts, self._pad_id, self.model.device)
+        known = [len(p.ids) for p in prefixes] or [0] * len(prompts)
         width = inputs["input_ids"].shape[1]
         places = torch.tensor([width - 1 - end for end in ends], device=self.model.device)
         logits, hidden, between = self._positions(places, middle, **inputs)
@@ -211,7 +211,7 @@ class LocalModel:
                     hidden[row, i],
                     ids,
                     names,
-                    tokens=len(prompt) - len(shared.ids),
+                    tokens=len(prompt) - known[row],
                     middle=None if between is None else between[row, i],
                 )
                 for i in range(len(ends))

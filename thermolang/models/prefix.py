@@ -15,7 +15,7 @@ SHORTEST = 8
 """Fewer shared tokens than this are not worth a forward pass of their own."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prefix:
     """The KV cache of the token ids that several prompts begin with.
 
@@ -27,27 +27,44 @@ class Prefix:
     ids: tuple[int, ...] = ()
     values: Any = None
 
-    def batch(self, prompts: Sequence[Sequence[int]], pad: int, device: Any) -> dict[str, Any]:
-        """Inputs of a forward pass over what follows the prefix in each prompt.
 
-        Args:
-            prompts: Token ids of B conversations, each longer than the prefix and beginning with it.
-            pad: Id that fills the left side.
-            device: Where the model lies.
+def inputs_after(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]], pad: int, device: Any) -> dict[str, Any]:
+    """Inputs of a forward pass over what follows each prompt's prefix.
 
-        Returns:
-            ``input_ids`` and ``position_ids`` (B, longest rest), ``attention_mask`` (B, prefix + longest rest), and
-            ``past_key_values``: B rows that share nothing with the prefix's own cache but memory that is never written.
-        """
-        start = len(self.ids)
-        inputs: dict[str, Any] = dict(left_padded([p[start:] for p in prompts], pad, device))
-        if start:
-            mask = inputs["attention_mask"]
-            inputs["attention_mask"] = torch.cat([mask.new_ones(len(prompts), start), mask], dim=1)
-            inputs["position_ids"] = inputs["position_ids"] + start
-            inputs["past_key_values"] = twin(self.values)
-            inputs["past_key_values"].batch_repeat_interleave(len(prompts))
-        return inputs
+    Args:
+        prefixes: One for each prompt, which begins with it and is longer; or none at all.
+        prompts: Token ids of B conversations.
+        pad: Id that fills the left side.
+        device: Where the model lies.
+
+    Returns:
+        ``input_ids`` and ``position_ids`` (B, longest rest), ``attention_mask`` (B, longest prefix + longest rest), and
+        ``past_key_values`` of B rows, padded on the left, if there is a prefix.
+    """
+    lengths = [len(p.ids) for p in prefixes] or [0] * len(prompts)
+    inputs: dict[str, Any] = dict(left_padded([p[n:] for p, n in zip(prompts, lengths, strict=True)], pad, device))
+    if longest := max(lengths):
+        mask = inputs["attention_mask"]
+        start = torch.tensor(lengths, device=device)[:, None]
+        present = torch.arange(longest, device=device)[None] >= longest - start
+        inputs["attention_mask"] = torch.cat([present.to(mask.dtype), mask], dim=1)
+        inputs["position_ids"] = inputs["position_ids"] + start
+        inputs["past_key_values"] = _stacked(prefixes, longest)
+    return inputs
+
+
+def _stacked(prefixes: Sequence[Prefix], longest: int) -> Any:
+    """One cache of all rows; a shorter prefix stands at the right, as the mask says."""
+    cache = twin(next(p.values for p in prefixes if p.values is not None))
+    for i, layer in enumerate(cache.layers):
+        for name in ("keys", "values"):
+            like = getattr(layer, name)
+            rows = like.new_zeros((len(prefixes), like.shape[1], longest, like.shape[3]))
+            for row, prefix in zip(rows, prefixes, strict=True):
+                if prefix.values is not None:
+                    row[:, longest - len(prefix.ids) :] = getattr(prefix.values.layers[i], name)[0]
+            setattr(layer, name, rows)
+    return cache
 
 
 def twin(cache: Any) -> Any:

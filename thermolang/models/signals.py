@@ -14,7 +14,7 @@ from thermolang.types import Message
 
 
 def verbalised(
-    model: LocalModel, pairs: Sequence[tuple[Sequence[Message], str]], *, prefix: Prefix | None = None
+    model: LocalModel, pairs: Sequence[tuple[Sequence[Message], str]], *, prefixes: Sequence[Prefix] = ()
 ) -> list[float]:
     """Verbalised confidence (Lin et al., 2022, arXiv 2205.14334; Tian et al., 2023, arXiv 2305.14975).
 
@@ -29,7 +29,7 @@ def verbalised(
         ids = model.option_ids([(digit,) for digit in DIGITS], names=tuple(DIGITS))
     except ModelError:
         return [float("nan")] * len(pairs)
-    scores = model.read(prompts, [ids] * len(prompts), [tuple(DIGITS)] * len(prompts), prefix=prefix)
+    scores = model.read(prompts, [ids] * len(prompts), [tuple(DIGITS)] * len(prompts), prefixes=prefixes)
     logits = np.stack([s.logits for s in scores])
     p = np.exp(logits - logits.max(-1, keepdims=True))
     return list((p @ np.arange(len(DIGITS)) / p.sum(-1) / (len(DIGITS) - 1)).astype(float))

@@ -1,0 +1,264 @@
+"""The head: ranks within tasks it has not seen, leaves p_T alone where nothing helps, depends on no order."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+from scipy.special import expit
+
+from thermolang.calibration.cues import answer_cues
+from thermolang.calibration.fitting import probability_right
+from thermolang.calibration.head import Head, HeadConfig, fit_head
+from thermolang.calibration.intercept import anchor
+from thermolang.calibration.metrics import auroc, binary_nll
+from thermolang.calibration.regression import Recipe
+from thermolang.calibration.task import TaskFeatures
+from thermolang.errors import CalibratorFormatError, InvalidInputError, NotEnoughDataError
+
+ONE = (1.0, 0.0)
+SMALL = HeadConfig(cue_spreads=(0.3,), components=(4, 16), hidden_spreads=(0.5, 2.0), folds=4)
+
+
+def tasks_with_a_direction(n_tasks, *, strength=1.5, slope=1.0, items=40, width=16, self_check=False, seed=0):
+    """The log-odds of a right answer are ``slope`` times those of p_T, plus hidden coordinate 0 times ``strength``.
+
+    Hidden states and levels differ between tasks as well, and how they differ means nothing.
+    """
+    rng, tasks = np.random.default_rng([seed, n_tasks, round(10 * strength)]), []
+    for k in range(n_tasks):
+        logits = rng.normal(0, 1.5, (items, 2 if self_check else 4))
+        own = rng.normal(0, 1, (items, width))
+        odds = slope * answer_cues(logits, ONE, self_check=self_check)[:, 0] + strength * own[:, 0] + rng.normal(0, 0.4)
+        right = rng.random(items) < expit(odds)
+        other = (logits.argmax(1) + rng.integers(1, 4, items)) % 4
+        labels = np.where(right, 0, 1) if self_check else np.where(right, logits.argmax(1), other)
+        hidden = (own + rng.normal(0, 1, width)).astype(np.float32)
+        tasks.append(TaskFeatures(f"task {k}", hidden, logits, labels, self_check=self_check))
+    return tasks
+
+
+def scales(tasks):
+    return [ONE] * len(tasks)
+
+
+def gains(head, tasks):
+    """AUROC gained and NLL saved within each task, head and p_T anchored to the same mean."""
+    pairs = []
+    for t in tasks:
+        before = probability_right(t.logits, *ONE, self_check=t.self_check)
+        c = anchor(head.log_odds(t.hidden, t.logits, ONE), float(before.mean()))
+        after = head.predict(t.hidden, t.logits, ONE, intercept=c)
+        assert after.mean() == pytest.approx(before.mean(), abs=1e-9)
+        pairs.append(
+            (auroc(after, t.right) - auroc(before, t.right), binary_nll(before, t.right) - binary_nll(after, t.right))
+        )
+    return np.mean(pairs, axis=0)
+
+
+def parts(head):
+    """Everything a prediction depends on."""
+    return np.concatenate([head.coefficients, head.weights, [head.tau, head.tau_anchored]])
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    return tasks_with_a_direction(14)
+
+
+@pytest.fixture(scope="module")
+def head(tasks):
+    return fit_head(tasks, scales(tasks), config=SMALL)
+
+
+# What it gains
+
+
+@pytest.mark.parametrize("self_check", [False, True])
+def test_a_direction_in_every_task_ranks_answers_of_unseen_tasks(self_check):
+    tasks = tasks_with_a_direction(24, self_check=self_check)
+    head = fit_head(tasks[:14], scales(tasks[:14]), config=SMALL)
+    ranking, nll = gains(head, tasks[14:])
+    assert ranking > 0.06
+    assert nll > 0.04
+    assert head.recipe.components and head.self_check is self_check
+    assert head.gain > 2 * head.gain_error > 0
+    assert head.auroc_gain == pytest.approx(ranking, abs=0.05)
+
+
+def test_the_direction_is_the_true_one(head):
+    assert np.abs(head.weights).argmax() == 0
+    assert head.weights[0] > 3 * np.abs(head.weights[1:]).max()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_noise_leaves_p_as_it_is_or_does_no_harm(seed):
+    tasks = tasks_with_a_direction(24, strength=0.0, seed=seed)
+    ranking, nll = gains(fit_head(tasks[:14], scales(tasks[:14]), config=SMALL), tasks[14:])
+    assert ranking >= -0.005
+    assert nll >= -0.005
+
+
+def test_where_nothing_helps_the_head_is_p_exactly():
+    tasks = tasks_with_a_direction(12, strength=0.0)
+    head = fit_head(tasks, scales(tasks), config=replace(SMALL, level=0.9999))
+    assert head.recipe == Recipe() and not parts(head)[:-2].any()
+    assert (head.gain, head.gain_error, head.auroc_gain) == (0.0, 0.0, 0.0)
+    p = probability_right(tasks[0].logits, 0.7, 0.0, self_check=False)
+    assert head.predict(tasks[0].hidden, tasks[0].logits, (0.7, 0.0)) == pytest.approx(p)
+
+
+def test_chance_must_be_ruled_out(tasks):
+    """A direction that helps a little is used at a low level of proof and not at a high one."""
+    weak = tasks_with_a_direction(10, strength=0.35)
+    easy, hard = (fit_head(weak, scales(weak), config=replace(SMALL, level=level)) for level in (0.5, 0.9999))
+    assert easy.recipe.components and not hard.recipe.components
+
+
+def test_log_odds_that_are_too_steep_are_flattened_by_the_cues():
+    steep = tasks_with_a_direction(14, strength=0.0, slope=0.4)
+    head = fit_head(steep, scales(steep), config=SMALL)
+    assert head.recipe.cue_spread and head.coefficients[1] < -0.1
+    assert gains(head, tasks_with_a_direction(10, strength=0.0, slope=0.4, seed=1))[1] > 0.02
+
+
+# What it does not depend on
+
+
+def test_the_order_of_tasks_and_items_does_not_matter(tasks, head):
+    rng = np.random.default_rng(0)
+    shuffled = [tasks[i].take(rng.permutation(len(tasks[i]))) for i in rng.permutation(len(tasks))]
+    other = fit_head(shuffled, scales(shuffled), config=SMALL)
+    assert other.recipe == head.recipe
+    assert parts(other) == pytest.approx(parts(head), abs=1e-4)
+
+
+def test_the_order_of_choices_does_not_matter(tasks, head):
+    order = np.array([2, 0, 3, 1])
+    turned = [replace(t, logits=t.logits[:, order], labels=np.argsort(order)[t.labels]) for t in tasks]
+    assert np.array_equal(parts(fit_head(turned, scales(turned), config=SMALL)), parts(head))
+    assert np.array_equal(
+        head.predict(tasks[0].hidden, tasks[0].logits, ONE), head.predict(tasks[0].hidden, turned[0].logits, ONE)
+    )
+
+
+def test_equal_seeds_give_equal_heads(tasks, head):
+    assert np.array_equal(parts(fit_head(tasks, scales(tasks), config=SMALL)), parts(head))
+
+
+def test_an_answer_has_the_same_probability_alone(tasks, head):
+    t = tasks[0]
+    together = head.predict(t.hidden, t.logits, (0.5, 0.0), intercept=0.3)
+    alone = [head.predict(t.hidden[i, None], t.logits[i, None], (0.5, 0.0), intercept=0.3)[0] for i in range(len(t))]
+    assert alone == together.tolist()
+
+
+def test_the_intercept_moves_the_log_odds(tasks, head):
+    t = tasks[0]
+    odds = head.log_odds(t.hidden, t.logits, ONE)
+    assert head.predict(t.hidden, t.logits, ONE, intercept=-0.7) == pytest.approx(expit(odds - 0.7))
+
+
+def test_groups_are_left_out_together():
+    """Copies of three noise tasks would teach the head its own labels, if they were not left out together."""
+    three = tasks_with_a_direction(3, strength=0.0, width=60)
+    copies = [replace(t, name=f"{t.name} {c}") for t in three for c in range(4)]
+    config = replace(SMALL, components=(60,), hidden_spreads=(2.0,))
+    names = [t.name[:6] for t in copies]
+    assert fit_head(copies, scales(copies), config=config).recipe.components
+    assert not fit_head(copies, scales(copies), groups=names, config=config).recipe.components
+
+
+# Levels
+
+
+def test_tau_is_what_levels_of_tasks_were_off_by():
+    tasks = tasks_with_a_direction(40, strength=0.0, items=60)  # levels are N(0, 0.4^2)
+    head = fit_head(tasks, scales(tasks), config=SMALL)
+    assert head.tau == pytest.approx(0.4, abs=0.12)
+    assert head.tau_anchored == pytest.approx(head.tau, abs=0.12)
+
+
+def test_an_anchor_does_not_mind_the_level_of_hidden_states():
+    """Hidden states move a lot between tasks, where that means nothing: only the anchor is not led astray."""
+    tasks = tasks_with_a_direction(14, strength=2.0)
+    head = fit_head(tasks, scales(tasks), config=SMALL)
+    assert head.tau > head.tau_anchored
+
+
+def test_tasks_of_one_class_break_nothing(tasks):
+    def only(task, right):
+        answer = task.logits.argmax(1)
+        return replace(task, labels=answer if right else (answer + 1) % 4)
+
+    mixed = [only(tasks[0], True), only(tasks[1], False), *tasks[2:]]
+    head = fit_head(mixed, scales(mixed), config=SMALL)
+    assert np.isfinite(parts(head)).all() and head.recipe.components
+    assert gains(head, tasks_with_a_direction(6, seed=1))[0] > 0.06
+    all_right = [only(t, True) for t in tasks]
+    p = fit_head(all_right, scales(tasks), config=SMALL).predict(tasks[0].hidden, tasks[0].logits, ONE)
+    assert np.isfinite(p).all()
+
+
+# On disk
+
+
+def test_what_was_saved_comes_back(tasks, head):
+    config = json.loads(json.dumps(head.to_dict()))
+    other = Head.from_tensors(load(save(head.to_tensors())), config)
+    assert other.to_dict() == head.to_dict()
+    t = tasks[0]
+    assert np.array_equal(other.predict(t.hidden, t.logits, ONE), head.predict(t.hidden, t.logits, ONE))
+
+
+@pytest.mark.parametrize(
+    ("tensors", "config"),
+    [
+        ({"weights": None}, {}),
+        ({"coefficients": np.zeros(3)}, {}),
+        ({"weights": np.full(16, np.nan)}, {}),
+        ({}, {"tau": 0.0}),
+        ({}, {"tau": None}),
+        ({}, {"unknown": 1}),
+        ({}, {"recipe": {"layers": 3}}),
+    ],
+)
+def test_damaged_heads_are_refused(head, tensors, config):
+    arrays = {k: v for k, v in {**head.to_tensors(), **tensors}.items() if v is not None}
+    with pytest.raises(CalibratorFormatError, match="calibrate"):
+        Head.from_tensors(arrays, {**head.to_dict(), **config})
+
+
+# What it refuses
+
+
+def test_too_few_groups_are_refused(tasks):
+    with pytest.raises(NotEnoughDataError, match="3 groups"):
+        fit_head(tasks[:2], scales(tasks[:2]))
+    with pytest.raises(NotEnoughDataError, match="3 groups"):
+        fit_head(tasks, scales(tasks), groups=["a", "b"] * 7)
+    with pytest.raises(NotEnoughDataError, match="3 groups"):
+        fit_head([], [])
+
+
+def test_tasks_that_do_not_fit_together_are_refused(tasks):
+    with pytest.raises(InvalidInputError, match="13 scales"):
+        fit_head(tasks, scales(tasks)[1:])
+    with pytest.raises(InvalidInputError, match="group each"):
+        fit_head(tasks, scales(tasks), groups=["a"])
+    with pytest.raises(InvalidInputError, match="one kind"):
+        fit_head([*tasks, *tasks_with_a_direction(1, self_check=True)], [*scales(tasks), ONE])
+    with pytest.raises(InvalidInputError, match="one width"):
+        fit_head([*tasks, *tasks_with_a_direction(1, width=8)], [*scales(tasks), ONE])
+    with pytest.raises(InvalidInputError, match="scale"):
+        fit_head(tasks, [*scales(tasks)[1:], (0.0, 0.0)])
+
+
+def test_bad_inputs_are_refused(tasks, head):
+    hidden, logits = tasks[0].hidden, tasks[0].logits
+    for bad in (np.where(hidden > 2, np.nan, hidden), hidden[:, :8], hidden[0], hidden[1:]):
+        with pytest.raises(InvalidInputError, match="hidden states"):
+            head.predict(bad, logits, ONE)
+    with pytest.raises(InvalidInputError, match="logits"):
+        head.predict(hidden, np.full_like(logits, np.nan), ONE)

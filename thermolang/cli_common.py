@@ -1,0 +1,79 @@
+"""What the commands share: consoles, options, loading a model, writing files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from thermolang.errors import InvalidInputError
+
+console = Console()
+errors = Console(stderr=True)
+
+DEFAULT_MODEL = "smollm2-135m"
+
+ModelOption = Annotated[
+    str,
+    typer.Option("--model", "-m", help="A model folder, the short name smollm2-135m, or a Hugging Face hub id."),
+]
+
+
+def local_model(name: str) -> Any:
+    """Load a model with a spinner."""
+    with quietly(f"loading {name}"):
+        from thermolang.models.local import LocalModel
+
+        return LocalModel.load(name)
+
+
+@contextmanager
+def quietly(what: str) -> Iterator[None]:
+    """Show a spinner and keep the libraries' own progress bars and notes off the terminal."""
+    with errors.status(escaped(what)):
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        yield
+
+
+def writable(path: Path | None) -> None:
+    """Find out now rather than after a long job that a file cannot be written."""
+    if path is None:
+        return
+    problem = ""
+    if path.is_dir():
+        problem = "it is a folder"
+    elif not path.parent.is_dir():
+        problem = f"the folder {path.parent} does not exist"
+    elif not os.access(path.parent, os.W_OK):
+        problem = f"the folder {path.parent} is read-only"
+    if problem:
+        msg = f"cannot write {path}: {problem}"
+        raise InvalidInputError(msg)
+
+
+def write_json(path: Path, record: dict[str, Any]) -> None:
+    """Write a record; a reader sees the old file or the whole new one."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(as_json(record, indent=2) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def as_json(record: dict[str, Any], indent: int | None = None) -> str:
+    """JSON that any UTF-8 file takes: half a surrogate pair, as from a bad byte on the command line, becomes "?"."""
+    return json.dumps(record, indent=indent, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
+
+
+def escaped(text: str) -> str:
+    """Text from outside never becomes rich markup."""
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,179 @@
+"""Commands for experiments: collect features, train a calibrator from them, measure every method."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from thermolang.cli_common import ModelOption, console, local_model, writable
+
+if TYPE_CHECKING:
+    from thermolang.evaluation.collecting import Collected
+
+FeaturesArgument = Annotated[Path, typer.Argument(help="Folder that `thermolang collect` wrote.")]
+
+
+def collect(
+    task: Annotated[
+        list[str],
+        typer.Option(
+            "--task",
+            "-t",
+            help="A file or folder of tasks (MMLU, BIG-bench, ARC, SQuAD, CoQA, ... or your own JSONL/CSV), or "
+            "hf:NAME[:CONFIG][:SPLIT]. Repeat it for more.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to keep the features in. The same command again goes on.")],
+    model: ModelOption,
+    limit: Annotated[int | None, typer.Option(min=2, help="Most items a task, drawn at random.")] = None,
+    parts: Annotated[
+        int, typer.Option(min=1, help="Cut each task into so many, left out together; for single data sets.")
+    ] = 1,
+    max_characters: Annotated[int | None, typer.Option(min=1, help="Leave longer items out.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the drawing.")] = 0,
+) -> None:
+    """Read the hidden states and option logits of many tasks with a model, once.
+
+    This is the long part: about 2 items a second for a 0.5B model on two cores. Every batch is kept as it is
+    read; stop it at any time and start it again. Multiple-choice questions are read in two forms at once, with
+    the bare chat prompt and with the answer begun. Next: thermolang evaluate, or thermolang train.
+    """
+    from thermolang.evaluation.collecting import collect_all, tasks_to_collect
+
+    tasks = tasks_to_collect(task, limit=limit, seed=seed, parts=parts, max_characters=max_characters)
+    items = sum(len(t.examples) for t in tasks)
+    console.print(f"{len(tasks)} tasks, {items} items -> {out}", highlight=False, markup=False, soft_wrap=True)
+    local = local_model(model)
+    with _collecting(items) as report:
+        collect_all(local, tasks, out, form="prefix", report=report)
+
+
+def train(
+    features: FeaturesArgument,
+    model: ModelOption,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; by default where with_confidence looks for it.")
+    ] = None,
+    form: Annotated[str, typer.Option(help="chat (the bare prompt) or prefix.")] = "chat",
+    steps: Annotated[int, typer.Option(min=1, help="Gradient steps.")] = 5000,
+    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+) -> None:
+    """Train a calibrator on collected features: the published objective, optimiser and selection.
+
+    The model is loaded to record whose calibrator it is; nothing is read with it again.
+    """
+    from thermolang.calibration.registry import folder_for
+    from thermolang.calibration.training import TrainingConfig
+    from thermolang.evaluation.calibrating import train_calibrator
+    from thermolang.models.rows import load
+    from thermolang.terminal import progress_bars
+
+    local = local_model(model)
+    tasks = [t for kind in ("choice", "self_check") for t in load(features, local.name, form=form, kind=kind)]
+    with progress_bars(console, total_tasks=0) as progress:
+        calibrator = train_calibrator(local, tasks, config=TrainingConfig(steps=steps, seed=seed), progress=progress)
+    folder = calibrator.save(out or folder_for(local.identity, local.name))
+    console.print(f"Saved {calibrator.id} in {folder}", markup=False, soft_wrap=True)
+
+
+def evaluate(
+    features: FeaturesArgument,
+    model: Annotated[list[str], typer.Option("--model", "-m", help="Models as they were collected; repeatable.")],
+    protocol: Annotated[
+        str, typer.Option(help="leave-one-task-out, groups:N (N groups of tasks in turn), or transfer.")
+    ] = "groups:10",
+    test: Annotated[Path | None, typer.Option(help="With transfer: features of the tasks to measure.")] = None,
+    form: Annotated[list[str] | None, typer.Option(help="chat (default) or prefix; repeatable.")] = None,
+    layer: Annotated[list[str] | None, typer.Option(help="last (default) or middle; repeatable.")] = None,
+    kind: Annotated[str, typer.Option(help="choice or self_check.")] = "choice",
+    train_group: Annotated[
+        list[str] | None, typer.Option(help="Train on these groups of tasks only (such as squad); repeatable.")
+    ] = None,
+    test_group: Annotated[list[str] | None, typer.Option(help="With transfer: measure these groups only.")] = None,
+    name: Annotated[str, typer.Option(help="What the experiment is called in the report.")] = "",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Add the results to this file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write everything in the JSON file as one HTML page.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Gradient steps; the paper has 5000.")] = 5000,
+    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+) -> None:
+    """Measure every method on tasks that were left out of its training, with paired intervals.
+
+    Nothing about a held-out task reaches training: tasks of one group are left out together, and an item that
+    stands in two tasks counts in the first only. With --json, experiments add up in one file; --report shows
+    them all.
+    """
+    writable(json_file)
+    writable(report)
+    from thermolang.calibration.training import TrainingConfig
+    from thermolang.evaluation import study
+    from thermolang.evaluation.report import write_report
+    from thermolang.terminal import progress_bars, show_setting
+
+    results = study.opened(json_file)
+    wanted = [(m, f, la) for m in model for f in form or ["chat"] for la in layer or ["last"]]
+    for one, in_form, of_layer in wanted:
+        with progress_bars(console, total_tasks=0) as progress:
+            setting = study.experiment(
+                features,
+                one,
+                name=name,
+                protocol=protocol,
+                test=test,
+                form=in_form,
+                layer=of_layer,
+                kind=kind,
+                train_groups=train_group or (),
+                test_groups=test_group or (),
+                config=TrainingConfig(steps=steps, seed=seed),
+                progress=progress,
+            )
+        results = study.added(results, setting, command=" ".join(["thermolang", *sys.argv[1:]]))
+        show_setting(console, setting)
+        if json_file:
+            study.save(results, json_file)
+    if report:
+        console.print(f"Report: {write_report(results, report)}", markup=False, soft_wrap=True)
+
+
+class _collecting:  # noqa: N801 - a context manager used like a function
+    """A progress bar with speed and time left; where nobody looks, a line every half minute."""
+
+    def __init__(self, total: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+        )
+        self._bars = Progress(*columns, console=console) if console.is_terminal else None
+        self._bar = self._bars.add_task("", total=total, speed="") if self._bars else None
+        self._said = -1e9
+
+    def __enter__(self) -> Any:
+        if self._bars:
+            self._bars.start()
+        return self._report
+
+    def __exit__(self, *_error: object) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def _report(self, at: Collected) -> None:
+        left = "" if at.seconds_left is None else f", {_duration(at.seconds_left)} left"
+        speed = f"{at.rate:.1f} items/s{left}"
+        if self._bars and self._bar is not None:
+            self._bars.update(self._bar, description=at.task, completed=at.done, speed=speed)
+        elif time.monotonic() - self._said > 30 or at.done == at.total:
+            self._said = time.monotonic()
+            console.print(f"{at.done}/{at.total}  {speed}  {at.task}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"

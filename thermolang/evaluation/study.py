@@ -1,0 +1,135 @@
+"""Experiments that add up in one JSON file, and what they say about our targets."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from thermolang._version import __version__
+from thermolang.calibration.training import TrainingConfig
+from thermolang.errors import InvalidInputError, TaskFormatError
+from thermolang.evaluation import experiment as one
+from thermolang.evaluation.checks import checks
+from thermolang.models import chunks
+from thermolang.models.rows import Form, Layer, load
+
+if TYPE_CHECKING:
+    from thermolang.calibration.task import TaskFeatures
+
+Results = dict[str, Any]
+
+
+def experiment(
+    features: Path,
+    model: str,
+    *,
+    name: str = "",
+    protocol: str,
+    test: Path | None = None,
+    form: str = "chat",
+    layer: str = "last",
+    kind: str = "choice",
+    train_groups: Sequence[str] = (),
+    test_groups: Sequence[str] = (),
+    config: TrainingConfig | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Run one experiment on collected features.
+
+    Args:
+        features: Folder of the training tasks.
+        model: The model as it was collected.
+        name: What it is called; made from the other arguments by default.
+        protocol: As in ``folds.make_folds``.
+        test: Folder of the tasks to measure, with ``transfer``; ``features`` itself if only groups are given.
+        form: ``"chat"`` or ``"prefix"``.
+        layer: ``"last"`` or ``"middle"``.
+        kind: ``"choice"`` or ``"self_check"``.
+        train_groups: Train on tasks of these groups only; a task without a group is its own.
+        test_groups: Measure these groups only.
+        config: How networks are trained.
+        progress: Called with (what, done, total).
+
+    Raises:
+        InvalidInputError: An unknown form, layer or kind.
+        TaskFormatError: Nothing was collected under these names.
+    """
+    for what, value, known in (
+        ("form", form, ("chat", "prefix")),
+        ("layer", layer, ("last", "middle")),
+        ("kind", kind, ("choice", "self_check")),
+    ):
+        if value not in known:
+            msg = f"unknown {what} {value!r}: expected one of {', '.join(known)}"
+            raise InvalidInputError(msg)
+    how = {"form": cast("Form", form), "layer": cast("Layer", layer), "kind": kind}
+    tasks = _of_groups(load(features, model, **how), train_groups)  # type: ignore[arg-type]
+    others: list[TaskFeatures] = []
+    if test or test_groups:
+        others = _of_groups(load(test or features, model, **how), test_groups)  # type: ignore[arg-type]
+    short = model.rstrip("/").rsplit("/", 1)[-1]
+    called = f"{short}, {form} prompt, {name or kind}" + (f", {layer} layer" if layer != "last" else "")
+    about = {"name": called, "model": short, "form": form, "layer": layer}
+    return one.run(tasks, others, protocol=protocol, config=config, about=about, progress=progress)
+
+
+def opened(path: Path | None) -> Results:
+    """The results in a file, or empty ones.
+
+    Raises:
+        TaskFormatError: The file holds something else.
+    """
+    if path is None or not path.is_file():
+        return {"title": "thermolang evaluation", "version": __version__, "settings": [], "commands": []}
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        results["settings"], results["commands"] = list(results["settings"]), list(results["commands"])
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{path} does not hold results of thermolang evaluate ({error!r}); give another file"
+        raise TaskFormatError(msg) from error
+    return cast("Results", results)
+
+
+def added(results: Results, setting: dict[str, Any], *, command: str) -> Results:
+    """Results with one more experiment; one of the same name is replaced, and the checks are made anew."""
+    settings = [*(s for s in results["settings"] if s["name"] != setting["name"]), setting]
+    commands = [*(c for c in results["commands"] if c != command), command]
+    return {
+        **results,
+        "version": __version__,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "command": "\n".join(commands),
+        "commands": commands,
+        "settings": settings,
+        "checks": checks(settings),
+    }
+
+
+def save(results: Results, path: Path) -> None:
+    """Write the results; numbers that are not defined become null."""
+    chunks.write_text(path, json.dumps(_finite(results), indent=1, ensure_ascii=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def _of_groups(tasks: list[TaskFeatures], groups: Sequence[str]) -> list[TaskFeatures]:
+    chosen = [t for t in tasks if not groups or (t.group or t.name) in groups]
+    if not chosen:
+        msg = (
+            f"no collected task is of the groups {list(groups)}; there are {sorted({t.group or t.name for t in tasks})}"
+        )
+        raise TaskFormatError(msg)
+    return chosen
