@@ -204,8 +204,12 @@ def tasks_of(prior, count, items, *, self_check, options=2, seed=0):
     for i, (log_t, bias) in enumerate(rng.multivariate_normal([0, 0], cov, count)):
         z, right = draw(items, log_t=log_t, bias=bias, options=options, self_check=self_check, seed=seed + i)
         given = np.zeros(items, dtype=np.int64) if self_check else z.argmax(1)
-        blank = self_check_task("t", 1.0, 0.0, items=items, width=2) if self_check else choice_task("t", 1.0, items=items)
-        made.append(type(blank)("t", blank.hidden, z, np.where(right, given, (given + 1) % options), self_check=self_check))
+        blank = (
+            self_check_task("t", 1.0, 0.0, items=items, width=2) if self_check else choice_task("t", 1.0, items=items)
+        )
+        made.append(
+            type(blank)("t", blank.hidden, z, np.where(right, given, (given + 1) % options), self_check=self_check)
+        )
     return made
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.special import expit
@@ -12,6 +12,7 @@ from thermolang.calibration.intercept import SPREADS, anchor, intercept_posterio
 from thermolang.errors import InvalidInputError, NotEnoughDataError
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.floats(-30, 30), min_size=1, max_size=20),
     st.floats(1e-6, 1 - 1e-6),

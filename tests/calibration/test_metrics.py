@@ -24,6 +24,7 @@ from thermolang.calibration.metrics import (
     brier_skill,
     debiased_ece,
     ece,
+    ece_corrected,
     ece_floor,
     mce,
     nll,
@@ -38,6 +39,7 @@ BINARY = {
     "ece": ece,
     "ece_mass": lambda p, r: ece(p, r, scheme="mass"),
     "debiased_ece": lambda p, r: debiased_ece(p, r, draws=20),
+    "ece_corrected": lambda p, r: ece_corrected(p, r, draws=20),
     "mce": mce,
     "brier": brier,
     "brier_skill": lambda p, r: brier_skill(p, r, 0.4),
@@ -136,9 +138,10 @@ def test_a_perfect_scorer_measures_the_known_floor_and_nothing_above_it(n, floor
     rng = np.random.default_rng(2)
     drawn = [calibrated(n, rng) for _ in range(300)]
     measured = np.mean([ece(p, r) for p, r in drawn])
-    corrected = np.mean([ece(p, r) - ece_floor(p, draws=40) for p, r in drawn])
+    corrected = np.array([ece_corrected(p, r, draws=40) for p, r in drawn])
     assert measured == pytest.approx(floor, abs=0.004)
-    assert corrected == pytest.approx(0, abs=0.005)
+    assert corrected.mean() == pytest.approx(0, abs=0.005)
+    assert 0.3 < (corrected < 0).mean() < 0.7
     # Cutting at 0 leaves the positive half of the noise, no more.
     assert np.mean([debiased_ece(p, r, draws=40) for p, r in drawn]) < floor / 5
 
@@ -158,6 +161,21 @@ def test_the_floor_depends_on_its_seed_and_on_nothing_else():
     p = np.random.default_rng(3).random(50)
     assert ece_floor(p) == ece_floor(p[::-1])
     assert ece_floor(p, seed=1) != ece_floor(p, seed=2)
+
+
+def test_the_floor_is_the_mean_of_the_ece_over_redrawn_answers():
+    rng = np.random.default_rng(6)
+    p = rng.beta(2, 1, 80)
+    for scheme in SCHEMES:
+        redrawn = [ece(p, rng.random(80) < p, scheme=scheme, bins=7) for _ in range(1000)]
+        assert ece_floor(p, scheme=scheme, bins=7, draws=1000) == pytest.approx(np.mean(redrawn), rel=0.04)
+
+
+def test_the_floor_does_not_depend_on_how_its_draws_are_cut_into_blocks(monkeypatch):
+    p = np.random.default_rng(3).random(50)
+    at_once = ece_floor(p)
+    monkeypatch.setattr(metrics, "BLOCK", 700)
+    assert ece_floor(p) == pytest.approx(at_once)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -68,16 +68,16 @@ def test_all_right_is_finite():
 def test_a_left_out_task_has_no_part_in_its_own_log_odds():
     some, folds = tasks(6), [0, 0, 1, 1, 2, 2]
     odds = leaving_out(some, folds, 8, 0.5)(FULL)
-    flipped = [Answers(a.hidden, ~a.right if f == 1 else a.right, a.offset, a.cues) for a, f in zip(some, folds)]
+    flipped = [Answers(a.hidden, ~a.right if f == 1 else a.right, a.offset, a.cues) for a, f in zip(some, folds, strict=True)]
     changed = leaving_out(flipped, folds, 8, 0.5)(FULL)
-    assert [np.allclose(a, b) for a, b in zip(odds, changed)] == [False, False, True, True, False, False]
+    assert [np.allclose(a, b) for a, b in zip(odds, changed, strict=True)] == [False, False, True, True, False, False]
 
 
 def test_folds_keep_groups_together_and_do_not_depend_on_order():
     groups = [f"g{i % 7}" for i in range(20)]
     folds = group_folds(groups, 3, seed=0)
-    assert len({(g, f) for g, f in zip(groups, folds)}) == 7
-    sizes = np.bincount([dict(zip(groups, folds))[g] for g in set(groups)])
+    assert len(set(zip(groups, folds, strict=True))) == 7
+    sizes = np.bincount([dict(zip(groups, folds, strict=True))[g] for g in set(groups)])
     assert sizes.max() - sizes.min() <= 1 and len(sizes) == 3
     assert group_folds(groups[::-1], 3, seed=0) == folds[::-1]
     assert len(set(group_folds(groups, 10, seed=0))) == 7

@@ -81,7 +81,7 @@ def test_bad_input(kind):
     with pytest.raises(NotEnoughDataError, match="at least one labelled task"):
         kind().fit([])
     with pytest.raises(InvalidInputError, match="right must be 0 or 1"):
-        kind().fit([([0.5], [2])])
+        kind().fit([([0.5], [0.5])])
     fitted = kind().fit([answers(50)])
     with pytest.raises(InvalidInputError, match=r"within \[0, 1\]"):
         fitted([np.nan])

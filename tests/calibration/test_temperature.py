@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-
 from scipy.stats import norm
 
 from tests.calibration.synthetic import choice_task, self_check_task
-from thermolang.calibration.task import TaskFeatures
 from thermolang.calibration.laplace import LARGEST_SPREAD, SMALLEST_SPREAD
+from thermolang.calibration.task import TaskFeatures
 from thermolang.calibration.temperature import (
     BIASES,
     LOG_TEMPERATURES,
@@ -171,7 +170,9 @@ def test_the_spread_of_choices_is_recovered_and_not_the_noise_of_few_labels():
 def test_the_spread_of_self_checks_is_recovered():
     rng = np.random.default_rng(2)
     truth = zip(rng.normal(0, 0.3, 40), rng.normal(-0.5, 0.8, 40), strict=True)
-    tasks = [self_check_task("t", float(np.exp(u)), float(b), items=100, width=2, seed=i) for i, (u, b) in enumerate(truth)]
+    tasks = [
+        self_check_task("t", float(np.exp(u)), float(b), items=100, width=2, seed=i) for i, (u, b) in enumerate(truth)
+    ]
     sd, sd_bias = spread_of(tasks, (1.0, -0.5), bias=True)
     assert sd == pytest.approx(0.3, abs=0.12)
     assert sd_bias == pytest.approx(0.8, abs=0.2)

@@ -1,6 +1,7 @@
 """The objective in closed form, known temperatures and biases recovered, folds that do not feel each other."""
 
 import math
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from tests.calibration.synthetic import choice_task, leave_one_out, self_check_task
 from thermolang.calibration.metrics import nll
 from thermolang.calibration.task import TaskFeatures
-from thermolang.calibration.thermometer import choice_probabilities, task_temperature
+from thermolang.calibration.thermometer import Thermometer, choice_probabilities, task_temperature
 from thermolang.calibration.training import (
     TrainingConfig,
     _Run,
@@ -27,6 +28,9 @@ TEMPERATURES = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
 
 FOLD_TOLERANCE = 1e-4
 """Relative difference of 1/T between a fold trained alone and among others: rounding of batched products."""
+
+REFERENCE_TOLERANCE = 1e-3
+"""Relative difference of 1/T to the straight-line reference: rounding, carried through the steps."""
 
 
 def small_tasks():
@@ -211,6 +215,86 @@ def test_a_small_task_fills_its_batch_with_padding():
     assert len(set(rows[0][present[0] > 0].tolist())) == 9
 
 
+# The same thing written down naively
+
+
+def loss_of_one_batch(network, task, items, config):
+    """Thermometer's loss for some items of one task: mean cross-entropy at the mean 1/T, less lambda log priors."""
+    logits = torch.tensor(task.logits[items], dtype=torch.float32)
+    labels = torch.tensor(task.labels[items])
+    inverse, bias = network(torch.tensor(task.hidden[items]))
+    s, b = inverse.mean(), bias.mean()
+    scaled = logits * s
+    if config.bias:
+        scaled = scaled + b * torch.eye(logits.shape[1])[0]
+    prior = torch.distributions.Gamma(config.gamma_shape, 1 / config.gamma_scale).log_prob(1 / s)
+    if config.bias:
+        prior = prior - b**2 / (2 * config.bias_scale**2)
+    return torch.nn.functional.cross_entropy(scaled, labels) - config.prior_weight * prior
+
+
+def reference(tasks, batches, held_out, config):
+    """One fold, step by step, as in the released code.
+
+    Args:
+        tasks: The fold's tasks.
+        batches: For each step the number of the task drawn and the items of the batch.
+        held_out: For each task the items that validate.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = Thermometer(tasks[0].hidden.shape[1], bias=config.bias)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    best, lowest = network, math.inf
+    for step, (k, items) in enumerate(batches, start=1):
+        optimiser.zero_grad()
+        loss_of_one_batch(network, tasks[k], items, config).backward()
+        optimiser.step()
+        if step % config.evaluate_every == 0 or step == len(batches):
+            likelihood_alone = replace(config, prior_weight=0.0)
+            with torch.no_grad():
+                losses = [
+                    float(loss_of_one_batch(network, task, items, likelihood_alone))
+                    for task, items in zip(tasks, held_out, strict=True)
+                ]
+            if np.mean(losses) < lowest:
+                best, lowest = deepcopy(network), np.mean(losses)
+    return best, lowest
+
+
+def batches_of(run, tasks, fold, steps):
+    """What the run draws for its fold of this number, as task within the fold and items within the task."""
+    starts = np.cumsum([0, *(len(t) for t in tasks)])
+    for _, (rows, present) in zip(range(steps), run._batches(), strict=False):
+        mine = rows[fold][present[fold] > 0].numpy()
+        k = int(np.searchsorted(starts, mine[0], side="right")) - 1
+        yield run.folds[fold].index(k), mine - starts[k]
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("learning_rate", [1e-2, 0.1])  # the second overshoots: an early checkpoint is the best
+def test_training_equals_a_straight_line_reference_on_the_same_batches(bias, learning_rate):
+    config = replace(SHORT, bias=bias, learning_rate=learning_rate, batch_size=40, evaluate_every=7)
+    if bias:
+        tasks = [self_check_task(f"t{i}", 1.5, i - 1.0, items=n, width=16) for i, n in enumerate((30, 200, 90))]
+    else:
+        sizes = ((2, 30), (5, 200), (3, 90))  # options and items
+        tasks = [choice_task(f"t{k}", 1.0 + i, options=k, items=n, width=16) for i, (k, n) in enumerate(sizes)]
+    folds = [[2, 0], [0, 1, 2]]
+    run = _Run(tasks, folds, config)
+    found = run.run(None)
+    starts = np.cumsum([0, *(len(t) for t in tasks)])
+    for i, fold in enumerate(folds):
+        batches = list(batches_of(_Run(tasks, folds, config), tasks, i, config.steps))
+        assert {len(items) for _, items in batches} == {27, 40}  # a small task's batch is filled up
+        held_out = [run.validation[k] - starts[k] for k in fold]
+        expected, lowest = reference([tasks[k] for k in fold], batches, held_out, config)
+        assert float(run.best_loss[i]) == pytest.approx(lowest, rel=REFERENCE_TOLERANCE)
+        for task in tasks:
+            for mine, its in zip(found[i].predict(task.hidden), expected.predict(task.hidden), strict=True):
+                np.testing.assert_allclose(mine, its, rtol=REFERENCE_TOLERANCE, atol=REFERENCE_TOLERANCE)
+
+
 # Folds
 
 
@@ -257,8 +341,8 @@ def test_how_often_it_looks_at_the_validation_loss_does_not_change_the_steps():
     for every in (7, 60):
         run = _Run(tasks, [[0, 1, 2, 3]], replace(SHORT, evaluate_every=every))
         run.run(None)
-        rows.append(run.parameters["mix.weight"].detach().numpy())
-    np.testing.assert_array_equal(*rows)
+        rows.append(run.networks.parameters)
+    assert torch.equal(*rows)
 
 
 def test_progress_ends_with_the_last_step():

@@ -16,7 +16,8 @@ from thermolang.errors import TaskFormatError
 from thermolang.models import features
 from thermolang.models.features import collect, is_choice, item_key
 from thermolang.models.local import LocalModel
-from thermolang.models.prompts import question_messages
+from thermolang.models.prompts import ANSWER_PREFIX, question_messages
+from thermolang.models.rows import load, text_key
 from thermolang.types import Example, Generation, Task
 
 ROOT = Path(__file__).parents[2]
@@ -36,11 +37,11 @@ class Reader(LocalModel):
         super().__init__(tiny_llama(len(tokenizer)), tokenizer, name="tiny")
         self.items = 0
 
-    def read(self, prompts, option_ids, options):
-        self.items += len(prompts)
-        return super().read(prompts, option_ids, options)
+    def read_at(self, prompts, option_ids, options, **how):
+        self.items += len(prompts) * (len(options[0]) < 10)  # the digits of a verbalised confidence are no item
+        return super().read_at(prompts, option_ids, options, **how)
 
-    def generate_batch(self, conversations, sampling):
+    def generate_batch(self, conversations, sampling, *, prefixes=()):
         texts = [messages[-1]["content"] for messages in conversations]
         said = ["Paris." if int(text.split()[-1].strip("?")) % 2 == 0 else "Rome" for text in texts]
         return [Generation(text, (1,), (0.0,), "stop", 1) for text in said]
@@ -48,8 +49,7 @@ class Reader(LocalModel):
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(features, "CHUNK", 4)
-    monkeypatch.setattr(features, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(features, "ROWS_AT_ONCE", 4)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,88 @@ def test_without_a_folder_nothing_is_kept(reader, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_both_forms_come_from_one_reading(reader, tmp_path):
+    prefixed = collect(reader, CHOICES, tmp_path, form="prefix")
+    assert reader.items == 15
+    chat = collect(reader, CHOICES, tmp_path)
+    assert reader.items == 15
+    begun = {"role": "assistant", "content": ANSWER_PREFIX}
+    for i, example in enumerate(CHOICES.examples):
+        messages = question_messages(example)
+        alone = reader.choice_logits([*messages, begun], "ABC")
+        np.testing.assert_allclose(prefixed.logits[i], alone.logits, atol=1e-4)
+        np.testing.assert_allclose(chat.logits[i], reader.choice_logits(messages, "ABC").logits, atol=1e-4)
+    assert np.abs(prefixed.logits - chat.logits).max() > 0.01
+
+
+def test_a_template_that_renders_the_forms_differently_costs_two_readings(tmp_path):
+    tokenizer = tiny_tokenizer(
+        template=CHATML.replace("{% if add_generation_prompt %}", "{% if add_generation_prompt %}!")
+    )
+    model = Reader()
+    model.tokenizer = tokenizer
+    found = collect(model, CHOICES, tmp_path, form="prefix")
+    assert model.items == 30
+    messages = [*question_messages(CHOICES.examples[3]), {"role": "assistant", "content": ANSWER_PREFIX}]
+    np.testing.assert_allclose(found.logits[3], model.choice_logits(messages, "ABC").logits, atol=1e-4)
+
+
+def test_the_middle_layer_is_that_of_transformers(reader):
+    import torch
+
+    found = collect(reader, CHOICES, layer="middle")
+    ids = torch.tensor([reader.encode(reader.render(question_messages(CHOICES.examples[0])))])
+    with torch.inference_mode():
+        layers = reader.model(input_ids=ids, output_hidden_states=True).hidden_states
+    assert reader.middle_layer == 1
+    np.testing.assert_allclose(found.hidden[0], layers[1][0, -1].numpy(), atol=1e-2)
+
+
+def test_questions_about_one_passage_share_it(tiny_model):
+    passages = ["A long story about a fox and a hen. " * 2, "Another one, about the sea. " * 2, "One alone. " * 3]
+    examples = [Example(f"Who {i}?", answers=("x",), context=passages[i % 2]) for i in range(6)]
+    task = Task("stories", (*examples, Example("What?", answers=("x",), context=passages[2])))
+    found = collect(tiny_model, task)
+    for i, example in enumerate(task.examples):
+        messages = question_messages(example)
+        answer = tiny_model.generate(messages, max_new_tokens=32, stop=("\n",))
+        np.testing.assert_allclose(found.logits[i], tiny_model.self_check(messages, answer.text).logits, atol=1e-3)
+
+
+def test_signals_of_free_form_answers(reader):
+    found = collect(reader, FREE)
+    assert set(found.signals) == {"mean_logprob", "verbalised", "rouge_l"}
+    assert found.signals["mean_logprob"].tolist() == [1.0] * 15  # the stand-in answers with log-probability 0
+    assert ((found.signals["verbalised"] >= 0) & (found.signals["verbalised"] <= 1)).all()
+    assert found.signals["rouge_l"].tolist() == [1.0 - i % 2 for i in range(15)]
+
+
 # What is kept
+
+
+def test_what_was_collected_is_loaded_without_the_model(reader, tmp_path):
+    kept = {t.name: collect(reader, replace(t, group="g"), tmp_path) for t in (CHOICES, FREE)}
+    for kind, name in (("choice", "choices"), ("self_check", "free")):
+        (loaded,) = load(tmp_path, "some/where/tiny", kind=kind)
+        assert (loaded.name, loaded.group, loaded.self_check) == (name, "g", kind == "self_check")
+        order = [loaded.texts.index(text) for text in kept[name].texts]
+        np.testing.assert_array_equal(loaded.logits[order], kept[name].logits)
+        np.testing.assert_array_equal(loaded.labels[order], kept[name].labels)
+    with pytest.raises(TaskFormatError, match="no features of 'other'"):
+        load(tmp_path, "other")
+
+
+def test_the_papers_labels_are_shared_words(reader, tmp_path):
+    examples = tuple(Example(f"What is {i}?", answers=("Paris in France",)) for i in range(4))
+    assert collect(reader, Task("free", examples), tmp_path).labels.tolist() == [1, 1, 1, 1]
+    (loaded,) = load(tmp_path, "tiny", kind="self_check", paper_labels=True)
+    assert sorted(loaded.labels.tolist()) == [0, 0, 1, 1]  # "Paris." shares a word with the alias, "Rome" does not
+
+
+def test_the_text_key_ignores_the_order_of_options():
+    a = Example("Which  one?", choices=("x", "y"), label=0)
+    assert text_key(a) == text_key(replace(a, question="which one?", choices=("y", "x"), label=1))
+    assert text_key(a) != text_key(replace(a, choices=("x", "z")))
 
 
 @pytest.mark.parametrize("task", [CHOICES, FREE], ids=lambda t: t.name)
@@ -149,16 +230,16 @@ def test_an_interrupted_run_goes_on(reader, tmp_path, task):
 
 def killed_in_the_third_chunk(folder):
     """Run in another process."""
-    features.CHUNK, features.ROWS_AT_ONCE = 4, 2
+    features.ROWS_AT_ONCE = 4
     reader = Reader()
-    read = reader.read
+    read = reader.read_at
 
-    def deadly(*args):
-        if reader.items == 10:
+    def deadly(*args, **how):
+        if reader.items == 8:
             os.kill(os.getpid(), signal.SIGKILL)
-        return read(*args)
+        return read(*args, **how)
 
-    reader.read = deadly
+    reader.read_at = deadly
     collect(reader, CHOICES, Path(folder))
 
 
@@ -259,10 +340,11 @@ def test_a_tasks_name_is_no_path(reader, tmp_path, name):
     home = tmp_path / "features"
     task = Task(name, CHOICES.examples[:2])
     first = collect(reader, task, home)
-    assert all(chunk.is_relative_to(home) and chunk.parent.parent.parent == home for chunk in chunks(tmp_path))
+    assert all(chunk.is_relative_to(home) and chunk.parents[3] == home for chunk in chunks(tmp_path))
     assert len(chunks(tmp_path)) == 1
     assert_same(collect(reader, task, home), first)
     assert reader.items == 2
+    assert [t.name for t in load(home, "tiny")] == [name]
 
 
 def test_tasks_with_alike_names_are_kept_apart(reader, tmp_path):

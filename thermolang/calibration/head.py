@@ -186,12 +186,13 @@ def fit_head(
         raise InvalidInputError(msg)
     answers = [_answers(task, scale) for task, scale in zip(tasks, scales, strict=True)]
     tau = intercept_spread([a.offset for a in answers], [a.right for a in answers])
-    left_out = leaving_out(answers, group_folds(names, config.folds, config.seed), max(config.components), tau)
+    most = max(config.components)
+    left_out = leaving_out(answers, group_folds(names, config.folds, config.seed), most, tau)
     nothing, best = _choose(left_out, answers, names, config)
     line = Line(0.0, np.zeros(len(CUES)), np.zeros(tasks[0].hidden.shape[1]))
     odds = [a.offset for a in answers]
     if best.recipe != nothing.recipe:
-        line, odds = Regression(answers, best.recipe.components, tau).fit(best.recipe), left_out(best.recipe)
+        line, odds = Regression(answers, most, tau).fit(best.recipe), left_out(best.recipe)
     rights = [a.right for a in answers]
     gain, error = _gain(best, nothing)
     return Head(

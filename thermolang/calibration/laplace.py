@@ -189,5 +189,7 @@ def largest_evidence(
         a = factor(parameters)
         return -sum(laplace(f, m, a).log_evidence for f, m in zip(likelihoods, means, strict=True))
 
-    found: Any = minimize(loss, np.asarray(start), method="L-BFGS-B", bounds=bounds, options={"eps": 1e-3, "ftol": 1e-7})
+    found: Any = minimize(
+        loss, np.asarray(start), method="L-BFGS-B", bounds=bounds, options={"eps": 1e-3, "ftol": 1e-7}
+    )
     return found.x, -float(found.fun)

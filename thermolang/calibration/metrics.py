@@ -93,7 +93,9 @@ def ece_floor(
     rng, total = np.random.default_rng(seed), 0.0
     for block in np.array_split(np.arange(draws), draws * p.size // BLOCK + 1):
         right = rng.random((block.size, p.size), dtype=np.float32) < p.astype(np.float32)
-        total += float(np.abs(np.add.reduceat(right, starts, axis=1, dtype=np.int32) - np.add.reduceat(p, starts)).sum())
+        total += float(
+            np.abs(np.add.reduceat(right, starts, axis=1, dtype=np.int32) - np.add.reduceat(p, starts)).sum()
+        )
     return total / (draws * p.size)
 
 

@@ -27,8 +27,8 @@ class TaskFeatures:
         group: As in ``thermolang.types.Task``.
         self_check: Whether the two options are yes and no about an answer given before.
         texts: One hash per item of what was asked; equal ones are the same question. Empty if unknown.
-        signals: Other confidences in [0, 1] of each item, shape (N,) each, NaN where one is missing; such as
-            ``"verbalised"``, ``"shuffled"`` or ``"mean_logprob"``.
+        signals: Other numbers in [0, 1] about each item, shape (N,) each, NaN where one is missing: confidences such
+            as ``"verbalised"``, ``"shuffled"`` and ``"mean_logprob"``, and ``"rouge_l"`` of the answer.
     """
 
     name: str

@@ -23,10 +23,10 @@ from thermolang.calibration.laplace import (
     prior_factor,
 )
 from thermolang.calibration.task import TaskFeatures
-from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import InvalidInputError, NotEnoughDataError
 
 if TYPE_CHECKING:
+    from thermolang.calibration.training import TrainingConfig
     from thermolang.types import FloatArray
 
 LOG_TEMPERATURES = (-3.0, 3.5)

@@ -155,21 +155,31 @@ def from_chunks(stored: Sequence[chunks.Chunk]) -> dict[str, Row]:
     """Rows by key, as ``to_chunk`` made them; of a key that was read twice the last one."""
     known: dict[str, Row] = {}
     for tensors, texts in stored:
-        logits = np.split(tensors["logits"], np.cumsum(tensors["width"])[:-1])
-        names = [n for n in tensors if n.startswith("signal.")]
-        for i, (key, answer, text) in enumerate(zip(texts["keys"], texts["answers"], texts["texts"], strict=True)):
-            known[key] = Row(
-                key,
-                tensors["hidden"][i].astype(np.float32),
-                tensors["middle"][i].astype(np.float32),
-                logits[i],
-                int(tensors["label"][i]),
-                float(tensors["mass"][i]),
-                answer,
-                text,
-                {n.removeprefix("signal."): float(tensors[n][i]) for n in names},
-            )
+        try:
+            known |= _from_chunk(tensors, texts)
+        except (KeyError, TypeError, ValueError, IndexError):
+            continue  # a foreign file: its items are computed again
     return known
+
+
+def _from_chunk(tensors: dict[str, np.ndarray[Any, Any]], texts: dict[str, list[str]]) -> dict[str, Row]:
+    logits = np.split(tensors["logits"], np.cumsum(tensors["width"])[:-1])
+    names = [n for n in tensors if n.startswith("signal.")]
+    columns = zip(texts["keys"], texts["answers"], texts["texts"], logits, strict=True)
+    return {
+        key: Row(
+            key,
+            tensors["hidden"][i].astype(np.float32),
+            tensors["middle"][i].astype(np.float32),
+            z,
+            int(tensors["label"][i]),
+            float(tensors["mass"][i]),
+            answer,
+            text,
+            {n.removeprefix("signal."): float(tensors[n][i]) for n in names},
+        )
+        for i, (key, answer, text, z) in enumerate(columns)
+    }
 
 
 def _short(model: str) -> str:
