@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from thermolang.calibration.regression import Answers, Recipe, Regression, group_folds, group_means, leaving_out
 
-FULL = Recipe(1.0, 8, 2.0)
+FULL = Recipe(cues=2, cue_spread=1.0, components=8, hidden_spread=2.0)
 
 
 def tasks(n_tasks=12, n=80, d=6, *, level=0.0, seed=0):
@@ -20,7 +20,7 @@ def tasks(n_tasks=12, n=80, d=6, *, level=0.0, seed=0):
 
 
 def test_a_true_line_is_recovered():
-    line = Regression(tasks(40, 200), 8, None).fit(Recipe(10.0, 8, 30.0))
+    line = Regression(tasks(40, 200), 8, None).fit(Recipe(2, 10.0, 8, 30.0))
     assert line.cues == pytest.approx([0.5, 0.0], abs=0.05)
     assert line.hidden == pytest.approx([0.4, 0, 0, 0, 0, 0], abs=0.04)
     assert line.constant == pytest.approx(-2.5 - 0.8, abs=0.3)
@@ -33,22 +33,25 @@ def test_random_intercepts_keep_the_levels_out_of_the_slopes():
         hidden = rng.normal(0, 1, (100, 4))
         hidden[:, 1] += 2 * (-1) ** k
         made.append(Answers(hidden, rng.random(100) < expit(2.0 * (-1) ** k), np.zeros(100), np.zeros((100, 0))))
-    pooled, within = (Regression(made, 4, tau).fit(Recipe(0.0, 4, 5.0)).hidden[1] for tau in (None, 3.0))
+    pooled, within = (
+        Regression(made, 4, tau).fit(Recipe(components=4, hidden_spread=5.0)).hidden[1] for tau in (None, 3.0)
+    )
     assert pooled > 0.5
     assert abs(within) < pooled / 3
 
 
 def test_parts_that_are_left_out_add_nothing():
     regression = Regression(tasks(), 8, 0.5)
-    assert not regression.fit(Recipe(0.0, 8, 1.0)).cues.any()
-    assert not regression.fit(Recipe(1.0)).hidden.any()
+    assert not regression.fit(Recipe(components=8, hidden_spread=1.0)).cues.any()
+    one_cue = regression.fit(Recipe(cues=1, cue_spread=1.0))
+    assert one_cue.cues[0] > 0.2 and not one_cue.cues[1] and not one_cue.hidden.any()
     nothing = regression.fit(Recipe())
     assert not nothing.cues.any() and not nothing.hidden.any()
 
 
 def test_small_spreads_hold_the_slopes_back():
     regression = Regression(tasks(), 8, None)
-    sizes = [np.linalg.norm(regression.fit(Recipe(s, 8, s)).hidden) for s in (0.01, 0.1, 1.0, 10.0)]
+    sizes = [np.linalg.norm(regression.fit(Recipe(2, s, 8, s)).hidden) for s in (0.01, 0.1, 1.0, 10.0)]
     assert sizes == sorted(sizes)
     assert sizes[0] < 0.01 * sizes[-1]
 
@@ -68,7 +71,9 @@ def test_all_right_is_finite():
 def test_a_left_out_task_has_no_part_in_its_own_log_odds():
     some, folds = tasks(6), [0, 0, 1, 1, 2, 2]
     odds = leaving_out(some, folds, 8, 0.5)(FULL)
-    flipped = [Answers(a.hidden, ~a.right if f == 1 else a.right, a.offset, a.cues) for a, f in zip(some, folds, strict=True)]
+    flipped = [
+        Answers(a.hidden, ~a.right if f == 1 else a.right, a.offset, a.cues) for a, f in zip(some, folds, strict=True)
+    ]
     changed = leaving_out(flipped, folds, 8, 0.5)(FULL)
     assert [np.allclose(a, b) for a, b in zip(odds, changed, strict=True)] == [False, False, True, True, False, False]
 

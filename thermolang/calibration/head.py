@@ -8,8 +8,9 @@ sure, the head is p_T itself.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -165,8 +166,8 @@ def fit_head(
     """Choose and fit a head.
 
     Candidates are compared by their NLL within left-out tasks, anchored to the mean of p_T and averaged over groups,
-    then by AUROC. First the cues are tried against p_T, then the hidden state against the winner. The better
-    candidate takes over only if its NLL is lower at ``config.level`` and its AUROC is not lower.
+    then by AUROC. In this order p_T is challenged by another slope, which keeps the ranking, then by all cues, then by
+    the hidden state. A challenger takes over only if its NLL is lower at ``config.level`` and its AUROC not lower.
 
     Args:
         tasks: Labelled tasks, all self-checks or all choices.
@@ -244,10 +245,12 @@ def _choose(
         return _score(recipe, anchored, answers, groups)
 
     nothing = _score(Recipe(), [a.offset for a in answers], answers, groups)
-    with_cues = _better(nothing, [score(Recipe(s)) for s in config.cue_spreads], config.level)
-    cue_spread = with_cues.recipe.cue_spread
-    with_hidden = [score(Recipe(cue_spread, r, s)) for r in config.components for s in config.hidden_spreads]
-    return nothing, _better(with_cues, with_hidden, config.level)
+    best = nothing
+    for cues in (1, len(CUES)):
+        best = _better(best, [score(Recipe(cues, spread)) for spread in config.cue_spreads], config.level)
+    grid = itertools.product(config.components, config.hidden_spreads)
+    with_hidden = [score(replace(best.recipe, components=r, hidden_spread=spread)) for r, spread in grid]
+    return nothing, _better(best, with_hidden, config.level)
 
 
 def _score(recipe: Recipe, odds: Sequence[FloatArray], answers: Sequence[Answers], groups: Sequence[str]) -> _Score:

@@ -70,6 +70,8 @@ def fit_probe(
         nll = [np.logaddexp(0, np.where(a.right, -o, o)).mean() for o, a in zip(odds, answers, strict=True)]
         return float(group_means(np.array(nll), names).mean())
 
-    best = min((Recipe(0.0, r, s) for r in config.components for s in config.hidden_spreads), key=loss)
+    best = min(
+        (Recipe(components=r, hidden_spread=s) for r in config.components for s in config.hidden_spreads), key=loss
+    )
     line = Regression(answers, best.components, None).fit(best)
     return Probe(line.constant, line.hidden, best)

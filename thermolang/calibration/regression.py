@@ -20,14 +20,16 @@ CONSTANT_SPREAD = 5.0
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a regression may use, and how far; a part whose spread is 0 is left out.
+    """What a regression may use, and how far.
 
     Attributes:
+        cues: How many of the cues, the first ones.
         cue_spread: Prior standard deviation of what each cue adds to the log-odds, for a cue one deviation high.
         components: Number of principal components of the hidden state.
         hidden_spread: Prior standard deviation of what the hidden state adds to the log-odds.
     """
 
+    cues: int = 0
     cue_spread: float = 0.0
     components: int = 0
     hidden_spread: float = 0.0
@@ -85,8 +87,8 @@ class Regression:
 
     def fit(self, recipe: Recipe) -> Line:
         """The posterior mode under a recipe."""
-        cues = self._cues[:, : None if recipe.cue_spread else 0]
-        components = self._components[:, : recipe.components if recipe.hidden_spread else 0]
+        cues = self._cues[:, : recipe.cues]
+        components = self._components[:, : recipe.components]
         blocks = [np.ones((len(self._right), 1)), cues, components, self._tasks]
         spreads = [CONSTANT_SPREAD, recipe.cue_spread, recipe.hidden_spread, self._tau]
         penalty = np.concatenate([np.full(b.shape[1], 1 / (s or 1) ** 2) for b, s in zip(blocks, spreads, strict=True)])

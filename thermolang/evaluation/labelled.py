@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thermolang.calibration.fewshot import fit_verdict_prior, posterior
+from thermolang.calibration.fewshot import VerdictPrior, fit_verdict_prior, posterior
 from thermolang.calibration.temperature import fit_task_temperature, fit_temperature, spread_of
 from thermolang.calibration.training import TrainingConfig
 from thermolang.evaluation.folds import Fold, Reading
@@ -64,10 +65,8 @@ def shrunk_temperature(labels: int) -> Callable[[Fold], Predict]:
 
 
 def _shrunk(fold: Fold, labels: int) -> Predict:
-    tasks = [r.task for r in fold.training]
-    bias = tasks[0].self_check
-    centre = fit_temperature(tasks, TrainingConfig(bias=bias))
-    spread = spread_of(tasks, centre, bias=bias)
+    bias = fold.training[0].task.self_check
+    centre, spread = _centre_and_spread(fold)
 
     def score(_whole: Reading, labelled: TaskFeatures, rest: Reading) -> Prediction:
         return scaled(rest, *fit_task_temperature(labelled, bias=bias, centre=centre, spread=spread))
@@ -75,12 +74,24 @@ def _shrunk(fold: Fold, labels: int) -> Predict:
     return lambda reading: cross_scored(reading, score, labels)
 
 
+@lru_cache(maxsize=1)  # the same for every number of labels
+def _centre_and_spread(fold: Fold) -> tuple[tuple[float, float], tuple[float, float]]:
+    tasks = [r.task for r in fold.training]
+    bias = tasks[0].self_check
+    centre = fit_temperature(tasks, TrainingConfig(bias=bias))
+    return centre, spread_of(tasks, centre, bias=bias)
+
+
+@lru_cache(maxsize=1)
+def _verdict_prior(fold: Fold) -> VerdictPrior:
+    return fit_verdict_prior([r.task for r in fold.training], Ours.learn(fold).training_scales)
+
+
 def verdicts(labels: int) -> Callable[[Fold], Predict]:
     """Posterior after n verdicts (right or wrong), with the Thermometer as prior."""
 
     def fit(fold: Fold) -> Predict:
-        ours = Ours.learn(fold)
-        prior = fit_verdict_prior([r.task for r in fold.training], ours.training_scales)
+        ours, prior = Ours.learn(fold), _verdict_prior(fold)
 
         def score(whole: Reading, labelled: TaskFeatures, rest: Reading) -> Prediction:
             kind, centre = labelled.self_check, ours.scale(whole, None)
