@@ -8,7 +8,7 @@ import types
 import pytest
 from typer.testing import CliRunner
 
-from thermolang import ReviewStore, __version__, cli
+from thermolang import ReviewStore, __version__, cli, cli_common
 from thermolang.calibration import registry
 from thermolang.errors import CalibratorFormatError
 from thermolang.estimator import ConfidenceEstimator
@@ -64,7 +64,7 @@ def only_line(text):
 
 
 def test_every_command_is_known():
-    assert COMMANDS == ["ask", "calibrate", "demo", "desk", "doctor"]
+    assert COMMANDS == ["ask", "calibrate", "collect", "demo", "desk", "doctor", "evaluate", "train"]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -75,6 +75,9 @@ def test_help_teaches(command):
         "": [*COMMANDS, "--version", "Start with: thermolang doctor"],
         "ask": ["--choices", "Paris,Rome,Oslo", "--json", "--model", "smollm2-135m"],
         "calibrate": ["--tasks", "JSONL or CSV", "--out", "goes on where it stopped"],
+        "collect": ["--task", "hf:NAME", "--limit", "--parts", "start it again"],
+        "evaluate": ["--protocol", "leave-one-task-out", "--report", "--json", "left out of its training"],
+        "train": ["--model", "--out", "published objective"],
         "demo": ["--questions", "24", "--no-desk", "--json", "--threshold", "--store", "sqlite:///reviews.db"],
         "desk": ["--port", "--store", "most doubtful first"],
         "doctor": ["--model", "--store", "exit with 1"],
@@ -286,7 +289,7 @@ def test_demo_prints_a_line_an_item_and_writes_the_figures(run, tiny, tmp_path):
 def test_demo_finds_out_early_that_it_cannot_write(run, no_model, monkeypatch, tmp_path, case):
     file = {"missing": tmp_path / "missing" / "f.json", "folder": tmp_path, "read-only": tmp_path / "f.json"}[case]
     if case == "read-only":
-        monkeypatch.setattr(cli.os, "access", lambda path, mode: False)
+        monkeypatch.setattr(cli_common.os, "access", lambda path, mode: False)
     code, out, err = run("demo", "--json", file)
     assert (code, out) == (1, "")
     line = only_line(err)

@@ -19,6 +19,7 @@ from thermolang.cli_common import (
     escaped,
     local_model,
     quietly,
+    to_json,
     writable,
     write_json,
 )
@@ -118,7 +119,7 @@ def ask(
 
     answer, confidence = _answered(_estimator(model), question, choices, task)
     if as_json:
-        print(as_json({"question": question, "answer": answer, **confidence.to_dict()}))  # noqa: T201
+        print(to_json({"question": question, "answer": answer, **confidence.to_dict()}))  # noqa: T201
     else:
         show_confidence(console, answer, confidence)
     if confidence.value is None:

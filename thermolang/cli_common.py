@@ -63,11 +63,11 @@ def writable(path: Path | None) -> None:
 def write_json(path: Path, record: dict[str, Any]) -> None:
     """Write a record; a reader sees the old file or the whole new one."""
     part = path.with_name(path.name + ".part")
-    part.write_text(as_json(record, indent=2) + "\n", encoding="utf-8")
+    part.write_text(to_json(record, indent=2) + "\n", encoding="utf-8")
     part.replace(path)
 
 
-def as_json(record: dict[str, Any], indent: int | None = None) -> str:
+def to_json(record: dict[str, Any], indent: int | None = None) -> str:
     """JSON that any UTF-8 file takes: half a surrogate pair, as from a bad byte on the command line, becomes "?"."""
     return json.dumps(record, indent=indent, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
 

@@ -59,6 +59,7 @@ def train(
         Path | None, typer.Option(help="Folder to write; by default where with_confidence looks for it.")
     ] = None,
     form: Annotated[str, typer.Option(help="chat (the bare prompt) or prefix.")] = "chat",
+    kind: Annotated[list[str] | None, typer.Option(help="choice (default) or self_check; repeat it for both.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Gradient steps.")] = 5000,
     seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
 ) -> None:
@@ -73,7 +74,7 @@ def train(
     from thermolang.terminal import progress_bars
 
     local = local_model(model)
-    tasks = [t for kind in ("choice", "self_check") for t in load(features, local.name, form=form, kind=kind)]
+    tasks = [t for k in kind or ["choice"] for t in load(features, local.name, form=form, kind=k)]
     with progress_bars(console, total_tasks=0) as progress:
         calibrator = train_calibrator(local, tasks, config=TrainingConfig(steps=steps, seed=seed), progress=progress)
     folder = calibrator.save(out or folder_for(local.identity, local.name))
@@ -94,6 +95,10 @@ def evaluate(
         list[str] | None, typer.Option(help="Train on these groups of tasks only (such as squad); repeatable.")
     ] = None,
     test_group: Annotated[list[str] | None, typer.Option(help="With transfer: measure these groups only.")] = None,
+    paper_labels: Annotated[
+        bool,
+        typer.Option("--paper-labels", help="An answer that shares a word counts as right (ROUGE-L > 0)."),
+    ] = False,
     name: Annotated[str, typer.Option(help="What the experiment is called in the report.")] = "",
     json_file: Annotated[Path | None, typer.Option("--json", help="Add the results to this file.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write everything in the JSON file as one HTML page.")] = None,
@@ -128,6 +133,7 @@ def evaluate(
                 kind=kind,
                 train_groups=train_group or (),
                 test_groups=test_group or (),
+                paper_labels=paper_labels,
                 config=TrainingConfig(steps=steps, seed=seed),
                 progress=progress,
             )

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from thermolang.types import Confidence
 
 WIDTH = 10
+BRIEF = ("NLL", "NLL right", "Brier", "ECE", "AUROC")
+"""Metrics that fit a terminal; the report has them all."""
 _DECISIONS = {"accept": "[green]accept[/]", "review": "[yellow]review[/]", "reject": "[red]reject[/]"}
 
 
@@ -128,11 +130,10 @@ def show_setting(console: Console, setting: dict[str, Any]) -> None:
     for summary in setting["summaries"]:
         size = f"{summary['tasks']} tasks, {summary['items']} items, accuracy {summary['accuracy']:.3f}"
         table = Table(title=f"{escape(setting['name'])}, {setting['protocol']}", caption=f"{summary['title']}: {size}")
-        metrics = list(next(iter(summary["figures"].values())))
-        for column in ("", *metrics):
+        for column in ("", *BRIEF):
             table.add_column(column)
         for name, figures in summary["figures"].items():
-            shown = ("-" if figures[m] is None else f"{figures[m]['estimate']:.3f}" for m in metrics)
+            shown = ("-" if figures[m] is None else f"{figures[m]['estimate']:.3f}" for m in BRIEF)
             table.add_row(labels[name], *shown)
         console.print(table)
 
@@ -149,7 +150,7 @@ def progress_bars(console: Console, *, total_tasks: int) -> Iterator[Callable[[s
         TimeRemainingColumn(elapsed_when_finished=False),
     )
     with Progress(*columns, console=console) as progress:
-        overall = progress.add_task("tasks read", total=total_tasks)
+        overall = progress.add_task("tasks read", total=total_tasks, visible=total_tasks > 0)
         current = progress.add_task("", total=None)
         finished: set[str] = set()
 

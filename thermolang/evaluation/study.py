@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -35,6 +36,7 @@ def experiment(
     kind: str = "choice",
     train_groups: Sequence[str] = (),
     test_groups: Sequence[str] = (),
+    paper_labels: bool = False,
     config: TrainingConfig | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Any]:
@@ -51,6 +53,7 @@ def experiment(
         kind: ``"choice"`` or ``"self_check"``.
         train_groups: Train on tasks of these groups only; a task without a group is its own.
         test_groups: Measure these groups only.
+        paper_labels: Grade free-form answers as the paper's code does.
         config: How networks are trained.
         progress: Called with (what, done, total).
 
@@ -66,11 +69,11 @@ def experiment(
         if value not in known:
             msg = f"unknown {what} {value!r}: expected one of {', '.join(known)}"
             raise InvalidInputError(msg)
-    how = {"form": cast("Form", form), "layer": cast("Layer", layer), "kind": kind}
-    tasks = _of_groups(load(features, model, **how), train_groups)  # type: ignore[arg-type]
-    others: list[TaskFeatures] = []
-    if test or test_groups:
-        others = _of_groups(load(test or features, model, **how), test_groups)  # type: ignore[arg-type]
+    read = partial(
+        load, model=model, form=cast("Form", form), layer=cast("Layer", layer), kind=kind, paper_labels=paper_labels
+    )
+    tasks = _of_groups(read(features), train_groups)
+    others = _of_groups(read(test or features), test_groups) if test or test_groups else []
     short = model.rstrip("/").rsplit("/", 1)[-1]
     called = f"{short}, {form} prompt, {name or kind}" + (f", {layer} layer" if layer != "last" else "")
     about = {"name": called, "model": short, "form": form, "layer": layer}

@@ -105,6 +105,9 @@ def load(
             ordered = [rows[key] for key in sorted(rows)]
             self_check = kind == "self_check"
             tasks.append(task_features(task["name"], ordered, layer, group=task["group"], self_check=self_check))
+    if not tasks:
+        msg = f"{folder} holds no {kind} tasks of {model!r}, or none of two items; collect some or name another kind"
+        raise TaskFormatError(msg)
     if paper_labels:
         tasks = [replace(t, labels=(t.signals["rouge_l"] == 0).astype(np.int64)) for t in tasks]
     return sorted(tasks, key=lambda t: t.name)
