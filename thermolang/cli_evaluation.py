@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,6 +13,8 @@ from thermolang.cli_common import ModelOption, console, local_model, writable
 
 if TYPE_CHECKING:
     from thermolang.evaluation.collecting import Collected
+
+Form = Literal["chat", "prefix"]
 
 FeaturesArgument = Annotated[Path, typer.Argument(help="Folder that `thermolang collect` wrote.")]
 
@@ -58,7 +60,7 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; by default where with_confidence looks for it.")
     ] = None,
-    form: Annotated[str, typer.Option(help="chat (the bare prompt) or prefix.")] = "chat",
+    form: Annotated[Form, typer.Option(help="chat (the bare prompt) or prefix.")] = "chat",
     kind: Annotated[list[str] | None, typer.Option(help="choice (default) or self_check; repeat it for both.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Gradient steps.")] = 5000,
     seed: Annotated[int, typer.Option(help="Of the training.")] = 0,

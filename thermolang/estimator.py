@@ -165,7 +165,7 @@ class ConfidenceEstimator:
         self, scores: OptionScores, given: int, messages: Sequence[Message], task: str, source: Source
     ) -> Confidence:
         """From a reading to a confidence; ``given`` is the option whose probability is asked for."""
-        if not np.isfinite([*scores.logits, *scores.hidden, scores.answer_mass]).all():
+        if not all(np.isfinite(x).all() for x in (scores.logits, scores.hidden, scores.answer_mass)):
             return Confidence(
                 None, task=task, source=source, reason="the model's logits or hidden state are not finite"
             )

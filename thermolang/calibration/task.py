@@ -42,8 +42,8 @@ class TaskFeatures:
 
     def __post_init__(self) -> None:
         n = len(self.labels)
-        columns = [self.hidden, self.logits, *self.signals.values(), *([self.texts] if self.texts else [])]
-        if n < 2 or any(len(column) != n for column in columns):
+        lengths = {len(self.hidden), len(self.logits), len(self.texts) or n, *map(len, self.signals.values())}
+        if n < 2 or lengths != {n}:
             sizes = f"{n} labels, {len(self.hidden)} hidden states and {len(self.logits)} logits"
             msg = f"task {self.name!r} has {sizes}; equally many are needed, at least 2"
             raise NotEnoughDataError(msg)

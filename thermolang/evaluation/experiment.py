@@ -143,7 +143,7 @@ def _excess(reading: Reading, ours: Ours, scale: tuple[float, float]) -> dict[in
     found = {}
     for n in INPUTS:
         if n <= len(task):
-            drawn = [ours.scale(reading, rng.permutation(len(task))[:n]) for _ in range(DRAWS)]
+            drawn = [ours.scale(reading, rng.permutation(len(task))[:n].tolist()) for _ in range(DRAWS)]
             found[n] = float(np.mean([task_nll(task, *s) for s in drawn])) - everything
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,12 +17,13 @@ from thermolang.hashing import digest
 
 if TYPE_CHECKING:
     from thermolang.calibration.task import TaskFeatures
-    from thermolang.types import FloatArray
 
 DRAWS = 5
 """Random halves of a task; metrics are averaged over them, predictions are not."""
 
 LABELS = (10, 25, 50, 100)
+
+Items = np.ndarray[Any, np.dtype[np.int64]]
 
 Scorer = Callable[[Reading, "TaskFeatures", Reading], Prediction]
 """(the whole task, its labelled items, the items to score) -> predictions for the latter."""
@@ -125,12 +126,12 @@ LABELLED: tuple[Method, ...] = (
 """Methods that use labels of the task they are measured on, never those of the items they score."""
 
 
-def _cuts(name: str, n: int) -> Iterator[tuple[FloatArray, FloatArray]]:
+def _cuts(name: str, n: int) -> Iterator[tuple[Items, Items]]:
     rng = np.random.default_rng(int(digest(name), 16))
     for _ in range(DRAWS):
         order = rng.permutation(n)
         yield order[: n // 2], order[n // 2 :]
 
 
-def _part(reading: Reading, items: FloatArray) -> Reading:
+def _part(reading: Reading, items: Items) -> Reading:
     return Reading(reading.task.take(items), reading.inverse[items], reading.bias[items], reading.paper[items])

@@ -51,7 +51,7 @@ def brier(prediction: Prediction, task: TaskFeatures, draws: Draws) -> FloatArra
 
 def ece(prediction: Prediction, task: TaskFeatures, draws: Draws, *, floor: bool = False) -> FloatArray:
     """ECE with ten bins of equal width, (R,); with ``floor`` minus that of a perfect scorer with these confidences."""
-    bins = metrics.bin_numbers(prediction.confidence, bins=10, scheme="width")
+    bins = metrics.bin_numbers(np.asarray(prediction.confidence, dtype=np.float64), bins=10, scheme="width")
     cell = bins[draws] + 10 * np.arange(len(draws))[:, None]
     excess = (task.right - prediction.confidence)[draws]
     sums = np.bincount(cell.ravel(), excess.ravel(), minlength=10 * len(draws)).reshape(len(draws), 10)

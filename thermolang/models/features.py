@@ -6,6 +6,7 @@ import importlib.util
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,9 @@ ROWS_AT_ONCE = 32
 
 TOKENS_AT_ONCE = 4096
 """Padded tokens of one batch."""
+
+HALF = float(np.finfo(np.float16).max)
+"""A few coordinates of middle layers are enormous; half precision must not make them infinite."""
 
 SHORT = Sampling(max_new_tokens=32, stop=("\n",))
 
@@ -162,19 +166,22 @@ def _read_choices(model: LocalModel, batch: Batch, keys: Sequence[str], forms: S
     names = [tuple(LETTERS[: len(e.choices)]) for e in batch.examples]
     ids = [model.option_ids([(letter,) for letter in letters], names=letters) for letters in names]
     chat = [model.encode(model.render(c)) for c in conversations]
-    how = {"prefixes": batch.prefixes, "middle": model.middle_layer}
+    read = partial(model.read, option_ids=ids, options=names, middle=model.middle_layer)
     if len(forms) == 1:
-        return {"chat": _choice_rows(keys, model.read(chat, ids, names, **how), batch.examples)}
+        return {"chat": _choice_rows(keys, read(chat, prefixes=batch.prefixes), batch.examples)}
     begun = [{"role": "assistant", "content": ANSWER_PREFIX}]
     prefixed = [model.encode(model.render([*c, *begun])) for c in conversations]
     added = {len(p) - len(c) if p[: len(c)] == c else -1 for c, p in zip(chat, prefixed, strict=True)}
     if len(added) == 1 and (more := added.pop()) > 0:
-        both = model.read_at(prefixed, ids, names, ends=(more, 0), **how)
-        scores = [[s[0] for s in both], [s[1] for s in both]]
+        both = model.read_at(prefixed, ids, names, ends=(more, 0), prefixes=batch.prefixes, middle=model.middle_layer)
+        in_chat, in_prefix = [s[0] for s in both], [s[1] for s in both]
     else:  # a template that renders the two forms differently
-        own = {**how, "prefixes": [model.prefix(prefixed)] * len(prefixed)}
-        scores = [model.read(chat, ids, names, **how), model.read(prefixed, ids, names, **own)]
-    return {f: _choice_rows(keys, s, batch.examples) for f, s in zip(("chat", "prefix"), scores, strict=True)}
+        in_chat = read(chat, prefixes=batch.prefixes)
+        in_prefix = read(prefixed, prefixes=[model.prefix(prefixed)] * len(prefixed))
+    return {
+        "chat": _choice_rows(keys, in_chat, batch.examples),
+        "prefix": _choice_rows(keys, in_prefix, batch.examples),
+    }
 
 
 def _choice_rows(keys: Sequence[str], scores: Sequence[OptionScores], examples: Sequence[Example]) -> list[Row]:
@@ -202,8 +209,7 @@ def _read_answers(
 
 def _row(key: str, example: Example, scores: OptionScores, label: int, answer: str) -> Row:
     # Rounded as they are on disk, so that a run that was interrupted ends with the numbers of one that was not.
-    hidden, middle = (
-        x.astype(np.float16).astype(np.float32) for x in (scores.hidden, np.clip(scores.middle, -65504, 65504))
-    )
+    between = np.zeros(0) if scores.middle is None else np.clip(scores.middle, -HALF, HALF)
+    hidden, middle = (x.astype(np.float16).astype(np.float32) for x in (scores.hidden, between))
     logits = scores.logits.astype(np.float32)
     return Row(key, hidden, middle, logits, label, scores.answer_mass, answer, text_key(example))

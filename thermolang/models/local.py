@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from thermolang.errors import ModelError
 from thermolang.hashing import digest
+from thermolang.models.chat_tokenizer import ChatTokenizer
 from thermolang.models.decoding import Row, Sampling, decode, left_padded
 from thermolang.models.loading import load
 from thermolang.models.prefix import Prefix, inputs_after, shared_length, twin
 from thermolang.models.prompts import (
-    FIXED_DATE,
     PROBES,
     PROMPT_VERSION,
     SENTINEL,
@@ -24,14 +23,14 @@ from thermolang.models.prompts import (
     question_messages,
     self_check_messages,
 )
-from thermolang.models.reading import KVCache, hidden_tap, ids_of, option_scores, single_token_ids
+from thermolang.models.reading import KVCache, hidden_tap, ids_of, option_scores
 from thermolang.types import Example, Generation, Message, ModelIdentity, OptionScores
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
 
 
-class LocalModel:
+class LocalModel(ChatTokenizer):
     """A causal language model and its tokenizer, read at the places calibration needs.
 
     Any number of threads may share one instance.
@@ -46,11 +45,7 @@ class LocalModel:
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, name: str = "") -> None:
-        if not getattr(tokenizer, "chat_template", None):
-            msg = "the tokenizer has no chat template: use a chat (instruct) model, or set tokenizer.chat_template"
-            raise ModelError(msg)
-        self.model, self.tokenizer = model, tokenizer
-        self.name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
+        super().__init__(model, tokenizer, name=name)
         self._tap = hidden_tap(model)
         self._accepted = set(inspect.signature(model.forward).parameters)
 
@@ -219,10 +214,6 @@ class LocalModel:
             found.append(at)
         return found
 
-    def option_ids(self, spellings: Sequence[Sequence[str]], *, names: Sequence[str]) -> list[list[int]]:
-        """Token ids of each option; see ``thermolang.models.reading.single_token_ids``."""
-        return single_token_ids(spellings, self.encode, names=names, model_name=self.name)
-
     @cached_property
     def identity(self) -> ModelIdentity:
         """What a calibrator is matched against."""
@@ -246,45 +237,10 @@ class LocalModel:
         scores = [self.read([prompt], [self._yes_no], [("yes", "no")])[0] for prompt in prompts]
         return np.stack([s.hidden for s in scores]), np.stack([s.logits for s in scores])
 
-    def render(self, messages: Sequence[Message], *, fixed_date: bool = False) -> str:
-        """Text of a conversation up to where the answer starts; a trailing assistant message is continued.
-
-        Some templates (Llama 3's) write today's date; ``fixed_date`` keeps it out of what must not change overnight.
-        """
-        prefill = bool(messages) and messages[-1]["role"] == "assistant"
-        how: dict[str, Any] = {"continue_final_message": True} if prefill else {"add_generation_prompt": True}
-        try:
-            if fixed_date:
-                how["chat_template"] = FIXED_DATE + self.tokenizer.get_chat_template()
-            return str(self.tokenizer.apply_chat_template(list(messages), tokenize=False, **how))
-        except Exception as error:  # templates are programs of others and raise anything
-            msg = f"the chat template of {self.name} refuses these messages: {error}"
-            raise ModelError(msg) from error
-
-    def encode(self, text: str) -> list[int]:
-        """Token ids of rendered text; templates write their own special tokens, so none are added."""
-        try:
-            return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-        except (TypeError, UnicodeError) as error:  # what tokenizers say of half a surrogate pair
-            msg = f"the tokenizer of {self.name} cannot read this text (is it valid Unicode?): {error}"
-            raise ModelError(msg) from error
-
     @property
     def middle_layer(self) -> int:
         """The layer two thirds up, counted from 1: where probes of truth often read best."""
         return max(1, round(2 * self.identity.num_layers / 3))
-
-    @property
-    def context_length(self) -> int:
-        """Most tokens a conversation may have."""
-        return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 0)) or 2**31
-
-    def _checked(self, ids: list[int]) -> list[int]:
-        if len(ids) >= self.context_length:
-            limit = f"{self.name} takes at most {self.context_length}"
-            msg = f"the conversation has {len(ids)} tokens, but {limit}; shorten it"
-            raise ModelError(msg)
-        return ids
 
     def _generation(self, prompt: list[int], row: Row, sampling: Sampling) -> Generation:
         ended = row.token_ids[-1] in self._end_ids
@@ -346,24 +302,6 @@ class LocalModel:
     def _forward(self, **inputs: Any) -> Any:
         return self.model(**{k: v for k, v in inputs.items() if k in self._accepted or k == "output_hidden_states"})
 
-    def _decoded(self, token_ids: Sequence[int]) -> str:
-        """Text of an answer's ids; white space at its end may be (part of) a stop string and stays."""
-        return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True)).lstrip()
-
-    def _text(self, token_ids: Sequence[int]) -> str:
-        return self._decoded(token_ids).rstrip()
-
     @cached_property
     def _yes_no(self) -> list[list[int]]:
         return self.option_ids(YES_NO, names=("yes", "no"))
-
-    @cached_property
-    def _end_ids(self) -> frozenset[int]:
-        declared = getattr(self.model.generation_config, "eos_token_id", None)
-        ids = declared if isinstance(declared, list) else [declared]
-        return frozenset(i for i in [*ids, self.tokenizer.eos_token_id] if i is not None)
-
-    @property
-    def _pad_id(self) -> int:
-        # Padded positions are masked, so any id will do where a tokenizer has none.
-        return int(self.tokenizer.pad_token_id or 0)

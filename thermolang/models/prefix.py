@@ -84,7 +84,10 @@ def shared_length(prompts: Sequence[Sequence[int]]) -> int:
     """
     if len(prompts) < 2:
         return 0
-    first, last = min(prompts), max(prompts)  # what the extremes of a sorted list share, all share
+    first, last = (
+        min(map(list, prompts)),
+        max(map(list, prompts)),
+    )  # what the extremes of a sorted list share, all share
     most = min(map(len, prompts)) - 1
     length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), most)
     return min(length, most) if min(length, most) >= SHORTEST else 0

@@ -1,0 +1,86 @@
+"""What a calibrator adds to one answer beyond the model's own forward pass: milliseconds, median and 99th percentile.
+
+    python benchmarks/apply.py [--answers 500] [--width 1536]
+
+The model is a stub that returns random logits and hidden states at once, so everything measured is ours: the network,
+the task's state, temperature, interval and novelty. Every question is new, so states are saved as in use.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+
+import numpy as np
+
+from thermolang.calibration.calibrator import Calibrator
+from thermolang.calibration.fitting import fit
+from thermolang.calibration.task import TaskFeatures
+from thermolang.calibration.training import TrainingConfig
+from thermolang.estimator import ConfidenceEstimator
+from thermolang.types import ModelIdentity, OptionScores
+
+
+class Stub:
+    """A model that has already answered."""
+
+    name = "stub"
+
+    def __init__(self, width):
+        self.identity = ModelIdentity("Stub", width, 1, 10, "a", "b", "1")
+        self._random = np.random.default_rng(0)
+
+    def choice_logits(self, messages, choices):
+        return self._scores(tuple(choices))
+
+    def self_check(self, messages, answer):
+        return self._scores(("yes", "no"))
+
+    def _scores(self, options):
+        hidden = self._random.normal(size=self.identity.hidden_size).astype(np.float32)
+        return OptionScores(options, self._random.normal(size=len(options)), hidden, 1.0)
+
+
+def calibrator(stub, width):
+    random = np.random.default_rng(1)
+    fits = {}
+    for source, options in (("choice", 4), ("self_check", 2)):
+        tasks = [
+            TaskFeatures(
+                f"t{i}",
+                random.normal(size=(20, width)).astype(np.float32),
+                random.normal(size=(20, options)),
+                random.integers(options, size=20),
+                self_check=source == "self_check",
+            )
+            for i in range(4)
+        ]
+        fits[source] = fit(tasks, TrainingConfig(steps=2, bias=source == "self_check"))
+    return Calibrator(stub.identity, fits, (np.ones((8, width)), np.zeros((8, 2))), model_name="stub")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--answers", type=int, default=500)
+    parser.add_argument("--width", type=int, default=1536)
+    arguments = parser.parse_args()
+    stub, figures = Stub(arguments.width), {"width": arguments.width, "answers": arguments.answers}
+    with tempfile.TemporaryDirectory() as folder:
+        estimator = ConfidenceEstimator(stub, calibrator(stub, arguments.width), state_dir=folder)
+        for source, choices in (("choice", list("ABCD")), ("self_check", None)):
+            seconds = []
+            for i in range(arguments.answers):
+                messages = [{"role": "user", "content": f"question {i}"}]
+                start = time.perf_counter()
+                found = estimator.score(messages, "A", task="benchmark", choices=choices)
+                seconds.append(time.perf_counter() - start)
+                assert found.value is not None, found.reason
+            figures[source] = {
+                "median_ms": round(1000 * float(np.median(seconds)), 3),
+                "p99_ms": round(1000 * float(np.quantile(seconds, 0.99)), 3),
+            }
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()

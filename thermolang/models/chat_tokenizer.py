@@ -1,0 +1,89 @@
+"""A chat model's tokenizer and template: from conversations to token ids and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from thermolang.errors import ModelError
+from thermolang.models.prompts import FIXED_DATE
+from thermolang.models.reading import single_token_ids
+from thermolang.types import Message
+
+
+class ChatTokenizer:
+    """Renders conversations with a model's own template, and knows its limits and special tokens.
+
+    Args:
+        model: The model whose configuration says how long a conversation may be.
+        tokenizer: Its tokenizer, with a chat template.
+        name: Short name for people; the model's own by default.
+
+    Raises:
+        ModelError: The tokenizer has no chat template.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, name: str = "") -> None:
+        if not getattr(tokenizer, "chat_template", None):
+            msg = "the tokenizer has no chat template: use a chat (instruct) model, or set tokenizer.chat_template"
+            raise ModelError(msg)
+        self.model, self.tokenizer = model, tokenizer
+        self.name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
+
+    def render(self, messages: Sequence[Message], *, fixed_date: bool = False) -> str:
+        """Text of a conversation up to where the answer starts; a trailing assistant message is continued.
+
+        Some templates (Llama 3's) write today's date; ``fixed_date`` keeps it out of what must not change overnight.
+        """
+        prefill = bool(messages) and messages[-1]["role"] == "assistant"
+        how: dict[str, Any] = {"continue_final_message": True} if prefill else {"add_generation_prompt": True}
+        try:
+            if fixed_date:
+                how["chat_template"] = FIXED_DATE + self.tokenizer.get_chat_template()
+            return str(self.tokenizer.apply_chat_template(list(messages), tokenize=False, **how))
+        except Exception as error:  # templates are programs of others and raise anything
+            msg = f"the chat template of {self.name} refuses these messages: {error}"
+            raise ModelError(msg) from error
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of rendered text; templates write their own special tokens, so none are added."""
+        try:
+            return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        except (TypeError, UnicodeError) as error:  # what tokenizers say of half a surrogate pair
+            msg = f"the tokenizer of {self.name} cannot read this text (is it valid Unicode?): {error}"
+            raise ModelError(msg) from error
+
+    def option_ids(self, spellings: Sequence[Sequence[str]], *, names: Sequence[str]) -> list[list[int]]:
+        """Token ids of each option; see ``thermolang.models.reading.single_token_ids``."""
+        return single_token_ids(spellings, self.encode, names=names, model_name=self.name)
+
+    @property
+    def context_length(self) -> int:
+        """Most tokens a conversation may have."""
+        return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 0)) or 2**31
+
+    def _checked(self, ids: list[int]) -> list[int]:
+        if len(ids) >= self.context_length:
+            limit = f"{self.name} takes at most {self.context_length}"
+            msg = f"the conversation has {len(ids)} tokens, but {limit}; shorten it"
+            raise ModelError(msg)
+        return ids
+
+    def _decoded(self, token_ids: Sequence[int]) -> str:
+        """Text of an answer's ids; white space at its end may be (part of) a stop string and stays."""
+        return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True)).lstrip()
+
+    def _text(self, token_ids: Sequence[int]) -> str:
+        return self._decoded(token_ids).rstrip()
+
+    @cached_property
+    def _end_ids(self) -> frozenset[int]:
+        declared = getattr(self.model.generation_config, "eos_token_id", None)
+        ids = declared if isinstance(declared, list) else [declared]
+        return frozenset(i for i in [*ids, self.tokenizer.eos_token_id] if i is not None)
+
+    @property
+    def _pad_id(self) -> int:
+        # Padded positions are masked, so any id will do where a tokenizer has none.
+        return int(self.tokenizer.pad_token_id or 0)
