@@ -137,15 +137,17 @@ def batches(model: LocalModel, task: Task, items: Sequence[int]) -> Iterator[Bat
     by_context: dict[str, list[int]] = {}
     for i in items:
         by_context.setdefault(task.examples[i].context, []).append(i)
+    # A free-form answer is read three times after one prompt, so that even a passage with one question is shared.
+    shares = 1 if is_choice(task) else 0
+    groups = [g for context, g in by_context.items() if context and len(g) > shares]
     # Questions without a passage of their own still share the template's beginning.
-    groups = [g for g in by_context.values() if len(g) > 1]
-    if alone := [g[0] for g in by_context.values() if len(g) == 1]:
+    if alone := [i for context, g in by_context.items() if not (context and len(g) > shares) for i in g]:
         groups.append(alone)
     part: list[tuple[int, Prefix]] = []
     widest = 0
     for group in groups:
         prompts = {i: model.encode(model.render(question_messages(task.examples[i]))) for i in group}
-        prefix = model.prefix(list(prompts.values()))
+        prefix = model.prefix([*prompts.values()] * (2 if len(group) == 1 else 1))
         own = {i: len(prompt) - len(prefix.ids) for i, prompt in prompts.items()}
         for i in sorted(group, key=own.__getitem__):
             widest = max(widest, own[i])

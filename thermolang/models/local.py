@@ -14,7 +14,7 @@ from thermolang.hashing import digest
 from thermolang.models.chat_tokenizer import ChatTokenizer
 from thermolang.models.decoding import Row, Sampling, decode, left_padded
 from thermolang.models.loading import load
-from thermolang.models.prefix import Prefix, inputs_after, shared_length, twin
+from thermolang.models.prefix import Prefix, fitting, inputs_after, shared_length, twin
 from thermolang.models.prompts import (
     PROBES,
     PROMPT_VERSION,
@@ -194,7 +194,7 @@ class LocalModel(ChatTokenizer):
             For each prompt the scores at each of ``ends``.
         """
         inputs = inputs_after(prefixes, prompts, self._pad_id, self.model.device)
-        known = [len(p.ids) for p in prefixes] or [0] * len(prompts)
+        known = [len(p.ids) for p in fitting(prefixes, prompts)]
         width = inputs["input_ids"].shape[1]
         places = torch.tensor([width - 1 - end for end in ends], device=self.model.device)
         logits, hidden, between = self._positions(places, middle, **inputs)

@@ -32,7 +32,8 @@ def inputs_after(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]], p
     """Inputs of a forward pass over what follows each prompt's prefix.
 
     Args:
-        prefixes: One for each prompt, which begins with it and is longer; or none at all.
+        prefixes: One for each prompt, or none at all. A prompt that does not begin with its prefix, as a template may
+            render what came before differently later on, is computed whole.
         prompts: Token ids of B conversations.
         pad: Id that fills the left side.
         device: Where the model lies.
@@ -41,7 +42,8 @@ def inputs_after(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]], p
         ``input_ids`` and ``position_ids`` (B, longest rest), ``attention_mask`` (B, longest prefix + longest rest), and
         ``past_key_values`` of B rows, padded on the left, if there is a prefix.
     """
-    lengths = [len(p.ids) for p in prefixes] or [0] * len(prompts)
+    prefixes = fitting(prefixes, prompts)
+    lengths = [len(p.ids) for p in prefixes]
     inputs: dict[str, Any] = dict(left_padded([p[n:] for p, n in zip(prompts, lengths, strict=True)], pad, device))
     if longest := max(lengths):
         mask = inputs["attention_mask"]
@@ -51,6 +53,15 @@ def inputs_after(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]], p
         inputs["position_ids"] = inputs["position_ids"] + start
         inputs["past_key_values"] = _stacked(prefixes, longest)
     return inputs
+
+
+def fitting(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]]) -> list[Prefix]:
+    """Each prompt's prefix if it begins with it and is longer, else an empty one."""
+    given = prefixes or [Prefix()] * len(prompts)
+    begins = [
+        len(ids) > len(p.ids) and tuple(ids[: len(p.ids)]) == p.ids for p, ids in zip(given, prompts, strict=True)
+    ]
+    return [p if fits else Prefix() for p, fits in zip(given, begins, strict=True)]
 
 
 def _stacked(prefixes: Sequence[Prefix], longest: int) -> Any:
