@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from thermolang.cli_common import ModelOption, console, local_model, writable
+from thermolang.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from thermolang.evaluation.collecting import Collected
@@ -36,6 +37,9 @@ def collect(
         int, typer.Option(min=1, help="Cut each task into so many, left out together; for single data sets.")
     ] = 1,
     max_characters: Annotated[int | None, typer.Option(min=1, help="Leave longer items out.")] = None,
+    signals: Annotated[
+        bool, typer.Option("--signals", help="Also read verbalised and shuffled-options baselines; into another --out.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the drawing.")] = 0,
 ) -> None:
     """Read the hidden states and option logits of many tasks with a model, once.
@@ -51,17 +55,19 @@ def collect(
     console.print(f"{len(tasks)} tasks, {items} items -> {out}", highlight=False, markup=False, soft_wrap=True)
     local = local_model(model)
     with _collecting(items) as report:
-        collect_all(local, tasks, out, form="prefix", report=report)
+        collect_all(local, tasks, out, form="prefix", report=report, signals=signals)
 
 
 def train(
-    features: FeaturesArgument,
+    features: Annotated[list[Path], typer.Argument(help="Folders that `thermolang collect` wrote.")],
     model: ModelOption,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; by default where with_confidence looks for it.")
     ] = None,
     form: Annotated[Form, typer.Option(help="chat (the bare prompt) or prefix.")] = "chat",
-    kind: Annotated[list[str] | None, typer.Option(help="choice (default) or self_check; repeat it for both.")] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="What each folder gives: choice (default) or self_check; in their order.")
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Gradient steps.")] = 5000,
     seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
 ) -> None:
@@ -75,8 +81,12 @@ def train(
     from thermolang.models.rows import load
     from thermolang.terminal import progress_bars
 
+    kinds = kind or ["choice"] * len(features)
+    if len(kinds) != len(features):
+        msg = f"{len(features)} folders need {len(features)} times --kind, got {kinds}"
+        raise InvalidInputError(msg)
     local = local_model(model)
-    tasks = [t for k in kind or ["choice"] for t in load(features, local.name, form=form, kind=k)]
+    tasks = [t for f, k in zip(features, kinds, strict=True) for t in load(f, local.name, form=form, kind=k)]
     with progress_bars(console, total_tasks=0) as progress:
         calibrator = train_calibrator(local, tasks, config=TrainingConfig(steps=steps, seed=seed), progress=progress)
     folder = calibrator.save(out or folder_for(local.identity, local.name))

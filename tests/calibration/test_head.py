@@ -120,7 +120,7 @@ def test_log_odds_that_are_too_steep_are_flattened_by_the_cues():
     steep = tasks_with_a_direction(14, strength=0.0, slope=0.4)
     head = fit_head(steep, scales(steep), config=SMALL)
     assert head.recipe.cues and head.coefficients[1] < -0.2
-    assert gains(head, tasks_with_a_direction(10, strength=0.0, slope=0.4, seed=1))[1] > 0.02
+    assert gains(head, tasks_with_a_direction(10, strength=0.0, slope=0.4, seed=1))[1] > 0.01
 
 
 # What it does not depend on

@@ -18,6 +18,7 @@ from thermolang.models.features import collect, is_choice, item_key
 from thermolang.models.local import LocalModel
 from thermolang.models.prompts import ANSWER_PREFIX, question_messages
 from thermolang.models.rows import load, text_key
+from thermolang.models.signals import shuffled
 from thermolang.types import Example, Generation, Task
 
 ROOT = Path(__file__).parents[2]
@@ -166,6 +167,28 @@ def test_signals_of_free_form_answers(reader):
     assert found.signals["mean_logprob"].tolist() == [1.0] * 15  # the stand-in answers with log-probability 0
     assert ((found.signals["verbalised"] >= 0) & (found.signals["verbalised"] <= 1)).all()
     assert found.signals["rouge_l"].tolist() == [1.0 - i % 2 for i in range(15)]
+
+
+def test_baselines_of_choices_are_read_on_demand(reader, tmp_path):
+    assert collect(reader, CHOICES).signals == {}
+    found = collect(reader, CHOICES, tmp_path, signals=True)
+    assert set(found.signals) == {"verbalised", "shuffled"}
+    # An option's share of the three orders, counted by hand for one question.
+    example, chosen, same = CHOICES.examples[2], int(found.logits[2].argmax()), 1
+    for shift in (1, 2):
+        moved = replace(example, choices=example.choices[shift:] + example.choices[:shift])
+        best = int(reader.choice_logits(question_messages(moved), "ABC").logits.argmax())
+        same += moved.choices[best] == example.choices[chosen]
+    assert found.signals["shuffled"][2] == same / 3
+    (loaded,) = load(tmp_path, "tiny")
+    assert sorted(loaded.signals["shuffled"]) == sorted(found.signals["shuffled"])
+
+
+def test_a_model_that_always_says_the_same_letter_is_inconsistent(reader, monkeypatch):
+    scores = reader.choice_logits(question_messages(CHOICES.examples[0]), "ABC")
+    always_a = replace(scores, logits=np.array([3.0, 0.0, 0.0]), middle=scores.hidden)
+    monkeypatch.setattr(reader, "read", lambda prompts, *a, **k: [always_a] * len(prompts))
+    assert shuffled(reader, CHOICES.examples[:4], [0] * 4) == [1 / 3] * 4
 
 
 # What is kept

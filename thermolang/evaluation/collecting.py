@@ -102,7 +102,9 @@ def split(task: Task, parts: int) -> list[Task]:
     return [t for t in made if len(t.examples) >= 2]
 
 
-def collect_all(model: LocalModel, tasks: Sequence[Task], out: Path, *, form: Form, report: Report) -> None:
+def collect_all(
+    model: LocalModel, tasks: Sequence[Task], out: Path, *, form: Form, report: Report, signals: bool = False
+) -> None:
     """Read every task; what lies in ``out`` already is not read again.
 
     Args:
@@ -111,12 +113,13 @@ def collect_all(model: LocalModel, tasks: Sequence[Task], out: Path, *, form: Fo
         out: Root of the features.
         form: ``"prefix"`` reads multiple-choice questions in both forms at once.
         report: Called after every batch.
+        signals: Also read the baselines of multiple-choice answers; see ``features.collect``.
     """
     for task in tasks:
         is_choice(task)  # a malformed task is found before hours of reading
     clock = _Clock(sum(len(t.examples) for t in tasks), report)
     for task in tasks:
-        collect(model, task, out, form=form, progress=clock)
+        collect(model, task, out, form=form, signals=signals, progress=clock)
         clock.next_task()
 
 

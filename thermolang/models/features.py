@@ -22,7 +22,7 @@ from thermolang.models.local import LocalModel
 from thermolang.models.prefix import Prefix
 from thermolang.models.prompts import ANSWER_PREFIX, LETTERS, question_messages
 from thermolang.models.rows import ABOUT, Form, Layer, Row, from_chunks, home, task_features, text_key, to_chunk
-from thermolang.models.signals import verbalised
+from thermolang.models.signals import shuffled, verbalised
 from thermolang.types import Example, OptionScores, Task
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def collect(
     *,
     form: Form = "chat",
     layer: Layer = "last",
+    signals: bool = False,
     progress: Progress | None = None,
 ) -> TaskFeatures:
     """Read a task's items with the model, or take them from disk where they were read before.
@@ -80,6 +81,8 @@ def collect(
         form: How a multiple-choice question is asked. Where the tokenizer allows, one forward pass reads both
             forms, and both are kept.
         layer: Whose hidden states to return: of the last layer after the final norm, or of the layer two thirds up.
+        signals: Also read the baselines of multiple-choice answers, verbalised and shuffled, which cost several passes
+            more; keep them in a folder of their own. Free-form answers always have theirs.
         progress: Called with (task name, items done, items).
 
     Returns:
@@ -100,6 +103,8 @@ def collect(
             progress(task.name, done, len(keys))
         read = _read_choices if choice else _read_answers
         for f, rows in read(model, part, [keys[i] for i in part.items], forms).items():
+            if choice and signals:
+                rows = _with_signals(model, part.examples, rows)
             known[f] |= {row.key: row for row in rows}
             pending[f] += rows
         done += len(part.items)
@@ -184,6 +189,13 @@ def _read_choices(model: LocalModel, batch: Batch, keys: Sequence[str], forms: S
         "chat": _choice_rows(keys, in_chat, batch.examples),
         "prefix": _choice_rows(keys, in_prefix, batch.examples),
     }
+
+
+def _with_signals(model: LocalModel, examples: Sequence[Example], rows: Sequence[Row]) -> list[Row]:
+    answers = [int(np.argmax(r.logits)) for r in rows]
+    said = [(question_messages(e), r.answer) for e, r in zip(examples, rows, strict=True)]
+    columns = zip(rows, verbalised(model, said), shuffled(model, examples, answers), strict=True)
+    return [replace(row, signals={"verbalised": v, "shuffled": s}) for row, v, s in columns]
 
 
 def _choice_rows(keys: Sequence[str], scores: Sequence[OptionScores], examples: Sequence[Example]) -> list[Row]:
