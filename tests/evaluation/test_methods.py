@@ -7,8 +7,8 @@ import pytest
 
 from tests.calibration.synthetic import choice_task, self_check_task
 from thermolang.calibration.thermometer import choice_probabilities, self_check_probability, task_temperature
-from thermolang.evaluation.experiment import METHODS
 from thermolang.evaluation.folds import Fold, Reading
+from thermolang.evaluation.held_out import METHODS
 from thermolang.evaluation.labelled import LABELLED, cross_scored
 from thermolang.evaluation.methods import UNLABELLED, Prediction, scaled
 
@@ -177,3 +177,10 @@ def test_scaling_is_per_item_or_per_task():
     one = scaled(held_out, np.full(60, 0.5), np.full(60, 0.2))
     np.testing.assert_allclose(one.confidence, scaled(held_out, 0.5, 0.2).confidence)
     np.testing.assert_allclose(one.probabilities, np.stack([one.confidence, 1 - one.confidence], -1))
+
+
+def test_two_data_sets_in_parts_are_enough_to_learn_from():
+    some = fold("self_check")
+    halves = [replace(r, task=replace(r.task, group=f"set {i % 2}")) for i, r in enumerate(some.training)]
+    for name in ("head", "probe"):
+        assert BY_NAME[name].fit(Fold(tuple(halves), some.testing))(some.testing[0]) is not None

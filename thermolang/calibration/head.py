@@ -49,7 +49,7 @@ class HeadConfig:
     components: tuple[int, ...] = (8, 32, 128)
     hidden_spreads: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
     folds: int = 10
-    level: float = 0.9
+    level: float = 0.975
     seed: int = 0
 
 
@@ -133,8 +133,9 @@ class Head:
             CalibratorFormatError: Something is missing, unknown or not finite.
         """
         try:
-            arrays = {name: np.asarray(tensors[name], dtype=np.float32) for name in ("coefficients", "weights")}
-            head = cls(**arrays, **{**config, "recipe": Recipe(**config["recipe"])})
+            parts: dict[str, Any] = {**config, "recipe": Recipe(**config["recipe"])}
+            parts |= {name: np.asarray(tensors[name], dtype=np.float32) for name in ("coefficients", "weights")}
+            head = cls(**parts)
             usable = head.coefficients.shape == (1 + len(CUES),) and head.weights.ndim == 1
             numbers = [*head.coefficients, *head.weights, head.tau, head.tau_anchored]
             usable = usable and bool(np.isfinite(numbers).all()) and min(head.tau, head.tau_anchored) > 0

@@ -94,8 +94,8 @@ class StackedThermometers:
             (outputs, BRANCHES * outputs),  # mix
             (outputs,),
         )
-        parts = matrix.split([torch.Size(shape).numel() for shape in shapes], dim=1)
-        return [part.unflatten(1, shape) for part, shape in zip(parts, shapes, strict=True)]
+        parts = torch.split(matrix, [torch.Size(shape).numel() for shape in shapes], dim=1)
+        return [part.view(-1, *shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def _in_order(network: Thermometer) -> list[torch.nn.Parameter]:
@@ -112,7 +112,7 @@ def _head(units: torch.Tensor, head: Sequence[torch.Tensor]) -> tuple[torch.Tens
     Second layers and mix are linear, so the small matrices are multiplied with each other first.
     """
     weight, bias, mix, mix_bias = head  # (F, 3, o, H), (F, 3, o), (F, o, 3 o), (F, o)
-    mix = mix.unflatten(2, bias.shape[1:])  # (F, o, 3, o)
+    mix = mix.view(*mix.shape[:2], *bias.shape[1:])  # (F, o, 3, o)
     joined = torch.einsum("fpkq,fkqh->fpkh", mix, weight).flatten(2)  # (F, o, 3H)
     offset = torch.einsum("fpkq,fkq->fp", mix, bias) + mix_bias  # (F, o)
     mixed = torch.baddbmm(offset[:, None], units.relu(), joined.transpose(1, 2))  # (F, B, o)

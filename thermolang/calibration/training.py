@@ -162,7 +162,7 @@ class _Run:
         )
         for step, (rows, present) in zip(range(1, config.steps + 1), self._batches(), strict=False):
             sizes = present.sum(-1).int().tolist()
-            hidden = self.hidden.index_select(0, rows.flatten()).unflatten(0, rows.shape)  # (F, B, d)
+            hidden = self.hidden.index_select(0, rows.flatten()).view(*rows.shape, -1)  # (F, B, d)
             inverse, bias = networks.forward(hidden, sizes)
             loss = objective(self.logits[rows], self.labels[rows], inverse, bias, present, config)
             networks.backward(loss.sum())

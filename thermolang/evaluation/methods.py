@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thermolang.calibration.fitting import prior_and_scales, probability_right
-from thermolang.calibration.head import Head, fit_head
+from thermolang.calibration.head import MIN_GROUPS, Head, fit_head
 from thermolang.calibration.intercept import anchor
 from thermolang.calibration.probe import fit_probe
 from thermolang.calibration.scaling import Isotonic, Platt
@@ -20,6 +20,7 @@ from thermolang.calibration.training import TrainingConfig
 from thermolang.evaluation.folds import Fold, Reading
 
 if TYPE_CHECKING:
+    from thermolang.calibration.task import TaskFeatures
     from thermolang.types import FloatArray
 
 
@@ -147,7 +148,14 @@ def thermolang(fold: Fold) -> Predict:
 
 def learn_head(fold: Fold, ours: Ours) -> Head:
     """Fit the per-answer head on out-of-fold scales."""
-    return fit_head([r.task for r in fold.training], list(ours.training_scales))
+    tasks = [r.task for r in fold.training]
+    return fit_head(tasks, list(ours.training_scales), groups=_groups(tasks))
+
+
+def _groups(tasks: Sequence[TaskFeatures]) -> list[str]:
+    """The tasks' groups; where they are fewer than three, as with two data sets in parts, each task for itself."""
+    groups = [t.group or t.name for t in tasks]
+    return groups if len(set(groups)) >= MIN_GROUPS else [t.name for t in tasks]
 
 
 def head(fold: Fold) -> Predict:
@@ -169,7 +177,8 @@ def head(fold: Fold) -> Predict:
 
 def probe(fold: Fold) -> Predict:
     """Logistic regression on the frozen hidden state alone (as in Kapoor et al., 2024)."""
-    found = fit_probe([r.task for r in fold.training])
+    tasks = [r.task for r in fold.training]
+    found = fit_probe(tasks, groups=_groups(tasks))
     return lambda reading: [Prediction(found.predict(reading.task.hidden))]
 
 
