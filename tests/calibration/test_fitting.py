@@ -1,6 +1,7 @@
 """What a new task may be off by: the conformal quantile, its coverage, and how much the prior weighs."""
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -12,12 +13,11 @@ from thermolang.calibration.fitting import (
     MIN_TASKS,
     Prior,
     _conformal_quantile,
-    _prior,
     _prior_inputs,
     fit,
+    prior_and_scales,
     probability_right,
 )
-from thermolang.calibration.task import TaskFeatures
 from thermolang.calibration.temperature import fit_temperature
 from thermolang.calibration.thermometer import choice_probabilities
 from thermolang.calibration.training import TrainingConfig, train
@@ -32,7 +32,8 @@ def logit(p):
 
 def prior_of(tasks, readings, *, bias, start=(0.5, 0.0)):
     """The prior if every task's left-out fit starts at ``start``."""
-    return _prior(tasks, readings, [start] * len(tasks), TrainingConfig(bias=bias))
+    with patch.object(fitting, "_starts", lambda tasks, _config: [start] * len(tasks)):
+        return prior_and_scales(tasks, readings, TrainingConfig(bias=bias))[0]
 
 
 # The conformal quantile
@@ -116,7 +117,7 @@ def test_base_rate_of_choices_counts_the_argmax():
 
 def test_a_task_that_is_all_right_keeps_the_interval_finite():
     tasks = [self_check_task(f"t{i}", 1.0, 0.0, items=20, width=4) for i in range(3)]
-    tasks = [TaskFeatures(t.name, t.hidden, t.logits, np.zeros(20, dtype=np.int64)) for t in tasks]
+    tasks = [replace(t, labels=np.zeros(20, dtype=np.int64)) for t in tasks]
     prior = prior_of(tasks, [(np.full(20, 1.0), np.zeros(20))] * 3, bias=True)
     assert prior.base_rate == 1
     assert 0 < prior.half_width < 20
@@ -198,3 +199,22 @@ def test_fit_trains_on_all_tasks_and_learns_from_those_left_out():
 def test_too_few_tasks(n):
     with pytest.raises(NotEnoughDataError, match=rf"at least {MIN_TASKS} tasks of one kind, got {n}"):
         fit([choice_task(f"t{i}", 1.0, items=4, width=8) for i in range(n)], FAST)
+
+
+def test_a_training_task_starts_where_the_others_would_have_it():
+    # The odd task's own labels must not reach its start, nor with trust 0 its scale.
+    tasks = [choice_task(f"t{i}", 1.0, items=100, width=4, seed=i) for i in range(4)]
+    odd = choice_task("odd", 6.0, items=100, width=4, seed=9)
+    opposite = [(np.full(100, 5.0), np.zeros(100))] * 5
+    prior, scales = prior_and_scales([*tasks, odd], opposite, TrainingConfig())
+    assert prior.trust == 0.0
+    alone = fit_temperature(tasks, TrainingConfig())
+    assert scales[-1] == pytest.approx(alone)
+    assert scales[0][0] < scales[-1][0]  # the others' starts know of the odd task
+
+
+def test_the_miss_of_an_accuracy_is_in_log_odds():
+    task = self_check_task("t", 1.0, 0.0, items=200, width=4)
+    expected = probability_right(task.logits, 1.0, 0.7, self_check=True).mean()
+    observed = (task.right.sum() + 0.5) / 201
+    assert fitting.accuracy_miss(task, (1.0, 0.7)) == pytest.approx(abs(logit(observed) - logit(expected)))

@@ -1,9 +1,11 @@
 """Stacked networks give what each Thermometer gives alone, and the gradient that autograd gives it."""
 
+import math
+
 import pytest
 import torch
 
-from thermolang.calibration.stacked import StackedThermometers
+from thermolang.calibration.stacked import CACHE_LINE, StackedThermometers
 from thermolang.calibration.thermometer import Thermometer
 
 FOLDS, BATCH, WIDTH, UNITS = 3, 7, 12, 5
@@ -34,7 +36,9 @@ def batch():
 def test_every_fold_starts_as_the_first_network(bias):
     first = Thermometer(WIDTH, UNITS, bias=bias)
     networks = StackedThermometers(first, FOLDS)
-    assert networks.parameters.shape == (FOLDS, sum(p.numel() for p in first.parameters()))
+    count = sum(p.numel() for p in first.parameters())
+    assert networks.parameters.shape == (FOLDS, math.ceil(count / CACHE_LINE) * CACHE_LINE)
+    assert not networks.parameters[:, count:].any()
     for row in networks.parameters:
         state = networks.network(row).state_dict()
         assert list(state) == list(first.state_dict())  # the layout of calibrators on disk

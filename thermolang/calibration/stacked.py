@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
 import torch
-from torch.nn.functional import softplus
+from torch.nn.functional import pad, softplus
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from thermolang.calibration.thermometer import BRANCHES, Thermometer
+
+
+CACHE_LINE = 16
+"""float32 numbers; a fold's row starts on one, or the weight gradient takes half as long again (measured: MKL, AVX2)."""
 
 
 class StackedThermometers:
@@ -26,13 +31,15 @@ class StackedThermometers:
         folds: Number F of folds.
 
     Attributes:
-        parameters: Shape (F, P), a fold's parameters in a row; its ``grad`` is what ``backward`` writes.
+        parameters: Shape (F, P), in a row a fold's parameters and zeros up to a full cache line; its ``grad`` is
+            what ``backward`` writes.
     """
 
     def __init__(self, first: Thermometer, folds: int) -> None:
         self.first = first
         with torch.no_grad():
-            self.parameters = parameters_to_vector(_in_order(first)).repeat(folds, 1)  # (F, P)
+            row = parameters_to_vector(_in_order(first))
+            self.parameters = pad(row, (0, -len(row) % CACHE_LINE)).repeat(folds, 1)  # (F, P)
         self.parameters.grad = torch.zeros_like(self.parameters)
         self.weight, self.bias, *self.head = self._views(self.parameters)
         self.d_weight, self.d_bias, *self.d_head = self._views(self.parameters.grad)
@@ -94,7 +101,8 @@ class StackedThermometers:
             (outputs, BRANCHES * outputs),  # mix
             (outputs,),
         )
-        parts = torch.split(matrix, [torch.Size(shape).numel() for shape in shapes], dim=1)
+        sizes = [math.prod(shape) for shape in shapes]
+        *parts, _ = torch.split(matrix, [*sizes, matrix.shape[1] - sum(sizes)], dim=1)
         return [part.view(-1, *shape) for part, shape in zip(parts, shapes, strict=True)]
 
 

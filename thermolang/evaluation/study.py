@@ -114,7 +114,7 @@ def added(results: Results, setting: dict[str, Any], *, command: str) -> Results
 
 
 def save(results: Results, path: Path) -> None:
-    """Write the results; numbers that are not defined become null."""
+    """Write the results, six decimals each; numbers that are not defined become null."""
     chunks.write_text(path, json.dumps(_finite(results), indent=1, ensure_ascii=False) + "\n")
 
 
@@ -123,9 +123,10 @@ def _finite(value: Any) -> Any:
         return {k: _finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(v) for v in value]
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return None
-    return value.item() if hasattr(value, "item") else value
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float):
+        return round(value, 6) if abs(value) < float("inf") else None
+    return value
 
 
 def _of_groups(tasks: list[TaskFeatures], groups: Sequence[str]) -> list[TaskFeatures]:
