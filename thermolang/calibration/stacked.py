@@ -13,9 +13,8 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from thermolang.calibration.thermometer import BRANCHES, Thermometer
 
-
 CACHE_LINE = 16
-"""float32 numbers; a fold's row starts on one, or the weight gradient takes half as long again (measured: MKL, AVX2)."""
+"""In float32 numbers. A row that does not start on one makes the weight gradient half as slow again (MKL, AVX2)."""
 
 
 class StackedThermometers:

@@ -55,22 +55,28 @@ def cross_scored(reading: Reading, score: Scorer, labels: int) -> list[Predictio
     return found
 
 
+AS_IT_IS = (1.0, 0.0)
+"""1/T and bias of the model as it is."""
+
+
 def oracle(fold: Fold) -> Predict:
-    """Temperature of the task's own labels, cross-fitted; shrunk a little to TS-CV, so that no half runs away."""
-    return _shrunk(fold, -1)
+    """Temperature (and bias) of half of the task's own labels, shrunk to the model as it is, so that no half runs away.
+
+    Shrunk to what other tasks suggest it would be worse than doing nothing wherever they mislead.
+    """
+    tasks = [r.task for r in fold.training]
+    return _shrunk(-1, AS_IT_IS, spread_of(tasks, AS_IT_IS, bias=tasks[0].self_check))
 
 
 def shrunk_temperature(labels: int) -> Callable[[Fold], Predict]:
     """Temperature on n labels, shrunk to TS-CV by how much the training tasks differ."""
-    return lambda fold: _shrunk(fold, labels)
+    return lambda fold: _shrunk(labels, *_centre_and_spread(fold))
 
 
-def _shrunk(fold: Fold, labels: int) -> Predict:
-    bias = fold.training[0].task.self_check
-    centre, spread = _centre_and_spread(fold)
-
+def _shrunk(labels: int, centre: tuple[float, float], spread: tuple[float, float]) -> Predict:
     def score(_whole: Reading, labelled: TaskFeatures, rest: Reading) -> Prediction:
-        return scaled(rest, *fit_task_temperature(labelled, bias=bias, centre=centre, spread=spread))
+        kind = labelled.self_check
+        return scaled(rest, *fit_task_temperature(labelled, bias=kind, centre=centre, spread=spread))
 
     return lambda reading: cross_scored(reading, score, labels)
 
