@@ -20,6 +20,9 @@ check: .venv/installed
 bench: .venv/installed
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/demo.py
+	$(BIN)/python benchmarks/apply.py
+	$(BIN)/python benchmarks/collect.py
+	$(BIN)/python benchmarks/training.py
 
 clean:
 	rm -rf .venv
