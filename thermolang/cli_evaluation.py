@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from thermolang.cli_common import ModelOption, console, local_model, writable
 from thermolang.errors import InvalidInputError
-
-if TYPE_CHECKING:
-    from thermolang.evaluation.collecting import Collected
 
 Form = Literal["chat", "prefix"]
 
@@ -49,12 +45,13 @@ def collect(
     the bare chat prompt and with the answer begun. Next: thermolang evaluate, or thermolang train.
     """
     from thermolang.evaluation.collecting import collect_all, tasks_to_collect
+    from thermolang.terminal import collecting_bar
 
     tasks = tasks_to_collect(task, limit=limit, seed=seed, parts=parts, max_characters=max_characters)
     items = sum(len(t.examples) for t in tasks)
     console.print(f"{len(tasks)} tasks, {items} items -> {out}", highlight=False, markup=False, soft_wrap=True)
     local = local_model(model)
-    with _collecting(items) as report:
+    with collecting_bar(console, total=items) as report:
         collect_all(local, tasks, out, form="prefix", report=report, signals=signals)
 
 
@@ -113,7 +110,10 @@ def evaluate(
     ] = False,
     name: Annotated[str, typer.Option(help="What the experiment is called in the report.")] = "",
     json_file: Annotated[Path | None, typer.Option("--json", help="Add the results to this file.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write everything in the JSON file as one HTML page.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write what the JSON file holds as one HTML page, or as tables into an .md file."),
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Gradient steps; the paper has 5000.")] = 5000,
     seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
 ) -> None:
@@ -155,43 +155,3 @@ def evaluate(
             study.save(results, json_file)
     if report:
         console.print(f"Report: {write_report(results, report)}", markup=False, soft_wrap=True)
-
-
-class _collecting:  # noqa: N801 - a context manager used like a function
-    """A progress bar with speed and time left; where nobody looks, a line every half minute."""
-
-    def __init__(self, total: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"),
-        )
-        self._bars = Progress(*columns, console=console) if console.is_terminal else None
-        self._bar = self._bars.add_task("", total=total, speed="") if self._bars else None
-        self._said = -1e9
-
-    def __enter__(self) -> Any:
-        if self._bars:
-            self._bars.start()
-        return self._report
-
-    def __exit__(self, *_error: object) -> None:
-        if self._bars:
-            self._bars.stop()
-
-    def _report(self, at: Collected) -> None:
-        left = "" if at.seconds_left is None else f", {_duration(at.seconds_left)} left"
-        speed = f"{at.rate:.1f} items/s{left}"
-        if self._bars and self._bar is not None:
-            self._bars.update(self._bar, description=at.task, completed=at.done, speed=speed)
-        elif time.monotonic() - self._said > 30 or at.done == at.total:
-            self._said = time.monotonic()
-            console.print(f"{at.done}/{at.total}  {speed}  {at.task}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"

@@ -19,14 +19,12 @@ from thermolang.calibration.state import TaskState, TaskVersion
 from thermolang.calibration.thermometer import choice_probabilities, self_check_probability
 from thermolang.errors import CalibratorMismatchError, InvalidInputError, ThermolangError
 from thermolang.hashing import digest
+from thermolang.models.reading import MIN_ANSWER_MASS
 from thermolang.paths import data_dir
 from thermolang.types import Alternative, Confidence, Generation, Message, OptionScores, ScoringModel, Source
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
-
-MIN_ANSWER_MASS = 0.01
-"""Below this share of the next-token probability the options are not what the model wants to say."""
 
 EMPTY = "the question is empty"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from thermolang.evaluation.benchmark import Comparison
+    from thermolang.evaluation.collecting import Collected
     from thermolang.evaluation.demo import DemoItem
     from thermolang.types import Confidence
 
@@ -163,6 +166,31 @@ def progress_bars(console: Console, *, total_tasks: int) -> Iterator[Callable[[s
                 progress.update(overall, completed=len(finished))
 
         yield update
+
+
+@contextmanager
+def collecting_bar(console: Console, *, total: int) -> Iterator[Callable[[Collected], None]]:
+    """A bar with items a second and the time left; where nobody looks, a line every half minute."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        job, said = progress.add_task("", total=total, speed=""), -math.inf
+
+        def report(at: Collected) -> None:
+            nonlocal said
+            left = "" if at.seconds_left is None else f", {_duration(at.seconds_left)} left"
+            speed = f"{at.rate:.1f} items/s{left}"
+            progress.update(job, description=at.task, completed=at.done, speed=speed)
+            if not console.is_terminal and (time.monotonic() - said > 30 or at.done == at.total):
+                said = time.monotonic()
+                line = f"{at.done}/{at.total}  {speed}  {at.task}"
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        yield report
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
 
 
 def _percent(value: float | None, *, scale: float = 100) -> str:

@@ -22,7 +22,6 @@ from thermolang.calibration.metrics import (
     brier,
     brier_multiclass,
     brier_skill,
-    debiased_ece,
     ece,
     ece_corrected,
     ece_floor,
@@ -38,7 +37,6 @@ SCHEMES = ("width", "mass")
 BINARY = {
     "ece": ece,
     "ece_mass": lambda p, r: ece(p, r, scheme="mass"),
-    "debiased_ece": lambda p, r: debiased_ece(p, r, draws=20),
     "ece_corrected": lambda p, r: ece_corrected(p, r, draws=20),
     "mce": mce,
     "brier": brier,
@@ -142,8 +140,6 @@ def test_a_perfect_scorer_measures_the_known_floor_and_nothing_above_it(n, floor
     assert measured == pytest.approx(floor, abs=0.004)
     assert corrected.mean() == pytest.approx(0, abs=0.005)
     assert 0.3 < (corrected < 0).mean() < 0.7
-    # Cutting at 0 leaves the positive half of the noise, no more.
-    assert np.mean([debiased_ece(p, r, draws=40) for p, r in drawn]) < floor / 5
 
 
 def test_the_floor_in_closed_form():
@@ -184,7 +180,7 @@ def test_an_overconfident_scorer_keeps_its_corrected_ece(scheme):
     values = []
     for _ in range(50):
         p = rng.uniform(0.9, 1, 100)
-        values.append(debiased_ece(p, rng.random(100) < p - 0.35, scheme=scheme, draws=40))
+        values.append(ece_corrected(p, rng.random(100) < p - 0.35, scheme=scheme, draws=40))
     assert 0.25 < np.mean(values) < 0.35
     assert min(values) > 0.1
 
@@ -329,7 +325,7 @@ def test_the_order_of_items_and_of_classes_never_matters(name, seed):
 @given(answers)
 def test_values_stay_in_their_ranges(pairs):
     p, r = columns(pairs)
-    for name in ("ece", "ece_mass", "debiased_ece", "mce", "brier", "aurc"):
+    for name in ("ece", "ece_mass", "mce", "brier", "aurc"):
         assert 0 <= BINARY[name](p, r) <= 1, name
     assert 0 <= binary_nll(p, r) <= -math.log(metrics.EPSILON)
     assert brier_skill(p, r, 0.4) <= 1
@@ -405,7 +401,7 @@ def test_no_rows_are_not_enough(name):
 )
 def test_bad_options_are_refused(options):
     with pytest.raises(InvalidInputError, match=next(iter(options))) as caught:
-        debiased_ece([0.5, 0.6], [1, 0], **options)
+        ece_corrected([0.5, 0.6], [1, 0], **options)
     assert isinstance(caught.value, ThermolangError)
     assert isinstance(caught.value, ValueError)
 

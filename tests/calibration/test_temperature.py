@@ -10,7 +10,6 @@ from thermolang.calibration.task import TaskFeatures
 from thermolang.calibration.temperature import (
     BIASES,
     LOG_TEMPERATURES,
-    cross_fitted_temperatures,
     fit_task_temperature,
     fit_temperature,
     spread_of,
@@ -208,44 +207,3 @@ def test_a_spread_needs_tasks_and_their_centres():
 
 
 # Cross-fitting
-
-
-def test_every_item_is_scored_by_the_other_half():
-    task = choice_task("t", 2.0, items=21, width=2)
-    found = cross_fitted_temperatures(task, bias=False, splits=3)
-    assert found.shape == (3, 21, 2)
-    for split in found:
-        _, counts = np.unique(split[:, 0], return_counts=True)
-        assert sorted(counts) == [10, 11]
-    np.testing.assert_array_equal(found, cross_fitted_temperatures(task, bias=False, splits=3))
-    assert (found != cross_fitted_temperatures(task, bias=False, splits=3, seed=1)).any()
-
-
-def test_no_item_sees_its_own_label():
-    task = self_check_task("t", 1.0, 0.3, items=20, width=2)
-    labels = task.labels.copy()
-    labels[7] = 1 - labels[7]
-    flipped = TaskFeatures("t", task.hidden, task.logits, labels, self_check=True)
-    prior = {"centre": (1.0, 0.0), "spread": (0.5, 0.5)}
-    a, b = (cross_fitted_temperatures(t, bias=True, **prior) for t in (task, flipped))
-    np.testing.assert_array_equal(a[:, 7], b[:, 7])
-    assert (a != b).any(axis=(0, 2)).sum() > 10
-
-
-def test_cross_fitting_is_no_better_than_the_truth():
-    """In-sample the best temperature beats the true one; cross-fitted it does not."""
-    in_sample, crossed = [], []
-    for i in range(25):
-        task = choice_task("t", 2.0, items=40, width=2, seed=i)
-        truth = task_nll(task, 0.5, 0.0)
-        in_sample.append(task_nll(task, *fit_task_temperature(task, bias=False)) - truth)
-        pairs = cross_fitted_temperatures(task, bias=False, splits=4)[..., 0]
-        nll = [task_nll(task.take(np.flatnonzero(s == v)), v, 0.0) * (s == v).mean() for s in pairs for v in set(s)]
-        crossed.append(np.sum(nll) / 4 - truth)
-    assert max(in_sample) <= 1e-6
-    assert np.mean(crossed) > 0
-
-
-def test_cross_fitting_needs_two_items_in_a_half():
-    with pytest.raises(NotEnoughDataError, match="has 3"):
-        cross_fitted_temperatures(choice_task("t", 1.0, items=3), bias=False)

@@ -175,6 +175,11 @@ def test_the_best_of_a_metric_is_bold_whichever_way_it_points():
     assert bold(small(figures)) == {"A": [True, False], "B": [False, True]}
 
 
+def test_the_highest_brier_skill_is_the_best():
+    figures = {"a": {"Brier skill": figure(0.2)}, "b": {"Brier skill": figure(-0.4)}}
+    assert bold(small(figures)) == {"A": [True], "B": [False]}
+
+
 def test_figures_that_read_the_same_are_both_best_and_a_missing_one_is_not():
     figures = {"a": {"NLL": figure(1.00001)}, "b": {"NLL": figure(1.0)}, "c": {"NLL": None}, "d": {"NLL": figure(1.1)}}
     assert bold(small(figures)) == {"A": [True], "B": [True], "C": [False], "D": [False]}
@@ -288,6 +293,11 @@ def test_markdown_tables_have_all_methods_and_even_rows(results):
     assert len(lines) == 2 * 2 * (2 + len(results["settings"][0]["methods"]))
     assert markdown_tables({}) == ""
     assert "| x \\| y |" in markdown_tables(small({"x | y": {"NLL": figure(1.0)}})).replace("X \\| Y", "x \\| y")
+
+
+def test_an_md_file_gets_the_tables(tmp_path, results):
+    written = write_report(results, tmp_path / "tables.md").read_text(encoding="utf-8")
+    assert written == markdown_tables(results)
 
 
 def test_a_report_is_written_whole_or_not_at_all(tmp_path, monkeypatch, results):

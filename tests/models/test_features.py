@@ -180,6 +180,7 @@ def test_baselines_of_choices_are_read_on_demand(reader, tmp_path):
         best = int(reader.choice_logits(question_messages(moved), "ABC").logits.argmax())
         same += moved.choices[best] == example.choices[chosen]
     assert found.signals["shuffled"][2] == same / 3
+    assert collect(reader, CHOICES, form="prefix", signals=True).signals == {}  # they are about the chat form's answer
     (loaded,) = load(tmp_path, "tiny")
     assert sorted(loaded.signals["shuffled"]) == sorted(found.signals["shuffled"])
 
@@ -211,6 +212,27 @@ def test_the_papers_labels_are_shared_words(reader, tmp_path):
     assert collect(reader, Task("free", examples), tmp_path).labels.tolist() == [1, 1, 1, 1]
     (loaded,) = load(tmp_path, "tiny", kind="self_check", paper_labels=True)
     assert sorted(loaded.labels.tolist()) == [0, 0, 1, 1]  # "Paris." shares a word with the alias, "Rome" does not
+
+
+def test_without_rouge_the_papers_labels_are_refused(reader, tmp_path, monkeypatch):
+    monkeypatch.setattr(features.importlib.util, "find_spec", lambda _name: None)
+    collect(reader, FREE, tmp_path)
+    with pytest.raises(TaskFormatError, match="need ROUGE-L, which \\['free'\\] lack"):
+        load(tmp_path, "tiny", kind="self_check", paper_labels=True)
+
+
+def test_options_that_the_model_does_not_mean_are_warned_of(reader, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("thermolang.models.rows.MIN_ANSWER_MASS", 0.0)
+    collect(reader, CHOICES, tmp_path)
+    assert caplog.text == ""
+    monkeypatch.setattr("thermolang.models.rows.MIN_ANSWER_MASS", 1.0)
+    load(tmp_path, "tiny")
+    assert "task 'choices': in 15 of 15 items the options have under 1" in caplog.text
+
+
+def test_signals_that_some_items_lack_are_left_out(reader, tmp_path):
+    collect(reader, replace(CHOICES, examples=CHOICES.examples[:5]), tmp_path)
+    assert collect(reader, CHOICES, tmp_path, signals=True).signals == {}
 
 
 def test_the_text_key_ignores_the_order_of_options():

@@ -120,19 +120,6 @@ def ece_corrected(
     )
 
 
-def debiased_ece(
-    confidence: ArrayLike,
-    right: ArrayLike,
-    *,
-    bins: int = 10,
-    scheme: Scheme = "width",
-    draws: int = 200,
-    seed: int = 0,
-) -> float:
-    """``ece_corrected`` of one set of answers to show by itself: cut at 0, in [0, 1]."""
-    return max(0.0, ece_corrected(confidence, right, bins=bins, scheme=scheme, draws=draws, seed=seed))
-
-
 def mce(confidence: ArrayLike, right: ArrayLike, *, bins: int = 10, scheme: Scheme = "width") -> float:
     """Maximum calibration error: the largest |accuracy_b - mean confidence_b| of a non-empty bin, in [0, 1].
 

@@ -24,7 +24,7 @@ RESAMPLES = 300
 TASK_RESAMPLES = 2000
 """Draws of tasks; each picks a draw of items for every task it picks."""
 
-HIGHER_IS_BETTER = frozenset({"AUROC"})
+HIGHER_IS_BETTER = frozenset({"AUROC", "Brier skill"})
 
 Draws = Any
 """Shape (R, N): indices of R draws of N items; the first row is the items as they are."""

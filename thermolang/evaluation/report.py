@@ -19,7 +19,7 @@
         support: {measure, rank_correlation, lower, upper, tasks, points: [[novelty, error, task]]} | null,
         interval: {level, covered, tasks, mean_width} | null}]
 
-``"uncalibrated"`` names the model as it is, ``"oracle"`` the bound that is fitted on all labels of the task.
+``"uncalibrated"`` names the model as it is, ``"oracle"`` the bound that is fitted on half of the task's labels.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from markupsafe import Markup
 
 from thermolang.errors import InvalidInputError
 from thermolang.evaluation import plots
+from thermolang.evaluation.measure import HIGHER_IS_BETTER
 from thermolang.evaluation.plot_style import looks
 
 Record = Mapping[str, Any]
 
 UNCALIBRATED, ORACLE = "uncalibrated", "oracle"
-HIGHER_IS_BETTER = frozenset({"AUROC"})
 DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 
 
@@ -50,14 +50,15 @@ def write_report(results: Record, path: Path | str) -> Path:
 
     Args:
         results: See the module.
-        path: The HTML file; its folder is made if missing.
+        path: The HTML file, or with the ending ``.md`` the summary tables as Markdown; its folder is made if missing.
 
     Raises:
         InvalidInputError: The results are not a mapping.
         MissingExtraError: Matplotlib is not installed.
         OSError: The file cannot be written.
     """
-    page, target = render(results), Path(path)
+    target = Path(path)
+    page = markdown_tables(results) if target.suffix.lower() == ".md" else render(results)
     target.parent.mkdir(parents=True, exist_ok=True)
     work = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -235,7 +236,7 @@ def _markdown_table(groups: Sequence[Record]) -> str:
     lines = ["| method | labels | " + " | ".join(_cell(m) for m in metrics) + " |", "|---|--:|" + "--:|" * len(metrics)]
     for row in (row for group in groups for row in group["rows"]):
         method, cells = row["method"], [(shown(c["figure"]), c["best"]) for c in row["cells"]]
-        labels = "all" if method["name"] == ORACLE else str(method.get("labels") or 0)
+        labels = "half" if method["name"] == ORACLE else str(method.get("labels") or 0)
         figures = " | ".join(f"**{text}**" if best else text for text, best in cells)
         lines.append(f"| {_cell(method['label'])} | {labels} | {figures} |")
     return "\n".join(lines)

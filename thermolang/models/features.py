@@ -81,8 +81,8 @@ def collect(
         form: How a multiple-choice question is asked. Where the tokenizer allows, one forward pass reads both
             forms, and both are kept.
         layer: Whose hidden states to return: of the last layer after the final norm, or of the layer two thirds up.
-        signals: Also read the baselines of multiple-choice answers, verbalised and shuffled, which cost several passes
-            more; keep them in a folder of their own. Free-form answers always have theirs.
+        signals: Also read the baselines of multiple-choice answers, verbalised and shuffled, in the chat form. They
+            cost several passes more; keep them in a folder of their own. Free-form answers always have theirs.
         progress: Called with (task name, items done, items).
 
     Returns:
@@ -103,7 +103,7 @@ def collect(
             progress(task.name, done, len(keys))
         read = _read_choices if choice else _read_answers
         for f, rows in read(model, part, [keys[i] for i in part.items], forms).items():
-            if choice and signals:
+            if choice and signals and f == "chat":
                 rows = _with_signals(model, part.examples, rows)
             known[f] |= {row.key: row for row in rows}
             pending[f] += rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -271,23 +272,13 @@ class LocalModel(ChatTokenizer):
         before, found, after = self.render(self_check_messages(messages, SENTINEL)).partition(SENTINEL)
         if not found or self.encode(before) != list(kept.prompt):
             return None
+        ids = self._checked([*kept.prompt, *kept.answer, *self.encode(after)])
         cache = twin(kept.values)
         usable = min(cache.get_seq_length(), len(kept.prompt) + len(kept.answer))
         cache.crop(usable - cache.get_seq_length())
-        new = [*kept.answer[usable - len(kept.prompt) :], *self.encode(after)]
-        self._checked([0] * (usable + len(new)))
-        inputs = {
-            "input_ids": torch.tensor([new]),
-            "attention_mask": torch.ones(1, usable + len(new), dtype=torch.long),
-            "position_ids": torch.arange(usable, usable + len(new))[None],
-        }
-        last = torch.tensor([len(new) - 1], device=self.model.device)
-        logits, hidden, _ = self._positions(
-            last, None, **{k: v.to(self.model.device) for k, v in inputs.items()}, past_key_values=cache
-        )
-        return option_scores(
-            logits[0, 0], hidden[0, 0], self._yes_no, ("yes", "no"), tokens=len(new), cache_reused=True
-        )
+        prefix = Prefix(tuple(ids[:usable]), cache)
+        (scores,) = self.read([ids], [self._yes_no], [("yes", "no")], prefixes=[prefix])
+        return replace(scores, cache_reused=True)
 
     def _positions(
         self, places: torch.Tensor, middle: int | None, **inputs: Any

@@ -67,6 +67,8 @@ def fitting(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]]) -> lis
 def _stacked(prefixes: Sequence[Prefix], longest: int) -> Any:
     """One cache of all rows; a shorter prefix stands at the right, as the mask says."""
     cache = twin(next(p.values for p in prefixes if p.values is not None))
+    if len(prefixes) == 1:
+        return cache  # nothing to pad, nothing to copy
     for i, layer in enumerate(cache.layers):
         for name in ("keys", "values"):
             like = getattr(layer, name)

@@ -13,6 +13,9 @@ import torch
 from thermolang.errors import ModelError
 from thermolang.types import OptionScores
 
+MIN_ANSWER_MASS = 0.01
+"""Below this share of the next-token probability the options are not what the model wants to say."""
+
 _taps: WeakKeyDictionary[Any, threading.local] = WeakKeyDictionary()
 
 
@@ -107,11 +110,10 @@ def option_scores(
     options: tuple[str, ...],
     *,
     tokens: int,
-    cache_reused: bool = False,
     middle: torch.Tensor | None = None,
 ) -> OptionScores:
     """Sum each option's spellings; logits (V,), hidden and middle (d,)."""
     z = torch.stack([logits[ids].logsumexp(-1) for ids in option_ids])  # (K,)
     mass = float((z - logits.logsumexp(-1)).exp().sum().clamp(max=1.0))  # the sum may round to just above 1
     between = None if middle is None else middle.numpy()
-    return OptionScores(options, z.numpy(), hidden.numpy(), mass, tokens, cache_reused, between)
+    return OptionScores(options, z.numpy(), hidden.numpy(), mass, tokens, middle=between)

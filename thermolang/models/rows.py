@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,10 +15,13 @@ from thermolang.calibration.task import TaskFeatures
 from thermolang.errors import NotEnoughDataError, TaskFormatError
 from thermolang.hashing import digest
 from thermolang.models import chunks
+from thermolang.models.reading import MIN_ANSWER_MASS
 from thermolang.types import Example, ModelIdentity
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
+
+logger = logging.getLogger(__name__)
 
 Form = Literal["chat", "prefix"]
 """The bare chat prompt that users have, or the assistant's turn begun with "The answer is"."""
@@ -90,7 +94,7 @@ def load(
         One entry a task, sorted by name, items in the order of their keys; tasks of one item are left out.
 
     Raises:
-        TaskFormatError: Nothing of this model lies there.
+        TaskFormatError: Nothing of this model lies there, or no ROUGE-L for ``paper_labels``.
     """
     homes = sorted(folder.glob(f"{_short(model)}-????????/{form}/*/{ABOUT}"))
     if not homes:
@@ -109,8 +113,17 @@ def load(
         msg = f"{folder} holds no {kind} tasks of {model!r}, or none of two items; collect some or name another kind"
         raise TaskFormatError(msg)
     if paper_labels:
+        _need_rouge(tasks)
         tasks = [replace(t, labels=(t.signals["rouge_l"] == 0).astype(np.int64)) for t in tasks]
     return sorted(tasks, key=lambda t: t.name)
+
+
+def _need_rouge(tasks: Sequence[TaskFeatures]) -> None:
+    without = [t.name for t in tasks if "rouge_l" not in t.signals]
+    if without:
+        wanted = "free-form answers collected with the extra `eval` installed, into another folder"
+        msg = f"the paper's labels need ROUGE-L, which {without} lack: {wanted}"
+        raise TaskFormatError(msg)
 
 
 def task_features(name: str, rows: Sequence[Row], layer: Layer, *, group: str, self_check: bool) -> TaskFeatures:
@@ -127,6 +140,12 @@ def task_features(name: str, rows: Sequence[Row], layer: Layer, *, group: str, s
     if len(rows) < 2:
         msg = f"task {name!r} has {len(rows)} item; at least 2 are needed"
         raise NotEnoughDataError(msg)
+    if (unlikely := sum(r.mass < MIN_ANSWER_MASS for r in rows)) > len(rows) / 2:
+        shown = (
+            "task %r: in %d of %d items the options have under %g of the model's probability: it says something else"
+        )
+        logger.warning(shown, name, unlikely, len(rows), MIN_ANSWER_MASS)
+    shared = set.intersection(*(set(r.signals) for r in rows))
     return TaskFeatures(
         name=name,
         group=group,
@@ -135,7 +154,7 @@ def task_features(name: str, rows: Sequence[Row], layer: Layer, *, group: str, s
         labels=np.array([r.label for r in rows], dtype=np.int64),
         self_check=self_check,
         texts=tuple(r.text for r in rows),
-        signals={n: np.array([r.signals[n] for r in rows]) for n in rows[0].signals},
+        signals={n: np.array([r.signals[n] for r in rows]) for n in sorted(shared)},
     )
 
 
