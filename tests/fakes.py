@@ -66,13 +66,19 @@ class FakeModel:
         self._note("generate", messages)
         return Generation(self.answer, (1, 2), (-0.1, -0.2), "stop", 5)
 
-    def choice_logits(self, messages: Sequence[Message], choices: Sequence[str]) -> OptionScores:
+    def choice_logits(
+        self, messages: Sequence[Message], choices: Sequence[str], answer: Generation | None = None
+    ) -> OptionScores:
         """Logits of the options; options that are the same share a token."""
         if len(set(choices)) < len(choices):
             msg = f"the choices share a token: {list(choices)}"
             raise ModelError(msg)
         self._note("choice_logits", messages)
         return self._scores(messages[-1]["content"], tuple(choices))
+
+    def self_check_batch(self, pairs: Sequence[tuple[Sequence[Message], Generation | str]]) -> list[OptionScores]:
+        """Logits of yes and no, a pair at a time."""
+        return [self.self_check(messages, answer) for messages, answer in pairs]
 
     def self_check(self, messages: Sequence[Message], answer: Generation | str) -> OptionScores:
         """Logits of yes and no."""

@@ -12,10 +12,12 @@ _EXPORTS = {
     "Alternative": "types",
     "Calibrator": "calibration.calibrator",
     "CalibratorMismatchError": "errors",
+    "ChatThermolang": "langchain.chat_model",
     "Confidence": "types",
     "ConfidenceCallbackHandler": "langchain.callback",
     "ConfidenceEstimator": "estimator",
-    "ConfidenceRouter": "langchain.runnable",
+    "ConfidenceGateMiddleware": "langchain.middleware",
+    "ConfidenceRouter": "langchain.router",
     "ConflictError": "errors",
     "Decision": "types",
     "Example": "types",
@@ -30,6 +32,8 @@ _EXPORTS = {
     "Task": "types",
     "TaskFormatError": "errors",
     "ThermolangError": "errors",
+    "get_confidence_callback": "langchain.callback",
+    "resume_from_store": "langchain.resuming",
     "with_confidence": "langchain.runnable",
 }
 

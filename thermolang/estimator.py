@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from thermolang.answers.choice import given_choice
 from thermolang.calibration import registry
 from thermolang.calibration.calibrator import Calibrator
-from thermolang.calibration.fitting import Fit
+from thermolang.calibration.fitting import Fit, predictive_interval
 from thermolang.calibration.state import TaskState, TaskVersion
 from thermolang.calibration.thermometer import choice_probabilities, self_check_probability
 from thermolang.errors import CalibratorMismatchError, InvalidInputError, ThermolangError
 from thermolang.hashing import digest
 from thermolang.models.reading import MIN_ANSWER_MASS
+from thermolang.models.thinking import UNFINISHED, final_answer
 from thermolang.paths import data_dir
 from thermolang.types import Alternative, Confidence, Generation, Message, OptionScores, ScoringModel, Source
 
@@ -88,19 +90,34 @@ class ConfidenceEstimator:
             A confidence; ``value`` is None with a ``reason`` if it cannot be computed. Never raises for what
             the model or the question is like.
         """
+        return self.score_many([(messages, answer)], task=task, choices=choices)[0]
+
+    def score_many(
+        self,
+        items: Sequence[tuple[Sequence[Message], Generation | str]],
+        *,
+        task: str | None = None,
+        choices: Sequence[str] | None = None,
+    ) -> list[Confidence]:
+        """Compute the confidences of several (conversation, answer) pairs, with one forward pass for self-checks.
+
+        Args:
+            items: As ``score`` takes them; one that cannot be scored does not harm the others.
+            task: Name of the stream of questions they belong to.
+            choices: Texts of the options, if the answers are one of a few.
+        """
         start = time.perf_counter()
         source: Source = "choice" if choices else "self_check"
-        task = task or task_of(messages)
-        try:
-            if _is_empty(messages):
-                return Confidence(None, task=task, source=source, reason=EMPTY)
-            if choices:
-                confidence = self._score_choice(messages, answer, task, list(choices))
+        readings = [self._choice_of(m, a, list(choices)) for m, a in items] if choices else self._checks(items)
+        found = []
+        for (messages, _), reading in zip(items, readings, strict=True):
+            name = task or task_of(messages)
+            if isinstance(reading, str):
+                found.append(Confidence(None, task=name, source=source, reason=reading))
             else:
-                confidence = self._score_answer(messages, answer, task)
-        except ThermolangError as error:
-            confidence = Confidence(None, task=task, source=source, reason=str(error))
-        return replace(confidence, seconds=time.perf_counter() - start)
+                found.append(self._calibrate(*reading, messages, name, source))
+        seconds = (time.perf_counter() - start) / max(len(items), 1)
+        return [replace(confidence, seconds=seconds) for confidence in found]
 
     def choose(
         self, messages: Sequence[Message], choices: Sequence[str], *, task: str | None = None
@@ -134,30 +151,40 @@ class ConfidenceEstimator:
                 )
             return self._states[task, source]
 
-    def _score_choice(
-        self, messages: Sequence[Message], answer: Generation | str, task: str, choices: list[str]
-    ) -> Confidence:
-        text = (answer.text if isinstance(answer, Generation) else answer).strip()
-        scores = self.model.choice_logits(messages, choices)
-        # "C++" starts with "C" and with "C++": the longest is meant, and of "a" and "A" the one in the same case.
-        meant = [i for i, choice in enumerate(choices) if _same_choice(text, choice)]
-        given = max(meant, key=lambda i: (len(choices[i]), text.startswith(choices[i].strip())), default=None)
+    def _choice_of(
+        self, messages: Sequence[Message], answer: Generation | str, choices: list[str]
+    ) -> tuple[OptionScores, int] | str:
+        """Options as the model reads them and the one that was given, or why there is none."""
+        if _is_empty(messages):
+            return EMPTY
+        text = final_answer(answer.text if isinstance(answer, Generation) else answer)
+        if text is None:
+            return UNFINISHED
+        try:
+            scores = self.model.choice_logits(messages, choices, answer if isinstance(answer, Generation) else None)
+        except ThermolangError as error:
+            return str(error)
+        given = given_choice(text, choices)
         if given is None:
             shown = text if len(text) <= 40 else text[:40] + "..."
-            return Confidence(
-                None,
-                task=task,
-                source="choice",
-                reason=f"the answer {shown!r} is none of the choices {choices}",
-            )
-        return self._calibrate(scores, given, messages, task, "choice")
+            return f"the answer {shown!r} is none of the choices {choices}"
+        return scores, given
 
-    def _score_answer(self, messages: Sequence[Message], answer: Generation | str, task: str) -> Confidence:
-        text = answer.text if isinstance(answer, Generation) else answer
-        if not text.strip():
-            return Confidence(None, task=task, source="self_check", reason="the answer is empty")
-        scores = self.model.self_check(messages, answer)
-        return self._calibrate(scores, 0, messages, task, "self_check")
+    def _checks(
+        self, items: Sequence[tuple[Sequence[Message], Generation | str]]
+    ) -> list[tuple[OptionScores, int] | str]:
+        """Self-checks, with one forward pass if nothing stands against it, or why there is none."""
+        found: list[tuple[OptionScores, int] | str] = [_unreadable(messages, answer) for messages, answer in items]
+        readable = [i for i, reason in enumerate(found) if not reason]
+        try:
+            together = self.model.self_check_batch([items[i] for i in readable]) if readable else []
+        except ThermolangError as error:
+            if len(readable) > 1:  # find out whose fault it is
+                return [self._checks([item])[0] for item in items]
+            together, found[readable[0]] = [], str(error)
+        for i, scores in zip(readable, together, strict=False):
+            found[i] = scores, 0
+        return found
 
     def _calibrate(
         self, scores: OptionScores, given: int, messages: Sequence[Message], task: str, source: Source
@@ -206,7 +233,7 @@ class ConfidenceEstimator:
             value=value,
             temperature=1.0 / version.inverse_temperature,
             bias=version.bias,
-            interval=_interval(value, fit.prior.half_width),
+            interval=predictive_interval(value, fit.prior.half_width),
             task_version=version.version,
             supported=novelty <= 1.0,
             novelty=novelty,
@@ -235,7 +262,8 @@ class ConfidenceEstimator:
     def _choose(self, calibrator: Calibrator | str | Path | None, *, allow_mismatch: bool) -> Calibrator | None:
         probe: Callable[[], tuple[FloatArray, FloatArray]] | None = getattr(self.model, "probe", None)
         if calibrator is None:
-            return self._find(probe)
+            found, self.warning = registry.matching(self.model.identity, probe)
+            return found
         chosen = calibrator if isinstance(calibrator, Calibrator) else Calibrator.load(calibrator)
         try:
             self.warning = chosen.check(self.model.identity, probe() if probe else chosen.probe)
@@ -244,19 +272,6 @@ class ConfidenceEstimator:
                 raise
             self.warning = f"used against its identity: {error}"
         return chosen
-
-    def _find(self, probe: Callable[[], tuple[FloatArray, FloatArray]] | None) -> Calibrator | None:
-        measured = None
-        for candidate in registry.find(self.model.identity):
-            measured = measured or (probe() if probe else candidate.probe)
-            try:
-                self.warning = candidate.check(self.model.identity, measured)
-            except CalibratorMismatchError as error:
-                self.warning = str(error)
-                logger.warning("%s", error)
-                continue
-            return candidate
-        return None
 
 
 def task_of(messages: Sequence[Message]) -> str:
@@ -269,20 +284,13 @@ def _is_empty(messages: Sequence[Message]) -> bool:
     return not messages or not messages[-1]["content"].strip()
 
 
-def _same_choice(answer: str, choice: str) -> bool:
-    """Whether the answer is the choice, or starts with it as a word: "B", "B.", "B) Paris"."""
-    answer, choice = answer.casefold(), choice.strip().casefold()
-    return answer.startswith(choice) and not answer[len(choice) : len(choice) + 1].isalnum()
+def _unreadable(messages: Sequence[Message], answer: Generation | str) -> str:
+    if _is_empty(messages):
+        return EMPTY
+    text = answer.text if isinstance(answer, Generation) else answer
+    return "" if text.strip() else "the answer is empty"
 
 
 def _yes_no_probabilities(logits: FloatArray, inverse_temperature: float, bias: float = 0.0) -> FloatArray:
     yes = float(self_check_probability(logits, inverse_temperature, bias))
     return np.array([yes, 1.0 - yes])
-
-
-def _interval(value: float, half_width: float) -> tuple[float, float]:
-    """The log-odds of ``value`` plus and minus ``half_width``, as probabilities."""
-    p = min(max(value, 1e-9), 1 - 1e-9)
-    odds = np.log(p / (1 - p)) + np.array([-half_width, half_width])
-    low, high = 1 / (1 + np.exp(-odds))
-    return min(float(low), value), max(float(high), value)

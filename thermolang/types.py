@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.floating[Any]]
 
-Message = dict[str, str]
-"""One chat message as Hugging Face templates take it: ``{"role": "user", "content": "..."}``."""
+Message = dict[str, Any]
+"""One chat message as Hugging Face templates take it: ``{"role": "user", "content": "..."}``; ``content`` is text, and
+``tool_calls`` may stand beside it."""
 
 Source = Literal["choice", "self_check", "meaning"]
 Action = Literal["accept", "review", "reject"]
@@ -247,8 +248,10 @@ class ScoringModel(Protocol):
     ) -> Generation:
         """Answer a conversation."""
 
-    def choice_logits(self, messages: Sequence[Message], choices: Sequence[str]) -> OptionScores:
-        """Read the options' logits at the answer position."""
+    def choice_logits(
+        self, messages: Sequence[Message], choices: Sequence[str], answer: Generation | None = ...
+    ) -> OptionScores:
+        """Read the options' logits at the answer position, of the answer's own pass if it is given."""
 
-    def self_check(self, messages: Sequence[Message], answer: Generation | str) -> OptionScores:
-        """Ask the model whether the answer is right; options ``("yes", "no")``."""
+    def self_check_batch(self, pairs: Sequence[tuple[Sequence[Message], Generation | str]]) -> list[OptionScores]:
+        """Ask the model of each (conversation, answer) pair whether the answer is right; options ``("yes", "no")``."""

@@ -41,7 +41,7 @@ def expected(estimator):
 
 
 def nothing_left(handler):
-    return not handler._pending and not handler._parents
+    return not handler._runs and not handler._parents and not handler._asked
 
 
 def value(message):
@@ -160,7 +160,7 @@ def test_an_error_while_scoring_never_costs_the_answer(chat, prompt, handler, mo
     def broken(*_args, **_options):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(ConfidenceEstimator, "score", broken)
+    monkeypatch.setattr(ConfidenceEstimator, "score_many", broken)
     chain = prompt | chat
     with caplog.at_level(logging.ERROR):
         message = chain.invoke({"question": "Why?"}, {"callbacks": [handler]})
@@ -207,7 +207,7 @@ def test_the_answer_is_the_same_to_the_last_bit(tiny_chat, tiny_full_text_chat, 
 
 
 def test_the_payload_is_plain_json(chat, handler, fake_model):
-    chooser = ConfidenceCallbackHandler(handler.estimator, choices=["A!", "B!"])
+    chooser = ConfidenceCallbackHandler(handler.scoring.estimator, choices=["A!", "B!"])
     fake_model.logits = lambda _text, count: range(count)
     for message in (
         chat.invoke("q", {"callbacks": [handler]}),

@@ -1,11 +1,9 @@
 """with_confidence and ConfidenceRouter: same input and output, doubtful answers in the store, no answer ever lost."""
 
-import logging
-
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler, CallbackManager
 from langchain_core.language_models import BaseChatModel, FakeListChatModel
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnableParallel, RunnablePassthrough
@@ -16,7 +14,8 @@ from thermolang import Confidence, ModelError, Policy, ReviewStore
 from thermolang.calibration import registry
 from thermolang.errors import InvalidInputError
 from thermolang.langchain._messages import KEY, attach, template_name
-from thermolang.langchain.runnable import ConfidenceRouter, with_confidence
+from thermolang.langchain.router import ConfidenceRouter
+from thermolang.langchain.runnable import with_confidence
 
 QUESTIONS = [f"What is the capital of country {i}?" for i in range(8)]
 BARE = ChatPromptTemplate.from_template("{question}")
@@ -209,7 +208,7 @@ def test_a_dict_chain_whose_scoring_fails_still_answers(chat, prompt, estimator,
     def broken(*_args, **_options):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(estimator, "score", broken)
+    monkeypatch.setattr(estimator, "score_many", broken)
     chain = with_confidence(prompt | chat | StrOutputParser(), output="dict", estimator=estimator)
     result = chain.invoke({"question": "Why?"})
     assert (result["output"], result["question"]) == ("Why?!", "Why?")
@@ -238,7 +237,7 @@ def test_with_several_models_an_estimator_is_asked_for(prompt, chat, estimator):
 
 
 def test_a_model_without_hidden_states_is_refused(prompt):
-    with pytest.raises(ModelError, match="FakeListChatModel gives no hidden states: use a local ChatHuggingFace"):
+    with pytest.raises(ModelError, match="FakeListChatModel gives no hidden states: use ChatThermolang"):
         with_confidence(prompt | FakeListChatModel(responses=["x"]))
 
 
@@ -256,106 +255,45 @@ def test_a_tokenizer_without_a_chat_template_is_refused(tiny_chat, tiny_model):
         with_confidence(ChatHuggingFace(llm=llm, tokenizer=tiny_tokenizer(template="")))
 
 
-# ConfidenceRouter
+# question=, threshold= and of=
 
 
-@pytest.mark.parametrize(
-    ("confidence", "action", "reason"),
-    [
-        (Confidence(0.9), "accept", "at or above"),
-        (Confidence(0.5), "review", "below the threshold 0.80"),
-        (Confidence(0.1), "reject", "limit for rejection"),
-        (Confidence(0.9, supported=False, novelty=1.5), "review", "unlike"),
-        (Confidence(None, reason="the model was asleep"), "review", "the model was asleep"),
-    ],
-)
-def test_messages_are_accepted_reviewed_or_rejected(store, confidence, action, reason):
-    message = answered(confidence)
-    routed = ConfidenceRouter(store, Policy(threshold=0.8, reject_below=0.2)).invoke(message)
-    decision = routed.response_metadata[KEY]["decision"]
-    assert (decision["action"], decision["threshold"]) == (action, 0.8)
-    assert reason in decision["reason"]
-    assert routed.content == message.content
-    assert KEY in message.response_metadata
-    assert "decision" not in message.response_metadata[KEY]
-    if action != "review":
-        assert decision["item_id"] is None
-        assert store.counts()["pending"] == 0
-        return
-    (item,) = store.list()
-    assert item.id == decision["item_id"]
-    assert (item.question, item.answer, item.model) == ("Capital of Australia?", "Sydney", "tiny")
-    assert item.confidence.value == confidence.value
+def test_a_threshold_says_whether_an_answer_is_accepted(chat, prompt, estimator):
+    for threshold, action in ((0.0, "accept"), (1.0, "review"), (Policy(threshold=1, reject_below=1), "reject")):
+        message = with_confidence(prompt | chat, task="t", threshold=threshold, estimator=estimator).invoke(
+            {"question": "Why?"}
+        )
+        assert message.response_metadata[KEY]["decision"]["action"] == action
 
 
-def test_the_item_is_in_the_database_when_the_router_returns(chat, prompt, estimator, store, url):
-    seen = []
-
-    def look(message):
-        with ReviewStore(url) as another:
-            seen.append(another.get(message.response_metadata[KEY]["decision"]["item_id"]).answer)
-        return message
-
-    chain = prompt | with_confidence(chat, estimator=estimator) | ConfidenceRouter(store, Policy(threshold=1))
-    (chain | RunnableLambda(look)).invoke({"question": "Why?"})
-    assert seen == ["Why?!"]
-
-
-def test_a_batch_is_routed_item_by_item(chat, prompt, estimator, store):
-    chain = prompt | with_confidence(chat, estimator=estimator) | ConfidenceRouter(store, Policy(threshold=1))
-    for message in chain.batch([{"question": q} for q in QUESTIONS], {"max_concurrency": 4}):
+def test_the_question_alone_is_shown_where_the_message_holds_more(chat, estimator):
+    rag = ChatPromptTemplate.from_template("{passage}\n\nQuestion: {question}")
+    asked = {"passage": "Oslo is in Norway.", "question": "Where is Oslo?"}
+    wrapped = with_confidence(rag | chat, question="question", estimator=estimator)
+    inside = with_confidence(
+        RunnableLambda(lambda q: {**asked, "question": q}) | rag | chat, question="question", estimator=estimator
+    ).invoke("Where is Oslo?")
+    as_dict = with_confidence(rag | chat | StrOutputParser(), question="question", output="dict", estimator=estimator)
+    for message in (wrapped.invoke(asked), inside, *wrapped.batch([asked, asked])):
         payload = message.response_metadata[KEY]
-        item = store.get(payload["decision"]["item_id"])
-        assert (item.question, item.answer) == (payload["question"], message.content)
-        assert item.confidence.value == payload["value"]
-    assert store.counts()["pending"] == len(QUESTIONS)
+        assert payload["question"] == "Where is Oslo?"
+        assert payload["context"] == "Oslo is in Norway.\n\nQuestion: Where is Oslo?"
+    assert as_dict.invoke(asked)["question"] == "Where is Oslo?"
 
 
-def test_a_message_without_a_confidence_goes_to_review(chat, store):
-    router = ConfidenceRouter(store)
-    routed = (chat | router).invoke("Why?")
-    assert routed.content == "Why?!"
-    (item,) = store.list()
-    assert (item.answer, item.confidence.value) == ("Why?!", None)
-    assert "with_confidence" in item.reason
-    assert router.invoke(routed).response_metadata[KEY]["decision"]["action"] == "review"  # routed twice
+def test_a_chat_model_has_no_key_to_look_up(chat, estimator):
+    with pytest.raises(InvalidInputError, match="names a key of a chain's input"):
+        with_confidence(chat, question="question", estimator=estimator)
 
 
-def test_a_store_that_is_down_never_costs_the_answer(store, caplog):
-    store.close()
-    router = ConfidenceRouter(store)
-    with caplog.at_level(logging.ERROR):
-        routed = router.invoke(answered(Confidence(0.3)))
-        as_dict = router.invoke({"output": "Sydney", "confidence": Confidence(0.3), "question": "?"})
-    assert (routed.content, as_dict["output"]) == ("Sydney", "Sydney")
-    for decision in (routed.response_metadata[KEY]["decision"], as_dict["decision"]):
-        assert (decision["action"], decision["item_id"]) == ("review", None)
-        assert "below the threshold" in decision["reason"]
-        assert "not stored: this review store is closed" in decision["reason"]
-    assert caplog.text.count("could not be stored") == 2
-
-
-def test_an_accepted_answer_needs_no_store(store):
-    store.close()
-    routed = ConfidenceRouter(store).invoke(answered(Confidence(0.95)))
-    assert routed.response_metadata[KEY]["decision"]["action"] == "accept"
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    ["text", HumanMessage("x"), {"output": "x"}, {"output": "x", "confidence": 0.5}, {"confidence": Confidence(0.5)}],
-    ids=["text", "human", "no confidence", "a number", "no output"],
-)
-def test_what_a_router_cannot_route_is_refused(store, wrong):
-    with pytest.raises(InvalidInputError, match=r"takes an AIMessage or the dict .*put it right after the model"):
-        ConfidenceRouter(store).invoke(wrong)
-
-
-def test_the_local_model_from_end_to_end(tiny_chat, tiny_estimator, store):
-    chain = BARE | with_confidence(tiny_chat, task="t", estimator=tiny_estimator)
-    chain = chain | ConfidenceRouter(store, Policy(threshold=1, review_unsupported=False))
-    message = chain.invoke({"question": "Capital of France?"})
-    (item,) = store.list()
-    assert (item.question, item.answer) == ("Capital of France?", message.text)
-    assert item.confidence.calibrator == tiny_estimator.calibrator.id
-    assert item.task == "t"
+def test_one_of_several_models_is_scored(prompt, estimator):
+    one, two = Echo(says="1 {}"), Echo(says="2 {}")
+    chain = RunnableParallel(one=prompt | one, two=prompt | two)
+    found = with_confidence(chain, of=two, estimator=estimator).invoke({"question": "q"})
+    assert value(found["two"]) is not None
+    assert KEY not in found["one"].response_metadata
+    assert KEY not in chain.invoke({"question": "q"})["two"].response_metadata
+    with pytest.raises(ModelError, match="of= is no chat model inside"):
+        with_confidence(chain, of=Echo(), estimator=estimator)
+    with pytest.raises(ModelError, match="or of= the one to score"):
+        with_confidence(chain)

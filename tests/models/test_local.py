@@ -123,11 +123,27 @@ def test_a_text_is_checked_by_reading_everything(tiny_model):
     assert check.tokens_computed == len(tiny_model.encode(tiny_model.render(self_check_messages(WHY, "Paris"))))
 
 
-def test_an_answer_from_a_batch_is_checked_by_reading_everything(tiny_model):
-    answer = tiny_model.generate_batch([WHY, WHY], Sampling(max_new_tokens=5))[0]
-    check = tiny_model.self_check(WHY, answer)
-    assert not check.cache_reused
-    np.testing.assert_allclose(check.logits, tiny_model.self_check(WHY, answer.text).logits, atol=1e-4)
+def test_answers_of_a_batch_are_checked_on_their_own_caches(tiny_model):
+    asked = [WHY, [{"role": "user", "content": "What is the capital of France, and of Spain?"}], WHY]
+    answers = tiny_model.generate_batch(asked, Sampling(max_new_tokens=9, temperature=1.0), seeds=[1, 2, 3])
+    together = tiny_model.self_check_batch(list(zip(asked, answers, strict=True)))
+    for messages, answer, check in zip(asked, answers, together, strict=True):
+        assert check.cache_reused
+        assert check.tokens_computed <= 1 + len(tiny_model.encode(AFTER))
+        alone = tiny_model.self_check(messages, answer)
+        np.testing.assert_allclose(check.logits, alone.logits, atol=1e-4)
+        ids = [*answer.cache.prompt, *answer.cache.answer, *tiny_model.encode(AFTER)]
+        (whole,) = tiny_model.read([ids], [tiny_model._yes_no], [("yes", "no")])
+        np.testing.assert_allclose(check.logits, whole.logits, atol=1e-4)
+        np.testing.assert_allclose(check.hidden, whole.hidden, atol=1e-4)
+
+
+def test_a_choice_is_read_from_what_the_answer_was_chosen_from(tiny_model):
+    answer = tiny_model.generate(WHY, max_new_tokens=3)
+    kept, anew = (tiny_model.choice_logits(WHY, ["A", "B", "C"], a) for a in (answer, None))
+    np.testing.assert_allclose(kept.logits, anew.logits, atol=1e-4)
+    np.testing.assert_allclose(kept.hidden, anew.hidden, atol=1e-4)
+    assert (kept.tokens_computed, kept.answer_mass) == (0, pytest.approx(anew.answer_mass, abs=1e-6))
 
 
 def test_another_conversation_does_not_continue_the_cache(tiny_model):
@@ -270,7 +286,7 @@ def test_what_a_template_refuses_is_a_model_error(tiny_model):
     strict = variant(tiny_model, "{{ raise_exception('roles must alternate') }}")
     with pytest.raises(ModelError, match="the chat template of variant refuses these messages: roles must alternate"):
         strict.generate(WHY)
-    with pytest.raises(ModelError, match="refuses these messages"):
+    with pytest.raises(ModelError, match="the conversation is empty"):
         tiny_model.generate([])
 
 

@@ -193,3 +193,16 @@ def _conformal_quantile(misses: Sequence[float]) -> float:
 def _log_odds(p: float) -> float:
     p = min(max(p, 1e-6), 1 - 1e-6)
     return math.log(p / (1 - p))
+
+
+def predictive_interval(value: float, half_width: float) -> tuple[float, float]:
+    """The log-odds of a confidence plus and minus ``half_width``, as probabilities.
+
+    >>> low, high = predictive_interval(0.5, 1.0)
+    >>> round(low, 3), round(high, 3)
+    (0.269, 0.731)
+    """
+    p = min(max(value, 1e-9), 1 - 1e-9)
+    odds = np.log(p / (1 - p)) + np.array([-half_width, half_width])
+    low, high = 1 / (1 + np.exp(-odds))
+    return min(float(low), value), max(float(high), value)

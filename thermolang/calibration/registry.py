@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import thermolang.pretrained
 from thermolang.calibration.calibrator import Calibrator
-from thermolang.errors import CalibratorFormatError
+from thermolang.errors import CalibratorFormatError, CalibratorMismatchError
 from thermolang.hashing import digest
 from thermolang.paths import data_dir
 from thermolang.types import ModelIdentity
+
+if TYPE_CHECKING:
+    from thermolang.types import FloatArray
 
 logger = logging.getLogger(__name__)
 
@@ -49,3 +53,23 @@ def find(identity: ModelIdentity) -> Iterator[Calibrator]:
                 continue
             if calibrator.identity == identity:
                 yield calibrator
+
+
+def matching(
+    identity: ModelIdentity, probe: Callable[[], tuple[FloatArray, FloatArray]] | None
+) -> tuple[Calibrator | None, str]:
+    """The first calibrator that was made for these very weights, and a warning about it or about why there is none.
+
+    Args:
+        identity: The model's.
+        probe: Measures the model's functional probe; only called if there is a candidate.
+    """
+    measured, warning = None, ""
+    for candidate in find(identity):
+        measured = measured or (probe() if probe else candidate.probe)
+        try:
+            return candidate, candidate.check(identity, measured)
+        except CalibratorMismatchError as error:
+            warning = str(error)
+            logger.warning("%s", error)
+    return None, warning

@@ -16,7 +16,8 @@ from thermolang.answers.grading import is_right
 from thermolang.calibration.metrics import brier
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.evaluation.starter import starter_tasks
-from thermolang.langchain.runnable import ConfidenceRouter, with_confidence
+from thermolang.langchain.router import ConfidenceRouter
+from thermolang.langchain.runnable import with_confidence
 from thermolang.models.local import LocalModel
 from thermolang.models.prompts import SHORT_ANSWER
 from thermolang.routing.policy import Policy

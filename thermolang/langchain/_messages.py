@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.prompts import BasePromptTemplate
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableSerializable
 from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
 
 from thermolang.errors import ModelError
@@ -16,15 +16,43 @@ from thermolang.hashing import digest
 from thermolang.models.local import LocalModel
 from thermolang.types import Confidence, Decision, Message
 
+MessageT = TypeVar("MessageT", bound=BaseMessage)
+
 KEY = "thermolang"
 """The key of ``response_metadata`` under which everything of ours lies."""
 
+_TEXT_BLOCKS = {"text", "text-plain", "tool_call", "tool_use", "tool_call_chunk", "invalid_tool_call", "reasoning"}
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 
 
 def to_messages(messages: Sequence[BaseMessage]) -> list[Message]:
     """LangChain's messages as chat templates take them; of content blocks only the text."""
-    return [{"role": _ROLES.get(m.type, getattr(m, "role", m.type)), "content": str(m.text)} for m in messages]
+    return [_message(m) for m in messages]
+
+
+def _message(message: BaseMessage) -> Message:
+    role = _ROLES.get(message.type, getattr(message, "role", message.type))
+    found: Message = {"role": role, "content": str(message.text)}
+    if isinstance(message, AIMessage) and message.tool_calls:
+        found["tool_calls"] = [
+            {"type": "function", "id": c["id"], "function": {"name": c["name"], "arguments": c["args"]}}
+            for c in message.tool_calls
+        ]
+    return found
+
+
+def text_only(messages: Sequence[BaseMessage]) -> None:
+    """Refuse what a language model cannot read, rather than drop it.
+
+    Raises:
+        ModelError: A message holds an image, a sound or a file.
+    """
+    for message in messages:
+        blocks = message.content if isinstance(message.content, list) else []
+        kinds = {str(b.get("type")) for b in blocks if isinstance(b, dict)} - _TEXT_BLOCKS
+        if kinds:
+            msg = f"a message holds {', '.join(sorted(kinds))}, but this model reads text only: leave them out"
+            raise ModelError(msg)
 
 
 def question_of(messages: Sequence[Message]) -> str:
@@ -37,9 +65,21 @@ def attach(message: BaseMessage, confidence: Confidence, *, question: str, model
     message.response_metadata[KEY] = {**confidence.to_dict(), "question": question, "model": model}
 
 
+def set_question(message: BaseMessage, question: str, *, context: str) -> None:
+    """Say what was asked, where the message to the model holds more."""
+    payload = message.response_metadata[KEY]
+    message.response_metadata[KEY] = {**payload, "question": question, "context": context}
+
+
 def attach_decision(message: AIMessage, decision: Decision, item_id: str | None) -> AIMessage:
     """A copy of the message that also says what was decided and where it waits."""
     payload = {**message.response_metadata.get(KEY, {}), "decision": decision_record(decision, item_id)}
+    return message.model_copy(update={"response_metadata": {**message.response_metadata, KEY: payload}})
+
+
+def attach_review(message: MessageT, review: dict[str, str], **changes: str) -> MessageT:
+    """A copy of the message that also says what a person made of it."""
+    payload = {**message.response_metadata.get(KEY, {}), **changes, "review": review}
     return message.model_copy(update={"response_metadata": {**message.response_metadata, KEY: payload}})
 
 
@@ -79,6 +119,26 @@ def local_model(chat: ChatHuggingFace) -> LocalModel:
     return LocalModel(llm.pipeline.model, chat.tokenizer, name=llm.model_id or "")
 
 
+def generation_defaults(chat: ChatHuggingFace) -> dict[str, Any]:
+    """How a ChatHuggingFace generates if nothing is said, in the words of ChatThermolang."""
+    pipe: Any = getattr(chat.llm, "pipeline", None)
+    model: dict[str, Any] = pipe.model.generation_config.to_diff_dict()
+    try:
+        given = dict(pipe._prepare_generate_kwargs({}))
+        config = given.pop("generation_config", None)
+        given |= config.to_diff_dict() if config is not None else {}
+    except (AttributeError, TypeError):  # another version of transformers; the method is private
+        given = {}
+    used = {k: v for k, v in (model | given).items() if v is not None}
+    sampled = bool(used.get("do_sample"))
+    found = {"temperature": float(used.get("temperature", 1.0)) if sampled else 0.0}
+    if sampled and "top_p" in used:
+        found["top_p"] = float(used["top_p"])
+    if "max_new_tokens" in used:
+        found["max_tokens"] = int(used["max_new_tokens"])
+    return found
+
+
 def only_the_answer(text: str, messages: Sequence[Message], model: LocalModel) -> str:
     """Cut the prompt off a pipeline's output that still carries it (``return_full_text`` is its default)."""
     return text.removeprefix(model.render(messages)).strip()
@@ -98,6 +158,25 @@ def template_name(runnable: Any) -> str | None:
     # Not the whole template: its partial variables may be functions, whose repr is another one in each process.
     said = getattr(template, "messages", None) or getattr(template, "template", None) or template
     return f"template-{digest(repr(said), 8)}"
+
+
+def replaced(runnable: Any, old: Runnable[Any, Any], new: Runnable[Any, Any]) -> Any:
+    """A copy of a Runnable with one of those inside replaced; itself if that one is not inside."""
+    if runnable is old:
+        return new
+    if isinstance(runnable, dict):
+        return {key: replaced(value, old, new) for key, value in runnable.items()}
+    if isinstance(runnable, list | tuple):
+        return type(runnable)(replaced(value, old, new) for value in runnable)
+    if not isinstance(runnable, RunnableSerializable) or isinstance(runnable, BaseChatModel):
+        return runnable
+    parts = {name: getattr(runnable, name) for name in type(runnable).model_fields}
+    changed = {name: replaced(part, old, new) for name, part in parts.items() if _holds(part, old)}
+    return runnable.model_copy(update=changed) if changed else runnable
+
+
+def _holds(part: Any, wanted: Runnable[Any, Any]) -> bool:
+    return any(found is wanted for child in _children(part) for found in _inside(child))
 
 
 def _inside(runnable: Any) -> Iterator[Any]:

@@ -2,70 +2,109 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
+from langchain_core.tracers.context import register_configure_hook
 
+from thermolang.errors import ThermolangError
 from thermolang.estimator import ConfidenceEstimator
-from thermolang.langchain._messages import attach, only_the_answer, question_of, to_messages
+from thermolang.langchain._messages import (
+    KEY,
+    only_the_answer,
+    question_of,
+    read,
+    set_question,
+    text_only,
+    to_messages,
+)
+from thermolang.langchain.scoring import CALLS_TOOLS, Scoring
 from thermolang.models.local import LocalModel
 from thermolang.types import Confidence, Message
 
 KEPT = 1000
 
-logger = logging.getLogger(__name__)
+
+@dataclass
+class _Run:
+    """A model's answer while it grows."""
+
+    messages: list[Message]
+    unreadable: str = ""
+    said: list[str] = field(default_factory=list)
+    payload: dict[str, Any] | None = None
 
 
 class ConfidenceCallbackHandler(BaseCallbackHandler):
     """Attaches ``response_metadata["thermolang"]`` to the answers of a local ChatHuggingFace.
 
-    The answer is left as it is; the model reads it once more (mode ``rescore``). Works for ``invoke`` and
-    ``batch``. If scoring fails, ``value`` is None with the reason, and the error is logged.
+    The answer is left as it is; the model reads it once more (mode ``rescore``). Works for ``invoke``, ``batch`` and
+    streams, where the last chunk carries it, and for their async twins off the event loop. A message that has a
+    confidence already, such as those of ``ChatThermolang``, keeps it. If scoring fails, ``value`` is None with the
+    reason, and the error is logged.
 
     Args:
-        estimator: Scores with the same weights that answered.
+        estimator: Scores with the same weights that answered; None only notes what the messages carry.
         task: Name of the stream of questions.
         choices: The options, if answers are one of a few.
+        question: Key of the chain's input, or of a step's inside, that holds the question alone, if the message to the
+            model holds more, such as passages; the rest is shown as context.
+        scoring: All of these but ``question`` at once.
 
     Attributes:
-        records: The last confidences by the run id of the outermost chain, for chains that end in a parser.
+        records: The last confidences and questions by the run id of the outermost chain, for chains that end in a
+            parser: ``handler.records[run_id]`` after ``chain.invoke(x, {"callbacks": [handler], "run_id": run_id})``.
     """
 
-    run_inline = True  # tracers that come after it then see the confidence too
-
     def __init__(
-        self, estimator: ConfidenceEstimator, *, task: str | None = None, choices: Sequence[str] | None = None
+        self,
+        estimator: ConfidenceEstimator | None = None,
+        *,
+        task: str | None = None,
+        choices: Sequence[str] | None = None,
+        question: str | None = None,
+        scoring: Scoring | None = None,
     ) -> None:
-        self.estimator, self.task, self.choices = estimator, task, list(choices) if choices else None
+        if estimator is not None:
+            scoring = Scoring(estimator, task, tuple(choices) if choices else None)
+        self.scoring, self.question = scoring, question
         self.records: OrderedDict[UUID, tuple[Confidence, str]] = OrderedDict()
         self._lock = threading.Lock()
-        self._pending: dict[UUID, list[Message]] = {}
+        self._runs: dict[UUID, _Run] = {}
         self._parents: dict[UUID, UUID] = {}
+        self._asked: dict[UUID, str] = {}
 
     def on_chain_start(
         self, serialized: Any, inputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
     ) -> None:
-        """Remember who called whom, so that a record is found under the outermost run."""
-        if parent_run_id is not None:
-            with self._lock:
+        """Remember who called whom, so that a record is found under the outermost run, and what was asked."""
+        asked = inputs.get(self.question) if self.question and isinstance(inputs, dict) else None
+        with self._lock:
+            if parent_run_id is not None:
                 self._parents[run_id] = parent_run_id
+            if isinstance(asked, str):  # of this run, and of the steps beside it, one of which calls the model
+                self._asked[run_id] = asked
+                if parent_run_id is not None:
+                    self._asked[parent_run_id] = asked
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Forget a finished run."""
         with self._lock:
             self._parents.pop(run_id, None)
+            self._asked.pop(run_id, None)
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Forget a failed run."""
-        with self._lock:
-            self._parents.pop(run_id, None)
+        self.on_chain_end(None, run_id=run_id)
 
     def on_chat_model_start(
         self,
@@ -77,47 +116,109 @@ class ConfidenceCallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Remember the conversation."""
+        run = _Run(to_messages(messages[0]))
+        try:
+            text_only(messages[0])
+        except ThermolangError as error:
+            run.unreadable = str(error)
         with self._lock:
-            self._pending[run_id] = to_messages(messages[0])
+            self._runs[run_id] = run
             if parent_run_id is not None:
                 self._parents[run_id] = parent_run_id
+
+    def on_llm_new_token(self, token: Any, *, chunk: Any = None, run_id: UUID, **kwargs: Any) -> None:
+        """Note a piece of a stream; the last one gets the confidence before it is handed out."""
+        run = self._runs.get(run_id)
+        message = chunk.message if isinstance(chunk, ChatGenerationChunk) else None
+        if run is None or not isinstance(message, AIMessageChunk):
+            return
+        run.said.append(str(message.text))
+        if message.chunk_position == "last":
+            self._attach(run_id, run, message, "".join(run.said))
+            run.payload = message.response_metadata.get(KEY)
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Forget the conversation."""
         self._forget(run_id)
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
-        """Score the answer and write the confidence on its message."""
-        root, messages = self._forget(run_id)
-        if messages is None:
-            return
-        for generation in response.generations[0]:
-            if not isinstance(generation, ChatGeneration):
-                continue
-            confidence, question = self._score(messages, str(generation.message.text)), question_of(messages)
-            attach(generation.message, confidence, question=question, model=self.estimator.model.name)
-            self._record(root, confidence, question)
-
-    def _score(self, messages: list[Message], answer: str) -> Confidence:
+        """Score the answer, write the confidence on its message and keep it under the outermost run."""
+        run = self._runs.get(run_id)
         try:
-            if isinstance(self.estimator.model, LocalModel):
-                answer = only_the_answer(answer, messages, self.estimator.model)
-            return self.estimator.score(messages, answer, task=self.task, choices=self.choices)
-        except Exception as error:  # whatever it is, it must not cost the user the answer
-            logger.exception("an answer could not be scored")
-            return Confidence(None, task=self.task or "", reason=f"scoring failed: {type(error).__name__}: {error}")
+            for generation in response.generations[0] if run else ():
+                if isinstance(generation, ChatGeneration):
+                    if run and run.payload:  # core merged the stream without the chunk that it added itself
+                        generation.message.response_metadata[KEY] = run.payload
+                    self._attach(run_id, run, generation.message, str(generation.message.text))  # type: ignore[arg-type]
+                    confidence, payload = read(generation.message)
+                    self._record(run_id, confidence, payload.get("question", ""))
+        finally:
+            self._forget(run_id)
 
-    def _forget(self, run_id: UUID) -> tuple[UUID, list[Message] | None]:
-        """Drop a run's state; returns the outermost run and the conversation."""
+    def _attach(self, run_id: UUID, run: _Run, message: BaseMessage, answer: str) -> None:
+        if KEY not in message.response_metadata and self.scoring is not None:
+            self.scoring.write(message, self._score(self.scoring, run, message, answer), run.messages)
+        asked = self._question_of(run_id)
+        if asked and KEY in message.response_metadata:
+            set_question(message, asked, context=question_of(run.messages))
+
+    def _score(self, scoring: Scoring, run: _Run, message: BaseMessage, answer: str) -> Confidence:
+        if run.unreadable or getattr(message, "tool_calls", None):
+            return Confidence(None, task=scoring.task or "", reason=run.unreadable or CALLS_TOOLS)
+        if isinstance(scoring.estimator.model, LocalModel):
+            try:
+                answer = only_the_answer(answer, run.messages, scoring.estimator.model)
+            except ThermolangError as error:
+                return scoring.failed(error)
+        return scoring.confidences([(run.messages, answer)])[0]
+
+    def _question_of(self, run_id: UUID) -> str:
+        """What the nearest chain above a run was asked."""
         with self._lock:
-            root = run_id
-            while root in self._parents:
-                root = self._parents[root]
+            while run_id not in self._asked and run_id in self._parents:
+                run_id = self._parents[run_id]
+            return self._asked.get(run_id, "")
+
+    def _forget(self, run_id: UUID) -> None:
+        with self._lock:
             self._parents.pop(run_id, None)
-            return root, self._pending.pop(run_id, None)
+            self._runs.pop(run_id, None)
 
-    def _record(self, root: UUID, confidence: Confidence, question: str) -> None:
+    def _record(self, run_id: UUID, confidence: Confidence, question: str) -> None:
         with self._lock:
-            self.records[root] = (confidence, question)
+            while run_id in self._parents:
+                run_id = self._parents[run_id]
+            self.records[run_id] = (confidence, question)
             while len(self.records) > KEPT:
                 self.records.popitem(last=False)
+
+
+_handler: ContextVar[ConfidenceCallbackHandler | None] = ContextVar("thermolang_confidence_callback", default=None)
+register_configure_hook(_handler, inheritable=True)  # once: LangChain keeps a list of all that were ever registered
+
+
+@contextmanager
+def get_confidence_callback(
+    estimator: ConfidenceEstimator, *, task: str | None = None, choices: Sequence[str] | None = None
+) -> Iterator[ConfidenceCallbackHandler]:
+    """Score everything that chat models answer inside a ``with`` block.
+
+    Args:
+        estimator: Scores with the same weights that answered.
+        task: Name of the stream of questions.
+        choices: The options, if answers are one of a few.
+
+    Yields:
+        The handler, whose ``records`` hold the confidences.
+
+    Example:
+        >>> with get_confidence_callback(estimator) as confidences:  # doctest: +SKIP
+        ...     chain.invoke({"question": "What is the capital of France?"})
+        >>> [confidence.value for confidence, _ in confidences.records.values()]  # doctest: +SKIP
+    """
+    handler = ConfidenceCallbackHandler(estimator, task=task, choices=choices)
+    token = _handler.set(handler)
+    try:
+        yield handler
+    finally:
+        _handler.reset(token)

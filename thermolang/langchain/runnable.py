@@ -1,37 +1,25 @@
-"""with_confidence: the one wrapper; ConfidenceRouter: accepted answers go on, doubtful ones to the store."""
+"""with_confidence: the one wrapper."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, overload
+from collections.abc import Sequence
+from typing import Any, Literal, overload
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.base import RunnableBindingBase
-from langchain_core.runnables.config import merge_configs
+from langchain_core.runnables.config import get_config_list, merge_configs
 from langchain_huggingface import ChatHuggingFace
 
-from thermolang.errors import InvalidInputError, ModelError, StoreError
+from thermolang.errors import InvalidInputError, ModelError
 from thermolang.estimator import ConfidenceEstimator
-from thermolang.langchain._messages import (
-    attach_decision,
-    chat_models,
-    decision_record,
-    local_model,
-    read,
-    template_name,
-)
+from thermolang.langchain._messages import chat_models, local_model, replaced, template_name
 from thermolang.langchain.callback import ConfidenceCallbackHandler
+from thermolang.langchain.chat_model import ChatThermolang
+from thermolang.langchain.scoring import Scoring
+from thermolang.models.local import LocalModel
 from thermolang.routing.policy import Policy
-from thermolang.types import Confidence, Decision
-
-if TYPE_CHECKING:
-    from thermolang.review.store import ReviewStore
-
-logger = logging.getLogger(__name__)
+from thermolang.types import Confidence
 
 
 @overload
@@ -41,6 +29,7 @@ def with_confidence(
     task: str | None = ...,
     estimator: ConfidenceEstimator | None = ...,
     choices: Sequence[str] | None = ...,
+    threshold: float | Policy | None = ...,
     output: Literal["attach"] = ...,
 ) -> BaseChatModel: ...
 
@@ -52,6 +41,9 @@ def with_confidence(
     task: str | None = ...,
     estimator: ConfidenceEstimator | None = ...,
     choices: Sequence[str] | None = ...,
+    question: str | None = ...,
+    threshold: float | Policy | None = ...,
+    of: BaseChatModel | None = ...,
     output: Literal["attach", "dict"] = ...,
 ) -> Runnable[Any, Any]: ...
 
@@ -62,15 +54,26 @@ def with_confidence(
     task: str | None = None,
     estimator: ConfidenceEstimator | None = None,
     choices: Sequence[str] | None = None,
+    question: str | None = None,
+    threshold: float | Policy | None = None,
+    of: BaseChatModel | None = None,
     output: Literal["attach", "dict"] = "attach",
 ) -> Runnable[Any, Any]:
     """Attach a calibrated confidence to every answer of a chat model or chain.
 
+    A ``ChatThermolang`` scores its own answers as it gives them (mode ``native``). Of any other local model the answers
+    are read once more by a callback (mode ``rescore``).
+
     Args:
-        runnable: A ``ChatHuggingFace`` over a ``HuggingFacePipeline``, or a chain with one inside.
+        runnable: A ``ChatThermolang``, a ``ChatHuggingFace`` over a ``HuggingFacePipeline``, or a chain with one.
         task: Name of the stream of questions; a hash of the prompt template by default.
-        estimator: Made from the model inside by default; one estimator may serve many chains.
+        estimator: Made from the model inside by default; one estimator may serve many chains. Given, it scores the
+            answers of every model inside.
         choices: The options, if answers are one of a few.
+        question: Key of the chain's input, or of a step's inside, that holds the question alone, if the message to the
+            model holds more, such as passages; the rest is shown as context.
+        threshold: Confidence from which an answer is accepted, or a policy; then ``decision`` says which it is.
+        of: The one of several models inside whose answers are scored.
         output: ``"attach"`` writes ``response_metadata["thermolang"]`` on the model's message and changes
             nothing else. ``"dict"`` returns ``{"output", "confidence", "question"}``, for chains that end in
             a parser.
@@ -79,22 +82,48 @@ def with_confidence(
         A chat model for a chat model, else a Runnable with the same input and output.
 
     Raises:
-        ModelError: No local chat model, or several, are inside and no ``estimator`` is given.
-        InvalidInputError: ``output`` is neither of the two.
+        ModelError: No local chat model, or several, are inside and neither ``estimator`` nor ``of`` is given.
+        InvalidInputError: ``output`` is neither of the two, or ``question`` is given for a chat model.
     """
     if output not in ("attach", "dict"):
         msg = f"output is 'attach' or 'dict', not {output!r}"
         raise InvalidInputError(msg)
-    estimator = estimator or ConfidenceEstimator(_local_model_in(runnable))
+    if question and isinstance(runnable, BaseChatModel):
+        msg = f"question={question!r} names a key of a chain's input, but a chat model takes messages: leave it out"
+        raise InvalidInputError(msg)
+    model = _model_in(runnable, of) if of is not None or estimator is None else _only(chat_models(runnable))
+    policy = threshold if isinstance(threshold, Policy) or threshold is None else Policy(threshold=threshold)
     name = task or template_name(runnable)
-    new_handler = partial(ConfidenceCallbackHandler, estimator, task=name, choices=choices)
+    scoring = Scoring(estimator or _estimator_of(model), name, tuple(choices) if choices else None, policy)
+    scored, attached = _scored(runnable, model, scoring, alone=of is not None)
     if output == "dict":
-        return ConfidenceDict(runnable, new_handler)
-    handler = new_handler()
-    if isinstance(runnable, BaseChatModel):
-        both = merge_configs({"callbacks": runnable.callbacks}, {"callbacks": [handler]})
-        return runnable.model_copy(update={"callbacks": both["callbacks"]})
-    return ConfidenceBinding(bound=runnable, handler=handler)
+        return ConfidenceDict(scored, None if attached else scoring, question)
+    if attached and not question:
+        return scored
+    return ConfidenceBinding(
+        bound=scored, handler=ConfidenceCallbackHandler(scoring=None if attached else scoring, question=question)
+    )
+
+
+def _scored(
+    runnable: Runnable[Any, Any], model: BaseChatModel | None, scoring: Scoring, *, alone: bool
+) -> tuple[Runnable[Any, Any], bool]:
+    """The Runnable with a model inside that scores its own answers, where that can be; and whether it does."""
+    native = isinstance(model, ChatThermolang) and _same_weights(model.local, scoring.estimator)
+    if model is None or not (native or alone or model is runnable):
+        return runnable, False
+    if native:
+        scoring_model = model.model_copy(update={"scoring": scoring})
+    else:
+        handler = ConfidenceCallbackHandler(scoring=scoring)
+        both = merge_configs({"callbacks": model.callbacks}, {"callbacks": [handler]})
+        scoring_model = model.model_copy(update={"callbacks": both["callbacks"]})
+    changed = replaced(runnable, model, scoring_model)
+    return changed, changed is not runnable
+
+
+def _same_weights(local: LocalModel, estimator: ConfidenceEstimator) -> bool:
+    return isinstance(estimator.model, LocalModel) and estimator.model.model is local.model
 
 
 class ConfidenceBinding(RunnableBindingBase[Any, Any]):
@@ -118,81 +147,91 @@ class ConfidenceBinding(RunnableBindingBase[Any, Any]):
 class ConfidenceDict(Runnable[Any, dict[str, Any]]):
     """A Runnable that returns the bound one's output together with the answer's confidence."""
 
-    def __init__(self, bound: Runnable[Any, Any], new_handler: Callable[[], ConfidenceCallbackHandler]) -> None:
-        self.bound, self._new_handler = bound, new_handler
+    def __init__(self, bound: Runnable[Any, Any], scoring: Scoring | None, question: str | None = None) -> None:
+        self.bound, self._scoring, self._question = bound, scoring, question
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> dict[str, Any]:  # noqa: A002
         """Call the bound Runnable; ``confidence`` is a ``Confidence`` whose value may be None."""
-        handler = self._new_handler()
-        result = self.bound.invoke(input, merge_configs(config, {"callbacks": [handler]}), **kwargs)
-        missing = (Confidence(None, reason="the chain answered without calling its model"), "")
-        confidence, question = next(reversed(handler.records.values()), missing)
-        return {"output": result, "confidence": confidence, "question": question}
+        ((handler, own),) = self._configs(config, 1)
+        return _with_output(self.bound.invoke(input, own, **kwargs), handler)
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> dict[str, Any]:  # noqa: A002
+        """As ``invoke``."""
+        ((handler, own),) = self._configs(config, 1)
+        return _with_output(await self.bound.ainvoke(input, own, **kwargs), handler)
+
+    def batch(
+        self,
+        inputs: list[Any],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Call the bound Runnable's ``batch``."""
+        pairs = self._configs(config, len(inputs))
+        found = self.bound.batch(inputs, [own for _, own in pairs], return_exceptions=return_exceptions, **kwargs)
+        return [_unless_error(result, handler) for result, (handler, _) in zip(found, pairs, strict=True)]
+
+    async def abatch(
+        self,
+        inputs: list[Any],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Call the bound Runnable's ``abatch``."""
+        pairs = self._configs(config, len(inputs))
+        called = self.bound.abatch(inputs, [own for _, own in pairs], return_exceptions=return_exceptions, **kwargs)
+        return [_unless_error(result, handler) for result, (handler, _) in zip(await called, pairs, strict=True)]
+
+    def _configs(
+        self, config: RunnableConfig | list[RunnableConfig] | None, count: int
+    ) -> list[tuple[ConfidenceCallbackHandler, RunnableConfig]]:
+        """A handler of its own for each call, so that no two are mixed up."""
+        handlers = [ConfidenceCallbackHandler(scoring=self._scoring, question=self._question) for _ in range(count)]
+        configs = get_config_list(config, count)
+        return [(h, merge_configs(c, {"callbacks": [h]})) for h, c in zip(handlers, configs, strict=True)]
 
 
-class ConfidenceRouter(Runnable[Any, Any]):
-    """Sends doubtful answers to the review store and marks every answer with the decision.
-
-    Takes and returns an ``AIMessage`` that carries a confidence, or the dict of
-    ``with_confidence(output="dict")``. The answer itself is left as it is; a message gets
-    ``response_metadata["thermolang"]["decision"]``, a dict gets the key ``"decision"``: action, reason,
-    threshold and, for items that wait in the store, their ``item_id``.
-
-    Args:
-        store: Where doubtful answers wait.
-        policy: What is doubtful; by default everything below 0.7.
-    """
-
-    def __init__(self, store: ReviewStore, policy: Policy | None = None) -> None:
-        self.store, self.policy = store, policy or Policy()
-
-    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
-        """Decide about one answer. It waits in the database before this returns."""
-        return self._call_with_config(self._route, input, config, **kwargs)
-
-    def _route(self, answer: Any) -> Any:
-        if isinstance(answer, AIMessage):
-            confidence, payload = read(answer)
-            decision, item_id = self._decide(
-                confidence, str(answer.text), payload.get("question", ""), payload.get("model", "")
-            )
-            return attach_decision(answer, decision, item_id)
-        if isinstance(answer, dict) and isinstance(answer.get("confidence"), Confidence) and "output" in answer:
-            decision, item_id = self._decide(
-                answer["confidence"], str(answer["output"]), answer.get("question", ""), ""
-            )
-            return {**answer, "decision": decision_record(decision, item_id)}
-        given = type(answer).__name__
-        msg = (
-            f"ConfidenceRouter takes an AIMessage or the dict of with_confidence(output='dict'), not {given}; "
-            "put it right after the model, or use output='dict' for a chain that ends in a parser"
-        )
-        raise InvalidInputError(msg)
-
-    def _decide(self, confidence: Confidence, answer: str, question: str, model: str) -> tuple[Decision, str | None]:
-        decision = self.policy.decide(confidence)
-        if decision.action != "review":
-            return decision, None
-        try:
-            item = self.store.submit(question, answer, confidence=confidence, decision=decision, model=model)
-        except StoreError as error:
-            # The answer must not be lost because the store is down; the mark tells the caller.
-            logger.error("a doubtful answer could not be stored: %s", error)
-            return Decision("review", f"{decision.reason}; not stored: {error}", decision.threshold), None
-        return decision, item.id
+def _with_output(result: Any, handler: ConfidenceCallbackHandler) -> dict[str, Any]:
+    missing = (Confidence(None, reason="the chain answered without calling its model"), "")
+    confidence, question = next(reversed(handler.records.values()), missing)
+    return {"output": result, "confidence": confidence, "question": question}
 
 
-def _local_model_in(runnable: Runnable[Any, Any]) -> Any:
+def _unless_error(result: Any, handler: ConfidenceCallbackHandler) -> Any:
+    return result if isinstance(result, Exception) else _with_output(result, handler)
+
+
+def _only(models: list[BaseChatModel]) -> BaseChatModel | None:
+    return models[0] if len(models) == 1 else None
+
+
+def _model_in(runnable: Runnable[Any, Any], of: BaseChatModel | None) -> BaseChatModel:
     models = chat_models(runnable)
+    if of is not None:
+        if not any(model is of for model in models):
+            msg = f"of= is no chat model inside the chain, which holds {[type(m).__name__ for m in models] or 'none'}"
+            raise ModelError(msg)
+        return of
     if len(models) != 1:
         names = [type(m).__name__ for m in models] or "none"
         wanted = "exactly one chat model is expected inside the chain"
-        msg = f"{wanted}, found {names}: give estimator=ConfidenceEstimator(...)"
+        hint = "estimator=ConfidenceEstimator(...)" + (", or of= the one to score" if models else "")
+        msg = f"{wanted}, found {names}: give {hint}"
         raise ModelError(msg)
-    if not isinstance(models[0], ChatHuggingFace):
-        msg = (
-            f"{type(models[0]).__name__} gives no hidden states: use a local ChatHuggingFace over a "
-            "HuggingFacePipeline, or give estimator=ConfidenceEstimator(...)"
-        )
-        raise ModelError(msg)
-    return local_model(models[0])
+    return models[0]
+
+
+def _estimator_of(model: BaseChatModel | None) -> ConfidenceEstimator:
+    if isinstance(model, ChatThermolang):
+        return ConfidenceEstimator(model.local)
+    if isinstance(model, ChatHuggingFace):
+        return ConfidenceEstimator(local_model(model))
+    msg = (
+        f"{type(model).__name__} gives no hidden states: use ChatThermolang, a local ChatHuggingFace over a "
+        "HuggingFacePipeline, or give estimator=ConfidenceEstimator(...)"
+    )
+    raise ModelError(msg)

@@ -9,6 +9,7 @@ from typing import Any
 from thermolang.errors import ModelError
 from thermolang.models.prompts import FIXED_DATE
 from thermolang.models.reading import single_token_ids
+from thermolang.models.thinking import OPEN, closed
 from thermolang.types import Message
 
 
@@ -31,20 +32,47 @@ class ChatTokenizer:
         self.model, self.tokenizer = model, tokenizer
         self.name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
 
-    def render(self, messages: Sequence[Message], *, fixed_date: bool = False) -> str:
+    def render(
+        self,
+        messages: Sequence[Message],
+        *,
+        fixed_date: bool = False,
+        tools: Sequence[dict[str, Any]] = (),
+        at_once: bool = False,
+    ) -> str:
         """Text of a conversation up to where the answer starts; a trailing assistant message is continued.
 
-        Some templates (Llama 3's) write today's date; ``fixed_date`` keeps it out of what must not change overnight.
+        Args:
+            messages: The conversation.
+            fixed_date: Some templates (Llama 3's) write today's date; this keeps it out of what must not change
+                overnight.
+            tools: JSON schemas of functions that the model may call.
+            at_once: A reasoning model must answer without thinking first.
+
+        Raises:
+            ModelError: There are no messages, or the template refuses them or has no place for tools.
         """
-        prefill = bool(messages) and messages[-1]["role"] == "assistant"
-        how: dict[str, Any] = {"continue_final_message": True} if prefill else {"add_generation_prompt": True}
+        if not messages:
+            msg = "the conversation is empty: give at least one message"
+            raise ModelError(msg)
+        template = str(self.tokenizer.get_chat_template())
+        how: dict[str, Any] = {"continue_final_message": True}
+        prefill = messages[-1]["role"] == "assistant"
+        if not prefill:
+            how = {"add_generation_prompt": True} | ({"enable_thinking": False} if at_once else {})
+        if tools:
+            if "tools" not in template:
+                msg = f"the chat template of {self.name} has no place for tools: use a model made for them"
+                raise ModelError(msg)
+            how["tools"] = list(tools)
         try:
             if fixed_date:
-                how["chat_template"] = FIXED_DATE + self.tokenizer.get_chat_template()
-            return str(self.tokenizer.apply_chat_template(list(messages), tokenize=False, **how))
+                how["chat_template"] = FIXED_DATE + template
+            text = str(self.tokenizer.apply_chat_template(list(messages), tokenize=False, **how))
         except Exception as error:  # templates are programs of others and raise anything
             msg = f"the chat template of {self.name} refuses these messages: {error}"
             raise ModelError(msg) from error
+        return closed(text, can_think=self._can_think) if at_once and not prefill else text
 
     def encode(self, text: str) -> list[int]:
         """Token ids of rendered text; templates write their own special tokens, so none are added."""
@@ -58,6 +86,10 @@ class ChatTokenizer:
         """Token ids of each option; see ``thermolang.models.reading.single_token_ids``."""
         return single_token_ids(spellings, self.encode, names=names, model_name=self.name)
 
+    @cached_property
+    def _can_think(self) -> bool:
+        return OPEN in str(self.tokenizer.get_chat_template()) or OPEN in self.tokenizer.get_added_vocab()
+
     @property
     def context_length(self) -> int:
         """Most tokens a conversation may have."""
@@ -69,6 +101,10 @@ class ChatTokenizer:
             msg = f"the conversation has {len(ids)} tokens, but {limit}; shorten it"
             raise ModelError(msg)
         return ids
+
+    def token(self, token_id: int) -> str:
+        """Text of one token."""
+        return str(self.tokenizer.decode([token_id]))
 
     def _decoded(self, token_ids: Sequence[int]) -> str:
         """Text of an answer's ids; white space at its end may be (part of) a stop string and stays."""

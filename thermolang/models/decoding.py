@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from thermolang.errors import ModelError
+from thermolang.models.cache import row_of
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,21 @@ class Sampling:
 
 @dataclass
 class Row:
-    """One answer while it grows."""
+    """One answer while it grows.
+
+    Attributes:
+        generator: Its own random numbers.
+        limit: Most tokens it may have.
+        start: Logits (V,) and hidden state (d,) at the answer position; only with ``hidden_of``.
+        cache: Once it is finished, the transformers cache of all its tokens but the last, without padding.
+    """
 
     generator: torch.Generator
     limit: int
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     finish_reason: str = ""
+    start: tuple[torch.Tensor, torch.Tensor] | None = None
     cache: Any = None
 
 
@@ -77,8 +86,10 @@ def decode(
     end_ids: frozenset[int],
     text_of: Callable[[list[int]], str],
     context_length: int = 2**31,
-) -> list[Row]:
-    """Generate one answer for each row of a left-padded batch.
+    seeds: Sequence[int | None] | None = None,
+    hidden_of: Callable[[], torch.Tensor] | None = None,
+) -> Iterator[list[Row]]:
+    """Generate one answer for each row of a left-padded batch, a token at a time.
 
     Args:
         forward: The model's forward; returns ``logits`` (B, 1, V) and ``past_key_values``.
@@ -87,31 +98,40 @@ def decode(
         end_ids: Token ids that end an answer.
         text_of: Decodes token ids, to look for stop strings.
         context_length: Most positions the model has; an answer that fills them ends there.
+        seeds: One for each row; by default the same as ``sampling.seed``, as if each row were alone.
+        hidden_of: Hidden states (B, 1, d) of the latest forward in this thread.
 
-    Returns:
-        One row per input, in order. With a single row, ``cache`` holds the KV cache of all tokens but the last.
+    Yields:
+        All rows in order, after each token; the last time all are finished. Whoever stops iterating stops the
+        generation.
 
     Raises:
         ModelError: The model's logits are not finite.
     """
     rooms = (context_length - inputs["attention_mask"].sum(-1)).tolist()
-    rows = [Row(_generator(sampling.seed), limit=min(sampling.max_new_tokens, room)) for room in rooms]
+    seeds = [sampling.seed] * len(rooms) if seeds is None else seeds
+    limits = [min(sampling.max_new_tokens, room) for room in rooms]
+    rows = [Row(_generator(seed), limit) for seed, limit in zip(seeds, limits, strict=True)]
     active, step = list(rows), dict(inputs)
     cache = step.pop("past_key_values", None)
     while active:
         out = forward(**step, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache = out.past_key_values
-        tokens = _append(active, out.logits[:, -1].float(), sampling)
-        for row in active:
+        cache, logits = out.past_key_values, out.logits[:, -1].float()
+        tokens = _append(active, logits, sampling)
+        if hidden_of and active[0].start is None:
+            hidden = hidden_of()[:, -1].float()
+            for i, row in enumerate(active):
+                row.start = logits[i].cpu(), hidden[i].cpu()
+        for i, row in enumerate(active):
             row.finish_reason = _finish_reason(row, sampling.stop, end_ids, text_of)
+            if row.finish_reason:
+                row.cache = row_of(cache, i, step["attention_mask"][i].bool())
+        yield rows
         keep = [i for i, row in enumerate(active) if not row.finish_reason]
-        if len(rows) == 1:
-            rows[0].cache = cache
-        elif len(keep) < len(active) and keep:
+        if len(keep) < len(active) and keep:
             cache.batch_select_indices(torch.tensor(keep, device=tokens.device))
         active = [active[i] for i in keep]
         step = _next_step(step, tokens, keep)
-    return rows
 
 
 def _generator(seed: int | None) -> torch.Generator:

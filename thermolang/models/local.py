@@ -1,40 +1,35 @@
-"""A local Hugging Face chat model: answers with log-probabilities, option logits, self-checks."""
+"""A local Hugging Face chat model: answers with log-probabilities, whole or as they grow, and its identity."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from thermolang.errors import ModelError
 from thermolang.hashing import digest
-from thermolang.models.chat_tokenizer import ChatTokenizer
-from thermolang.models.decoding import Row, Sampling, decode, left_padded
+from thermolang.models.decoding import Row, Sampling, decode
 from thermolang.models.loading import load
-from thermolang.models.prefix import Prefix, fitting, inputs_after, shared_length, twin
-from thermolang.models.prompts import (
-    PROBES,
-    PROMPT_VERSION,
-    SENTINEL,
-    YES_NO,
-    question_messages,
-    self_check_messages,
-)
-from thermolang.models.reading import KVCache, hidden_tap, ids_of, option_scores
-from thermolang.types import Example, Generation, Message, ModelIdentity, OptionScores
+from thermolang.models.prefix import Prefix, inputs_after
+from thermolang.models.prompts import PROBES, PROMPT_VERSION, question_messages, self_check_messages
+from thermolang.models.reader import Reader
+from thermolang.models.reading import KVCache, ids_of
+from thermolang.models.tools import visible
+from thermolang.types import Example, Generation, Message, ModelIdentity
 
 if TYPE_CHECKING:
+    import threading
+
     from thermolang.types import FloatArray
 
 
-class LocalModel(ChatTokenizer):
-    """A causal language model and its tokenizer, read at the places calibration needs.
+class LocalModel(Reader):
+    """A causal language model and its tokenizer; answers, and is read at the places calibration needs.
 
-    Any number of threads may share one instance.
+    Any number of threads may share one instance; forward passes take turns.
 
     Args:
         model: A transformers causal language model, in evaluation mode.
@@ -44,11 +39,6 @@ class LocalModel(ChatTokenizer):
     Raises:
         ModelError: The tokenizer has no chat template, or the model no output embeddings.
     """
-
-    def __init__(self, model: Any, tokenizer: Any, *, name: str = "") -> None:
-        super().__init__(model, tokenizer, name=name)
-        self._tap = hidden_tap(model)
-        self._accepted = set(inspect.signature(model.forward).parameters)
 
     @classmethod
     def load(cls, name: str, *, device: str | None = None, dtype: torch.dtype | None = None) -> LocalModel:
@@ -83,137 +73,62 @@ class LocalModel(ChatTokenizer):
         sampling = Sampling(max_new_tokens, temperature, top_p, seed, ends)
         return self.generate_batch([messages], sampling)[0]
 
-    @torch.inference_mode()
     def generate_batch(
         self,
         conversations: Sequence[Sequence[Message]],
         sampling: Sampling,
         *,
         prefixes: Sequence[Prefix] = (),
+        seeds: Sequence[int | None] | None = None,
+        tools: Sequence[dict[str, Any]] = (),
+        cancelled: threading.Event | None = None,
     ) -> list[Generation]:
-        """Answer several conversations in one padded batch; each answer is as if it were alone."""
-        prompts = [self._checked(self.encode(self.render(messages))) for messages in conversations]
-        rows = decode(
-            self._forward,
-            inputs_after(prefixes, prompts, self._pad_id, self.model.device),
-            sampling,
-            end_ids=self._end_ids,
-            text_of=self._decoded,
-            context_length=self.context_length,
-        )
-        return [self._generation(p, row, sampling) for p, row in zip(prompts, rows, strict=True)]
-
-    @torch.inference_mode()
-    def prefix(self, prompts: Sequence[Sequence[int]]) -> Prefix:
-        """Compute once what all these token ids begin with."""
-        ids = list(prompts[0][: shared_length(prompts)]) if prompts else []
-        if not ids:
-            return Prefix()
-        inputs = left_padded([ids], self._pad_id, self.model.device)
-        out = self._forward(**inputs, use_cache=True, logits_to_keep=1)
-        return Prefix(tuple(ids), out.past_key_values)
-
-    def choice_logits(self, messages: Sequence[Message], choices: Sequence[str]) -> OptionScores:
-        """Read the options' logits at the answer position.
+        """Answer several conversations in one padded batch; each answer is as if it were alone.
 
         Args:
-            messages: The conversation. If it ends with an assistant message, that one is continued.
-            choices: Texts the answer may start with, such as ``["A", "B", "C"]``; each must be one token.
-
-        Returns:
-            Scores in the order of ``choices``. An option's logit sums over its spellings with and
-            without a leading space.
+            conversations: B conversations.
+            sampling: How tokens are chosen.
+            prefixes: What each conversation begins with, computed before; one for each, or none.
+            seeds: One for each; by default each has the seed of ``sampling``.
+            tools: JSON schemas of functions that the model may call.
+            cancelled: Once it is set, the generation stops at the next token.
 
         Raises:
-            ModelError: An option is no single token, two options share one, or the prompt is too long.
+            ModelError: A conversation does not fit the context, the logits are not finite, or it was cancelled.
         """
-        ids = self.option_ids([(choice,) for choice in choices], names=choices)
-        return self.read([self._checked(self.encode(self.render(messages)))], [ids], [tuple(choices)])[0]
+        prompts = [self._prompt(messages, tools) for messages in conversations]
+        if len(prompts) > 1 and all(p == prompts[0] for p in prompts):  # several answers to one question
+            prefixes = [self.prefix(prompts)] * len(prompts)
+        rows: list[Row] = []
+        for step in self._decoding(prompts, sampling, prefixes=prefixes, seeds=seeds):
+            if cancelled is not None and cancelled.is_set():
+                msg = "the call was cancelled"
+                raise ModelError(msg)
+            rows = step
+        return [self._generation(p, row, sampling) for p, row in zip(prompts, rows, strict=True)]
 
-    def self_check(self, messages: Sequence[Message], answer: Generation | str) -> OptionScores:
-        """Ask the model whether its answer is correct (P(True), Kadavath et al., 2022, arXiv 2207.05221).
+    def stream(
+        self, messages: Sequence[Message], sampling: Sampling, *, tools: Sequence[dict[str, Any]] = ()
+    ) -> Iterator[str | Generation]:
+        """Answer a conversation piece by piece, in the caller's own thread.
 
-        With a ``Generation`` of this model the KV cache is continued, and only the tokens after the
-        answer are computed. With a text, or where a template rewrites what came before, the whole
-        conversation is read once; ``cache_reused`` tells which it was.
+        Yields:
+            Pieces of text that add up to the answer's, or to what it says before it calls a tool, and at last the whole
+            ``Generation``. Whoever stops iterating stops the generation.
 
-        Returns:
-            Scores of the options ``("yes", "no")``.
+        Raises:
+            ModelError: As ``generate``; it reaches the caller at once.
         """
-        if isinstance(answer, Generation):
-            continued = self._continue(messages, answer)
-            if continued is not None:
-                return continued
-            answer = answer.text
-        return self.self_check_batch([(messages, answer)])[0]
-
-    def self_check_batch(
-        self,
-        pairs: Sequence[tuple[Sequence[Message], str]],
-        *,
-        prefixes: Sequence[Prefix] = (),
-        middle: int | None = None,
-    ) -> list[OptionScores]:
-        """Self-check several (conversation, answer text) pairs with one forward pass."""
-        texts = [self.render(self_check_messages(messages, answer)) for messages, answer in pairs]
-        prompts = [self._checked(self.encode(text)) for text in texts]
-        options = [("yes", "no")] * len(prompts)
-        return self.read(prompts, [self._yes_no] * len(prompts), options, prefixes=prefixes, middle=middle)
-
-    def read(
-        self,
-        prompts: Sequence[Sequence[int]],
-        option_ids: Sequence[list[list[int]]],
-        options: Sequence[tuple[str, ...]],
-        **how: Any,
-    ) -> list[OptionScores]:
-        """Read the next-token options at the end of each prompt; further arguments as in ``read_at``."""
-        return [scores[0] for scores in self.read_at(prompts, option_ids, options, **how)]
-
-    @torch.inference_mode()
-    def read_at(
-        self,
-        prompts: Sequence[Sequence[int]],
-        option_ids: Sequence[list[list[int]]],
-        options: Sequence[tuple[str, ...]],
-        *,
-        ends: Sequence[int] = (0,),
-        prefixes: Sequence[Prefix] = (),
-        middle: int | None = None,
-    ) -> list[list[OptionScores]]:
-        """Read the next-token options after each prompt, with one forward pass over a left-padded batch.
-
-        Args:
-            prompts: Token ids of B conversations.
-            option_ids: For each prompt, the token ids of each option's spellings.
-            options: For each prompt, the options' names.
-            ends: Where to read: how many tokens before the end of every prompt.
-            prefixes: What each prompt begins with, computed before; one for each, or none.
-            middle: Also keep the output of this layer, counted from 1.
-
-        Returns:
-            For each prompt the scores at each of ``ends``.
-        """
-        inputs = inputs_after(prefixes, prompts, self._pad_id, self.model.device)
-        known = [len(p.ids) for p in fitting(prefixes, prompts)]
-        width = inputs["input_ids"].shape[1]
-        places = torch.tensor([width - 1 - end for end in ends], device=self.model.device)
-        logits, hidden, between = self._positions(places, middle, **inputs)
-        found = []
-        for row, (prompt, ids, names) in enumerate(zip(prompts, option_ids, options, strict=True)):
-            at = [
-                option_scores(
-                    logits[row, i],
-                    hidden[row, i],
-                    ids,
-                    names,
-                    tokens=len(prompt) - known[row],
-                    middle=None if between is None else between[row, i],
-                )
-                for i in range(len(ends))
-            ]
-            found.append(at)
-        return found
+        prompt, said = self._prompt(messages, tools), ""
+        for (row,) in self._decoding([prompt], sampling):
+            generation = self._generation(prompt, row, sampling) if row.finish_reason else None
+            text = generation.text if generation else self._certain(row, sampling.stop)
+            shown = visible(text) if tools else text
+            if shown.startswith(said) and len(shown) > len(said):
+                yield shown[len(said) :]
+                said = shown
+            if generation:
+                yield generation
 
     @cached_property
     def identity(self) -> ModelIdentity:
@@ -243,56 +158,46 @@ class LocalModel(ChatTokenizer):
         """The layer two thirds up, counted from 1: where probes of truth often read best."""
         return max(1, round(2 * self.identity.num_layers / 3))
 
+    def _prompt(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> list[int]:
+        return self._checked(self.encode(self.render(messages, tools=tools)))
+
+    @torch.inference_mode()
+    def _decoding(
+        self,
+        prompts: Sequence[list[int]],
+        sampling: Sampling,
+        *,
+        prefixes: Sequence[Prefix] = (),
+        seeds: Sequence[int | None] | None = None,
+    ) -> Iterator[list[Row]]:
+        yield from decode(
+            self._forward,
+            inputs_after(prefixes, prompts, self._pad_id, self.model.device),
+            sampling,
+            end_ids=self._end_ids,
+            text_of=self._decoded,
+            context_length=self.context_length,
+            seeds=seeds,
+            hidden_of=self._hidden,
+        )
+
+    def _certain(self, row: Row, stop: Sequence[str]) -> str:
+        """The text of a growing answer that no later token can change or cut off."""
+        text = self._text(row.token_ids).rstrip("\ufffd")  # half a character
+        held = max((n for s in stop for n in range(1, len(s)) if text.endswith(s[:n])), default=0)
+        return text[: len(text) - held].rstrip()
+
     def _generation(self, prompt: list[int], row: Row, sampling: Sampling) -> Generation:
         ended = row.token_ids[-1] in self._end_ids
         said = row.token_ids[:-1] if ended else row.token_ids  # not every model marks its end tokens as special
         text = self._decoded(said)
         cut = min((text.find(s) for s in sampling.stop if s in text), default=len(text))
-        cache = None
-        if row.cache is not None:
-            answer = ids_of(text[:cut].strip(), said, self._text)
-            cache = KVCache(self.model, tuple(prompt), answer, row.cache)
+        answer = ids_of(text[:cut].strip(), said, self._text)
         return Generation(
             text=text[:cut].strip(),
             token_ids=tuple(row.token_ids),
             logprobs=tuple(row.logprobs),
             finish_reason="stop" if row.finish_reason == "stop" else "length",
             prompt_tokens=len(prompt),
-            cache=cache,
+            cache=KVCache(self.model, tuple(prompt), answer, row.cache, row.start),
         )
-
-    @torch.inference_mode()
-    def _continue(self, messages: Sequence[Message], answer: Generation) -> OptionScores | None:
-        """Self-check on the generation's own KV cache, or None where it cannot be continued."""
-        kept = answer.cache
-        if not isinstance(kept, KVCache) or kept.owner is not self.model or not kept.values.is_croppable:
-            return None
-        if self._text(kept.answer) != answer.text:
-            return None
-        before, found, after = self.render(self_check_messages(messages, SENTINEL)).partition(SENTINEL)
-        if not found or self.encode(before) != list(kept.prompt):
-            return None
-        ids = self._checked([*kept.prompt, *kept.answer, *self.encode(after)])
-        cache = twin(kept.values)
-        usable = min(cache.get_seq_length(), len(kept.prompt) + len(kept.answer))
-        cache.crop(usable - cache.get_seq_length())
-        prefix = Prefix(tuple(ids[:usable]), cache)
-        (scores,) = self.read([ids], [self._yes_no], [("yes", "no")], prefixes=[prefix])
-        return replace(scores, cache_reused=True)
-
-    def _positions(
-        self, places: torch.Tensor, middle: int | None, **inputs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Logits (B, P, V) and hidden states (B, P, d) of P columns, float32 on the CPU; and of a middle layer."""
-        out = self._forward(**inputs, logits_to_keep=places, output_hidden_states=middle is not None)
-        hidden = self._tap.hidden.float().cpu()
-        del self._tap.hidden
-        between = None if middle is None else out.hidden_states[middle][:, places].float().cpu()
-        return out.logits.float().cpu(), hidden, between
-
-    def _forward(self, **inputs: Any) -> Any:
-        return self.model(**{k: v for k, v in inputs.items() if k in self._accepted or k == "output_hidden_states"})
-
-    @cached_property
-    def _yes_no(self) -> list[list[int]]:
-        return self.option_ids(YES_NO, names=("yes", "no"))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from thermolang.models.cache import twin
 from thermolang.models.decoding import left_padded
 
 SHORTEST = 8
@@ -78,13 +78,6 @@ def _stacked(prefixes: Sequence[Prefix], longest: int) -> Any:
                     row[:, longest - len(prefix.ids) :] = getattr(prefix.values.layers[i], name)[0]
             setattr(layer, name, rows)
     return cache
-
-
-def twin(cache: Any) -> Any:
-    """A copy of a transformers cache that may grow and shrink; its tensors are shared and never written."""
-    other = copy.copy(cache)
-    other.layers = [copy.copy(layer) for layer in cache.layers]
-    return other
 
 
 def shared_length(prompts: Sequence[Sequence[int]]) -> int:

@@ -16,7 +16,14 @@ from thermolang.types import OptionScores
 MIN_ANSWER_MASS = 0.01
 """Below this share of the next-token probability the options are not what the model wants to say."""
 
-_taps: WeakKeyDictionary[Any, threading.local] = WeakKeyDictionary()
+
+class Tap(threading.local):
+    """The input of a model's output embeddings in the latest forward of this thread."""
+
+    hidden: torch.Tensor
+
+
+_taps: WeakKeyDictionary[Any, tuple[Tap, threading.Lock]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -27,19 +34,25 @@ class KVCache:
         owner: The transformers model that filled it; another model's weights must not continue it.
         prompt: Token ids of the prompt.
         answer: Token ids that spell the answer, without an end token or a stop string.
-        values: The transformers cache of all tokens but the last sampled one.
+        values: The transformers cache of all tokens but the last sampled one; None if it cannot be continued.
+        start: Logits (V,) and hidden state (d,) at the answer position.
     """
 
     owner: Any
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
     values: Any
+    start: tuple[torch.Tensor, torch.Tensor] | None = None
 
 
-def hidden_tap(model: Any) -> threading.local:
+def hidden_tap(model: Any) -> tuple[Tap, threading.Lock]:
     """Keep the input of the output embeddings, per thread: the hidden state after the final norm.
 
     The hook is registered once per model and stays; one hook per call would see other threads' passes.
+
+    Returns:
+        The tap, and a lock for forward passes: two of them at a time on the same cores take far longer than one after
+        the other.
 
     Raises:
         ModelError: The model has no output embeddings.
@@ -49,13 +62,13 @@ def hidden_tap(model: Any) -> threading.local:
         if head is None:
             msg = f"{type(model).__name__} has no output embeddings: a causal language model is needed"
             raise ModelError(msg)
-        tap = threading.local()
+        tap = Tap()
 
         def keep(_module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
             tap.hidden = inputs[0].detach()
 
         head.register_forward_pre_hook(keep)
-        _taps[model] = tap
+        _taps[model] = tap, threading.Lock()
     return _taps[model]
 
 

@@ -1,0 +1,374 @@
+"""ChatThermolang: padded batches, streams that stop, options that are obeyed or refused, tools, bad input."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+from langchain_core.caches import InMemoryCache
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
+from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
+
+from tests.fakes import CHATML, tiny_tokenizer
+from thermolang import ChatThermolang, ConfidenceEstimator, LocalModel, ModelError, with_confidence
+from thermolang.errors import InvalidInputError
+from thermolang.langchain._messages import KEY
+from thermolang.models.decoding import Sampling
+
+QUESTIONS = ["Why?", "What is the capital of France?", "Who wrote it, and when was that?", "x", "12 + 13"]
+
+
+@pytest.fixture
+def chat(tiny_model):
+    return ChatThermolang(local=tiny_model, max_tokens=12)
+
+
+@pytest.fixture
+def forwards(tiny_model, monkeypatch):
+    """Number of rows of every forward pass."""
+    seen = []
+    forward = tiny_model._forward
+
+    def counted(**inputs):
+        seen.append(inputs["input_ids"].shape[0])
+        return forward(**inputs)
+
+    monkeypatch.setattr(tiny_model, "_forward", counted)
+    return seen
+
+
+def said(model, question, **options):
+    return model.generate([{"role": "user", "content": question}], **options)
+
+
+# What it says
+
+
+def test_it_says_what_the_model_says(chat, tiny_model):
+    answer = said(tiny_model, "Why?", max_new_tokens=12)
+    message = chat.invoke("Why?")
+    assert message.content == answer.text
+    assert message.usage_metadata == answer.usage
+    assert message.response_metadata == {
+        "model_name": "tiny",
+        "model_provider": "thermolang",
+        "finish_reason": answer.finish_reason,
+    }
+
+
+def test_options_of_a_call_are_obeyed(chat, tiny_model):
+    options = {"temperature": 1.3, "top_p": 0.9, "seed": 7}
+    expected = said(tiny_model, "Why?", max_new_tokens=5, **options)
+    assert chat.invoke("Why?", max_tokens=5, **options).content == expected.text
+    assert chat.bind(max_tokens=5, **options).invoke("Why?").content == expected.text
+    built = ChatThermolang(local=tiny_model, max_new_tokens=5, **options)
+    assert built.invoke("Why?").content == expected.text
+    free = chat.invoke("Why?").content
+    assert chat.invoke("Why?", stop=[free[5]]).content == free[: free.index(free[5])].strip()
+    assert ChatThermolang(local=tiny_model, max_tokens=12, stop=[free[5]]).invoke("Why?").content != free
+
+
+def test_log_probabilities_are_those_of_the_tokens(chat, tiny_model):
+    answer = said(tiny_model, "Why?", max_new_tokens=12)
+    content = chat.invoke("Why?", logprobs=True).response_metadata["logprobs"]["content"]
+    assert [c["logprob"] for c in content] == pytest.approx(answer.logprobs, abs=1e-5)
+    assert [c["token"] for c in content] == [tiny_model.tokenizer.decode([i]) for i in answer.token_ids]
+
+
+def test_n_answers_come_from_one_prefill(chat, tiny_model, forwards):
+    result = chat.generate([[HumanMessage("Why?")]], n=3, temperature=1.0, seed=4)
+    assert forwards[0] == 1 and set(forwards[1:]) <= {1, 2, 3}
+    texts = [g.message.content for g in result.generations[0]]
+    assert texts == [said(tiny_model, "Why?", max_new_tokens=12, temperature=1.0, seed=4 + i).text for i in range(3)]
+    assert len(set(texts)) == 3
+
+
+def test_content_blocks_are_read(chat):
+    blocks = [{"type": "text", "text": "Wh"}, {"type": "text", "text": "y?"}]
+    assert chat.invoke([HumanMessage(blocks)]).content == chat.invoke("Why?").content
+    assert chat.invoke("Why?").content_blocks[0]["type"] == "text"
+
+
+# Batches
+
+
+def test_a_batch_is_one_padded_batch_that_finished_rows_leave(chat, forwards):
+    alone = [chat.invoke(q) for q in QUESTIONS]
+    stop = [alone[0].content[3:5]]
+    cut = [chat.invoke(q, stop=stop).content for q in QUESTIONS]
+    forwards.clear()
+    assert [m.content for m in chat.batch(QUESTIONS)] == [m.content for m in alone]
+    assert forwards == [5] * 12
+    forwards.clear()
+    assert [m.content for m in chat.batch(QUESTIONS, stop=stop)] == cut
+    assert forwards[0] == 5 and forwards[-1] < 5
+
+
+def test_a_large_batch_goes_in_parts(tiny_model, forwards):
+    chat = ChatThermolang(local=tiny_model, max_tokens=2, batch_size=2)
+    assert len(chat.batch(QUESTIONS)) == 5
+    assert forwards == [2, 2, 2, 2, 1, 1]
+    forwards.clear()
+    chat.batch(QUESTIONS[:2], {"max_concurrency": 1})
+    assert forwards == [1] * 4
+    assert chat.batch([]) == []
+
+
+async def test_an_async_batch_is_one_too(chat, forwards):
+    alone = [m.content for m in chat.batch(QUESTIONS)]
+    forwards.clear()
+    assert [m.content for m in await chat.abatch(QUESTIONS)] == alone
+    assert forwards == [5] * 12
+
+
+def test_what_one_call_does_wrong_does_not_harm_the_others(chat):
+    asked = ["Why?", "too long " * 300, "x"]
+    first, wrong, last = chat.batch(asked, return_exceptions=True)
+    assert (first.content, last.content) == (chat.invoke("Why?").content, chat.invoke("x").content)
+    assert isinstance(wrong, ModelError) and "takes at most 256" in str(wrong)
+    with pytest.raises(ModelError, match="takes at most 256"):
+        chat.batch(asked)
+
+
+async def test_what_one_call_does_wrong_does_not_harm_the_others_async(chat):
+    first, wrong, _ = await chat.abatch(["Why?", [], "x"], return_exceptions=True)
+    assert first.content == chat.invoke("Why?").content
+    assert isinstance(wrong, ModelError) and "empty" in str(wrong)
+
+
+def test_answers_from_a_cache_do_not_hold_up_a_batch(tiny_model):
+    chat = ChatThermolang(local=tiny_model, max_tokens=4, cache=InMemoryCache())
+    known = chat.invoke("Why?")
+    again = chat.batch(["Why?", "x", "Why?"])
+    assert [m.content for m in again] == [known.content, chat.invoke("x").content, known.content]
+    assert chat.batch(["Why?", "x"])[0].content == known.content  # all of them are known
+
+
+# Streams
+
+
+def test_a_stream_adds_up_to_the_answer(chat):
+    for question in QUESTIONS:
+        chunks = list(chat.stream(question))
+        assert all(isinstance(c, AIMessageChunk) for c in chunks)
+        whole = chat.invoke(question)
+        assert "".join(c.content for c in chunks) == whole.content
+        assert [c.chunk_position for c in chunks].count("last") == 1
+        assert chunks[-1].usage_metadata == whole.usage_metadata
+        assert chunks[-1].response_metadata == whole.response_metadata
+
+
+def test_no_piece_of_a_stop_string_is_streamed(chat):
+    free = chat.invoke("Why?").content
+    for start in range(1, len(free) - 3):
+        stop = free[start : start + 3]
+        pieces = [c.content for c in chat.stream("Why?", stop=[stop])]
+        assert "".join(pieces) == chat.invoke("Why?", stop=[stop]).content
+
+
+def test_a_stream_that_is_closed_early_stops_the_generation(chat, forwards):
+    stream = chat.stream("Why?")
+    next(stream)
+    stream.close()
+    computed = len(forwards)
+    assert computed < 12
+    time.sleep(0.05)
+    assert len(forwards) == computed
+
+
+async def test_an_async_stream_that_is_closed_early_stops_the_generation(chat, forwards):
+    stream = chat.astream("Why?")
+    await anext(stream)
+    await stream.aclose()
+    computed = len(forwards)
+    await asyncio.sleep(0.05)
+    assert len(forwards) == computed < 12
+
+
+def test_an_error_while_streaming_reaches_the_caller_at_once(chat, tiny_model, monkeypatch):
+    monkeypatch.setattr(tiny_model, "_forward", lambda **_: 1 / 0)
+    start = time.perf_counter()
+    with pytest.raises(ZeroDivisionError):
+        list(chat.stream("Why?"))
+    assert time.perf_counter() - start < 5
+
+
+async def test_a_cancelled_task_stops_the_generation(tiny_model, forwards):
+    chat = ChatThermolang(local=tiny_model, max_tokens=200)
+    started, forward = threading.Event(), tiny_model._forward
+
+    def slow(**inputs):
+        started.set()
+        time.sleep(0.02)
+        return forward(**inputs)
+
+    tiny_model._forward = slow  # undone by the fixture that the other one is
+    task = asyncio.create_task(chat.ainvoke("Why?"))
+    await asyncio.to_thread(started.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.sleep(0.1)
+    computed = len(forwards)
+    await asyncio.sleep(0.1)
+    assert len(forwards) == computed < 100
+
+
+# Confidence
+
+
+def test_the_self_check_computes_its_own_tokens_only(tiny_model, calibrator_for, monkeypatch):
+    monkeypatch.setattr("thermolang.estimator.MIN_ANSWER_MASS", 0.0)
+    read = []
+    check = tiny_model.self_check_batch
+    monkeypatch.setattr(tiny_model, "self_check_batch", lambda pairs: read.append(check(pairs)) or read[-1])
+    estimator = ConfidenceEstimator(tiny_model, calibrator_for(tiny_model), state_dir=None)
+    chat = with_confidence(ChatThermolang(local=tiny_model, max_tokens=12), estimator=estimator)
+    own = len(
+        tiny_model.encode("<|im_end|>\n<|im_start|>user\nIs your answer above correct? Reply with yes or no only.")
+    )
+    own += len(tiny_model.encode("<|im_end|>\n<|im_start|>assistant\n")) + 1
+    chat.invoke("What is the capital of France?")
+    chat.batch(["Why?", "What is the capital of France?"])
+    assert [len(scores) for scores in read] == [1, 2]
+    assert all(s.cache_reused and s.tokens_computed <= own for scores in read for s in scores)
+
+
+def test_choices_cost_no_forward_pass(tiny_model, calibrator_for, forwards, monkeypatch):
+    monkeypatch.setattr("thermolang.estimator.MIN_ANSWER_MASS", 0.0)
+    estimator = ConfidenceEstimator(tiny_model, calibrator_for(tiny_model), state_dir=None)
+    chat = ChatThermolang(local=tiny_model, max_tokens=1)
+    answers = {q: chat.invoke(q).content for q in (f"Question {i}" for i in range(100))}
+    question, said_first = next((q, a) for q, a in answers.items() if a.isalpha() and len(tiny_model.encode(a)) == 1)
+    forwards.clear()
+    model = with_confidence(chat, choices=[said_first, "B"], estimator=estimator)
+    payload = model.invoke(question).response_metadata[KEY]
+    assert forwards == [1]
+    assert payload["source"] == "choice" and 0.5 <= payload["raw"] <= 1
+
+
+def test_a_failing_estimator_never_costs_the_answer(chat, tiny_estimator, monkeypatch):
+    monkeypatch.setattr(tiny_estimator, "score_many", lambda *_args, **_options: 1 / 0)
+    model = with_confidence(chat, estimator=tiny_estimator)
+    for message in (model.invoke("Why?"), *model.batch(["Why?", "x"]), [*model.stream("Why?")][-1]):
+        assert message.response_metadata[KEY]["value"] is None
+        assert "scoring failed" in message.response_metadata[KEY]["reason"]
+    assert model.invoke("Why?").content == chat.invoke("Why?").content
+
+
+# Tools
+
+
+@pytest.fixture
+def tool_chat(tiny_model):
+    template = "{% if tools %}{{ tools | length }} tools {% endif %}" + CHATML
+    return ChatThermolang(local=LocalModel(tiny_model.model, tiny_tokenizer(template=template)), max_tokens=12)
+
+
+def weather(city: str) -> str:
+    """Weather of a city."""
+    return f"rain in {city}"
+
+
+def says(chat, monkeypatch, text):
+    """Let the model answer with a text."""
+    from thermolang.types import Generation
+
+    answer = Generation(text, (1, 2), (-0.1, -0.2), "stop", 5)
+    monkeypatch.setattr(chat.local, "generate_batch", lambda conversations, *_a, **_k: [answer] * len(conversations))
+
+
+def test_tool_calls_are_found(tool_chat, monkeypatch):
+    says(tool_chat, monkeypatch, 'Wait. <tool_call>\n{"name": "weather", "arguments": {"city": "Oslo"}}\n</tool_call>')
+    message = tool_chat.bind_tools([weather]).invoke("Weather in Oslo?")
+    assert message.content == "Wait."
+    assert [(c["name"], c["args"]) for c in message.tool_calls] == [("weather", {"city": "Oslo"})]
+    assert message.response_metadata["finish_reason"] == "tool_calls"
+    says(tool_chat, monkeypatch, "<tool_call>{broken</tool_call>")
+    message = tool_chat.bind_tools([weather]).invoke("Weather in Oslo?")
+    assert message.tool_calls == [] and message.invalid_tool_calls[0]["args"] == "{broken"
+
+
+def test_tools_and_their_results_reach_the_template(tool_chat):
+    asked = [
+        HumanMessage("Weather in Oslo?"),
+        AIMessage("", tool_calls=[{"name": "weather", "args": {"city": "Oslo"}, "id": "1"}]),
+        ToolMessage("rain", tool_call_id="1"),
+    ]
+    call = tool_chat._call(asked, None, {})
+    assert [m["role"] for m in call.messages] == ["user", "assistant", "tool"]
+    assert call.messages[1]["tool_calls"][0]["function"] == {"name": "weather", "arguments": {"city": "Oslo"}}
+    assert tool_chat.bind_tools([weather]).invoke("Why?").content != tool_chat.invoke("Why?").content
+    assert tool_chat.invoke(asked).content
+
+
+def test_a_stream_shows_nothing_of_a_tool_call(tool_chat, monkeypatch):
+    from thermolang.models.tools import visible
+
+    text = 'Wait. <tool_call>{"name": "weather", "arguments": {}}</tool_call>'
+    shown = [visible(text[:n]) for n in range(len(text) + 1)]
+    assert shown[-1] == "Wait." and all("Wait.".startswith(s) for s in shown)
+
+
+def test_tools_that_the_template_has_no_place_for_are_refused(chat):
+    with pytest.raises(ModelError, match="has no place for tools"):
+        chat.bind_tools([weather]).invoke("Why?")
+    with pytest.raises(InvalidInputError, match="cannot be enforced"):
+        chat.bind_tools([weather], tool_choice="any")
+
+
+# From a ChatHuggingFace
+
+
+def test_a_chat_huggingface_gives_its_model_and_its_defaults(tiny_chat, tiny_model):
+    chat = ChatThermolang.from_chat_huggingface(tiny_chat)
+    assert chat.local.model is tiny_model.model
+    assert (chat.temperature, chat.max_tokens) == (0.0, 32)
+    assert chat.invoke("Why?").content == tiny_chat.invoke("Why?").content.strip()
+    assert ChatThermolang.from_chat_huggingface(tiny_chat, max_tokens=3).max_tokens == 3
+
+
+def test_a_sampling_pipeline_gives_its_temperature(tiny_model):
+    from transformers import pipeline
+
+    options = {"model": tiny_model.model, "tokenizer": tiny_model.tokenizer}
+    for given, expected in (
+        ({}, (0.7, 1.0, 256)),
+        ({"do_sample": True, "temperature": 0.3, "top_p": 0.8, "max_new_tokens": 5}, (0.3, 0.8, 5)),
+    ):
+        pipe = pipeline("text-generation", **options, **given)
+        llm = HuggingFacePipeline(pipeline=pipe)
+        chat = ChatThermolang.from_chat_huggingface(ChatHuggingFace(llm=llm, tokenizer=tiny_model.tokenizer))
+        assert (chat.temperature, chat.top_p, chat.max_tokens) == expected
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "match"),
+    [
+        (lambda chat: chat.invoke([]), ModelError, "conversation is empty"),
+        (lambda chat: chat.invoke("long " * 300), ModelError, "takes at most 256; shorten it"),
+        (lambda chat: chat.invoke("Why?", temperature=-1), ModelError, "finite temperature"),
+        (lambda chat: chat.invoke("Why?", max_new_token=3), InvalidInputError, "does not know max_new_token"),
+        (lambda chat: chat.invoke("Why?", n=0), InvalidInputError, "at least 1"),
+        (lambda chat: list(chat.stream("Why?", n=2)), InvalidInputError, "a stream has one answer"),
+        (
+            lambda chat: chat.invoke([HumanMessage([{"type": "image_url", "image_url": {"url": "data:,"}}])]),
+            ModelError,
+            "holds image_url",
+        ),
+    ],
+    ids=["empty", "long", "temperature", "unknown", "n", "stream n", "image"],
+)
+def test_bad_input_is_an_error_that_says_what_works(chat, ask, error, match):
+    with pytest.raises(error, match=match):
+        ask(chat)
+
+
+def test_a_system_message_alone_or_a_begun_answer_are_fine(chat, tiny_model):
+    assert chat.invoke([SystemMessage("Be brief."), HumanMessage("Why?")]).content
+    begun = chat.invoke([HumanMessage("Why?"), AIMessage("Because")])
+    messages = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because"}]
+    assert begun.content == tiny_model.generate_batch([messages], Sampling(max_new_tokens=12))[0].text

@@ -1,0 +1,295 @@
+"""ChatThermolang: a local Hugging Face chat model for LangChain, with everything a chat model should have."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import ContextThreadPoolExecutor, get_config_list, run_in_executor
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_huggingface import ChatHuggingFace
+from pydantic import AliasChoices, ConfigDict, Field
+
+from thermolang.errors import InvalidInputError, ThermolangError
+from thermolang.langchain._answers import OPTIONS, Answered, Call, answer_chunk, answer_message, call_of
+from thermolang.langchain._messages import generation_defaults, local_model, text_only, to_messages
+from thermolang.langchain.gathering import Gathering, gathering_of
+from thermolang.langchain.scoring import Scoring
+from thermolang.models.local import LocalModel
+from thermolang.types import Generation
+
+
+class ChatThermolang(BaseChatModel):
+    """A chat model over a ``LocalModel``: padded batches, streams, stop strings, seeds, log-probabilities, tools.
+
+    Wrapped in ``with_confidence`` it also says how sure it is, without a second pass over the conversation.
+
+    Attributes:
+        local: The model and its tokenizer.
+        temperature: 0 (the default) is greedy.
+        top_p: Nucleus sampling; 1 keeps all tokens.
+        max_tokens: Most tokens of an answer.
+        seed: Of an answer's own random numbers; the global generators are left alone.
+        stop: An answer ends before the first of these strings.
+        n: Answers to each conversation, all with one prefill; ``generate`` returns them all, ``invoke`` the first.
+        logprobs: Whether ``response_metadata["logprobs"]`` holds each token and its log-probability.
+        batch_size: Most conversations that ``batch`` puts through the model at once.
+
+    Every one but ``local`` and ``batch_size`` may also be given with a call: ``chat.invoke(question, max_tokens=20)``.
+
+    Example:
+        >>> chat = ChatThermolang.from_model("smollm2-135m", max_tokens=32)  # doctest: +SKIP
+        >>> chat.invoke("What is the capital of France?").text  # doctest: +SKIP
+        'The capital of France is Paris.'
+    """
+
+    local: LocalModel = Field(exclude=True, repr=False)
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = Field(default=256, validation_alias=AliasChoices("max_tokens", "max_new_tokens"))
+    seed: int | None = None
+    stop: list[str] | None = Field(default=None, validation_alias=AliasChoices("stop", "stop_sequences"))
+    n: int = Field(default=1, ge=1)
+    logprobs: bool = False
+    batch_size: int = Field(default=8, ge=1)
+    scoring: Scoring | None = Field(default=None, exclude=True, repr=False)
+
+    model_config = ConfigDict(populate_by_name=True, arbitrary_types_allowed=True, protected_namespaces=())
+
+    @classmethod
+    def from_model(cls, name: str, *, device: str | None = None, dtype: Any = None, **options: Any) -> ChatThermolang:
+        """Load a model by path, short name or hub id.
+
+        Args:
+            name: As ``LocalModel.load`` takes it.
+            device: Such as ``"cuda"``; chosen by itself by default.
+            dtype: Such as ``torch.float32``; bfloat16 where the hardware has it by default.
+            **options: Attributes of this class, such as ``max_tokens``.
+
+        Raises:
+            ModelError: The model cannot be loaded or is no causal language model with a chat template.
+        """
+        return cls(local=LocalModel.load(name, device=device, dtype=dtype), **options)
+
+    @classmethod
+    def from_chat_huggingface(cls, chat: ChatHuggingFace, **options: Any) -> ChatThermolang:
+        """Take model, tokenizer and generation defaults from a ChatHuggingFace; nothing is loaded again.
+
+        Raises:
+            ModelError: It does not run in this process, or is no causal language model with a chat template.
+        """
+        return cls(local=local_model(chat), **(generation_defaults(chat) | options))
+
+    @property
+    def model_name(self) -> str:
+        """Short name of the model."""
+        return self.local.name
+
+    @property
+    def _llm_type(self) -> str:
+        return "thermolang"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        names = ("temperature", "top_p", "max_tokens", "seed", "stop", "n", "logprobs")
+        calibrator = self.scoring.estimator.calibrator if self.scoring else None
+        scored = {"task": self.scoring.task, "calibrator": calibrator and calibrator.id} if self.scoring else None
+        return {"model": self.model_name, "scored": scored} | {name: getattr(self, name) for name in names}
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        known = super()._get_ls_params(stop=stop or self.stop, **kwargs)
+        return cast("LangSmithParams", {**known, "ls_provider": "thermolang"})
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """It holds a model, so no."""
+        return False
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Let the model call tools, if its chat template has a place for them.
+
+        Raises:
+            InvalidInputError: ``tool_choice`` demands a call: nothing can make a local model do that.
+        """
+        if tool_choice not in (None, "auto"):
+            msg = f"tool_choice={tool_choice!r} cannot be enforced on a local model; leave it out, or use 'auto'"
+            raise InvalidInputError(msg)
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call, gathering = self._call(messages, stop, kwargs), gathering_of(self)
+        answers = gathering.come(call).result() if gathering else self._answers([call])[0]
+        return self._result(call, answers)
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call, gathering = self._call(messages, stop, kwargs), gathering_of(self)
+        cancelled = gathering.cancelled if gathering else threading.Event()
+        try:
+            if gathering:
+                return self._result(call, await asyncio.wrap_future(gathering.come(call)))
+            return self._result(call, (await run_in_executor(None, self._answers, [call], cancelled))[0])
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        call = self._call(messages, stop, kwargs)
+        if call.n > 1:
+            msg = f"a stream has one answer, not n={call.n}; use generate"
+            raise InvalidInputError(msg)
+        for piece in self.local.stream(call.messages, call.sampling, tools=call.tools):
+            if isinstance(piece, Generation):
+                ((answered,),) = self._scored([call], [[piece]])
+                yield answer_chunk(call, answered, self.local, self.scoring)
+            else:
+                yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
+
+    def batch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Answer many conversations, ``batch_size`` of them in one padded batch; finished ones leave it.
+
+        ``max_concurrency`` in ``config`` makes the batches smaller.
+        """
+        found: list[Any] = []
+        for part in self._parts(inputs, config):
+            gathering: Gathering[Call, list[Answered]] = Gathering(self, len(part), self._answers_or_errors)
+            with ContextThreadPoolExecutor(max_workers=len(part)) as pool:
+                calls = [pool.submit(self._invoke_gathered, gathering, i, c, kwargs) for i, c in part]
+            found += [_outcome(call.exception() or call.result(), raised=not return_exceptions) for call in calls]
+        return found
+
+    async def abatch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """As ``batch``, without a thread for each call."""
+        found: list[Any] = []
+        for part in self._parts(inputs, config):
+            gathering: Gathering[Call, list[Answered]] = Gathering(self, len(part), self._answers_or_errors)
+            calls = [self._ainvoke_gathered(gathering, i, c, kwargs) for i, c in part]
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            found += [_outcome(outcome, raised=not return_exceptions) for outcome in outcomes]
+        return found
+
+    def _parts(
+        self, inputs: Sequence[LanguageModelInput], config: RunnableConfig | list[RunnableConfig] | None
+    ) -> Iterator[list[tuple[LanguageModelInput, RunnableConfig]]]:
+        configs = get_config_list(config, len(inputs))
+        pairs = list(zip(inputs, configs, strict=True))
+        size = min(self.batch_size, (configs[0].get("max_concurrency") if configs else None) or self.batch_size)
+        for start in range(0, len(pairs), size):
+            yield pairs[start : start + size]
+
+    def _invoke_gathered(
+        self,
+        gathering: Gathering[Call, list[Answered]],
+        asked: LanguageModelInput,
+        config: RunnableConfig,
+        kwargs: dict[str, Any],
+    ) -> AIMessage:
+        with gathering.member():
+            return self.invoke(asked, config, **kwargs)
+
+    async def _ainvoke_gathered(
+        self,
+        gathering: Gathering[Call, list[Answered]],
+        asked: LanguageModelInput,
+        config: RunnableConfig,
+        kwargs: dict[str, Any],
+    ) -> AIMessage:
+        with gathering.member():
+            return await self.ainvoke(asked, config, **kwargs)
+
+    def _call(self, messages: list[BaseMessage], stop: list[str] | None, given: dict[str, Any]) -> Call:
+        defaults = {name: getattr(self, name) for name in OPTIONS}
+        text_only(messages)
+        return call_of(to_messages(messages), defaults, stop or self.stop or (), given)
+
+    def _answers(self, calls: list[Call], cancelled: threading.Event | None = None) -> list[list[Answered]]:
+        """Answer calls that may share a batch, and score all answers at once."""
+        generations = self.local.generate_batch(
+            [call.messages for call in calls for _ in range(call.n)],
+            calls[0].sampling,
+            seeds=[seed for call in calls for seed in call.seeds],
+            tools=calls[0].tools,
+            cancelled=cancelled,
+        )
+        rest = iter(generations)
+        return self._scored(calls, [[next(rest) for _ in range(call.n)] for call in calls])
+
+    def _scored(self, calls: list[Call], answers: list[list[Generation]]) -> list[list[Answered]]:
+        pairs = [(call.messages, a) for call, found in zip(calls, answers, strict=True) for a in found]
+        confidences = iter(self.scoring.confidences(pairs) if self.scoring else [None] * len(pairs))
+        return [[(answer, next(confidences)) for answer in found] for found in answers]
+
+    def _answers_or_errors(self, calls: list[Call], cancelled: threading.Event) -> list[list[Answered] | Exception]:
+        """Answer the calls of one batch; what one does wrong does not harm the others."""
+        found: dict[int, list[Answered] | Exception] = {}
+        groups: dict[Any, list[int]] = {}
+        for i, call in enumerate(calls):
+            groups.setdefault(call.together, []).append(i)
+        for group in groups.values():
+            try:
+                found |= zip(group, self._answers([calls[i] for i in group], cancelled), strict=True)
+            except ThermolangError as error:
+                if len(group) == 1 or cancelled.is_set():
+                    found |= dict.fromkeys(group, error)
+                else:  # find out whose fault it is
+                    found |= {i: self._answers_or_errors([calls[i]], cancelled)[0] for i in group}
+        return [found[i] for i in range(len(calls))]
+
+    def _result(self, call: Call, answers: Sequence[Answered]) -> ChatResult:
+        messages = [answer_message(call, answered, self.local, self.scoring) for answered in answers]
+        return ChatResult(
+            generations=[ChatGeneration(message=message) for message in messages],
+            llm_output={"model_name": self.model_name},
+        )
+
+
+def _outcome(outcome: Any, *, raised: bool) -> Any:
+    if raised and isinstance(outcome, BaseException):
+        raise outcome
+    return outcome

@@ -1,0 +1,264 @@
+"""ConfidenceGateMiddleware: an agent's doubtful final answer waits for a person before it is given out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from pydantic import Discriminator, Field
+from typing_extensions import NotRequired, TypedDict
+
+from thermolang.errors import InvalidInputError, StoreError, ThermolangError, require
+from thermolang.langchain._messages import (
+    KEY,
+    attach,
+    attach_decision,
+    attach_review,
+    decision_record,
+    only_the_answer,
+    question_of,
+    read,
+    text_only,
+    to_messages,
+)
+from thermolang.langchain.scoring import Scoring
+from thermolang.models.local import LocalModel
+from thermolang.routing.policy import Policy
+from thermolang.types import Confidence, Decision
+
+# Before the imports that need it: they would fail without naming the extra.
+require("langchain", "agents")
+
+from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse, hook_config  # noqa: E402
+from langchain.agents.middleware.types import PrivateStateAttr  # noqa: E402
+from langgraph.runtime import Runtime  # noqa: E402
+from langgraph.types import interrupt  # noqa: E402
+
+if TYPE_CHECKING:
+    from thermolang.estimator import ConfidenceEstimator
+    from thermolang.review.store import ReviewStore
+
+TRY_AGAIN = "A reviewer did not accept this answer. Please try again."
+UNSCORED = "the answer was not scored: give the gate an estimator, or wrap the agent's model in with_confidence"
+EDITED = "a person replaced the answer; the value belongs to the model's answer"
+
+logger = logging.getLogger(__name__)
+
+
+class ConfidenceReviewRequest(TypedDict):
+    """What the interrupt shows to the person who decides; plain JSON.
+
+    Attributes:
+        type: Tells clients how to read the interrupt.
+        question: The last thing the user asked.
+        answer: The agent's final answer.
+        confidence: ``Confidence.to_dict()``.
+        reason: Why the answer is doubtful, as one sentence.
+        task: Name of the stream of questions.
+        item_id: Where it waits in the review store; None if it is not there.
+    """
+
+    type: Literal["confidence_review"]
+    question: str
+    answer: str
+    confidence: dict[str, Any]
+    reason: str
+    task: str
+    item_id: str | None
+
+
+class ApproveDecision(TypedDict):
+    """The answer is right."""
+
+    type: Literal["approve"]
+    operator: NotRequired[str]
+
+
+class EditDecision(TypedDict):
+    """The person's own answer is given out instead."""
+
+    type: Literal["edit"]
+    answer: Annotated[str, Field(min_length=1)]
+    operator: NotRequired[str]
+
+
+class RejectDecision(TypedDict):
+    """The agent shall try again; ``message`` tells it what was wrong."""
+
+    type: Literal["reject"]
+    message: NotRequired[str]
+    operator: NotRequired[str]
+
+
+ReviewDecision = Annotated[ApproveDecision | EditDecision | RejectDecision, Discriminator("type")]
+"""What ``Command(resume=...)`` takes; anything else raises a ValidationError and can be answered again."""
+
+
+class GateState(AgentState[Any]):
+    """The agent's state and how many answers to this question were rejected."""
+
+    confidence_reviews: NotRequired[Annotated[int, PrivateStateAttr]]
+
+
+class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
+    """Pauses an agent whose final answer is doubtful until a person approves, edits or rejects it.
+
+    The pause is a LangGraph ``interrupt`` with a ``ConfidenceReviewRequest``: the agent needs a checkpointer and goes
+    on with ``Command(resume={"type": "approve"})``, an ``EditDecision`` or a ``RejectDecision``, also after a restart.
+    While it waits, ``invoke`` returns the state with the key ``"__interrupt__"``; the last message is the doubtful one.
+    Messages with tool calls are never gated. Put the gate first in ``middleware=[...]``, so that it sees what the
+    others have made of the answer. With ``stream_mode="messages"`` the words are out before the gate can close.
+
+    An edit changes the message, not a ``structured_response``. On Python 3.10 LangGraph can interrupt only agents that
+    are called synchronously.
+
+    Args:
+        estimator: Scores the final answers. Not needed if the agent's model attaches confidences itself, as a model
+            in ``with_confidence`` does: such an answer is not scored again.
+        task: Name of the stream of questions; a hash of the system message by default.
+        policy: What is doubtful; by default everything below 0.7. What it rejects is reviewed too.
+        max_reviews: After so many rejections of one question the next answer passes, marked so.
+        store: Where the requests wait as well, for the review desk; see ``resume_from_store``.
+
+    Raises:
+        InvalidInputError: ``max_reviews`` is negative.
+    """
+
+    state_schema = GateState
+
+    def __init__(
+        self,
+        estimator: ConfidenceEstimator | None = None,
+        *,
+        task: str | None = None,
+        policy: Policy | None = None,
+        max_reviews: int = 3,
+        store: ReviewStore | None = None,
+    ) -> None:
+        super().__init__()
+        if max_reviews < 0:
+            msg = f"max_reviews must not be negative, got {max_reviews}"
+            raise InvalidInputError(msg)
+        self.scoring = Scoring(estimator, task) if estimator else None
+        self.task, self.policy = task, policy or Policy()
+        self.max_reviews, self.store = max_reviews, store
+
+    def before_agent(self, state: GateState, runtime: Runtime[Any]) -> dict[str, Any]:
+        """Count anew for each question; a resumed run does not pass here."""
+        return {"confidence_reviews": 0}
+
+    # Scoring and storing belong to the model's node, whose result is checkpointed: the node that interrupts is
+    # executed again from its start when it is resumed.
+    def wrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
+    ) -> ModelResponse[Any]:
+        """Attach the confidence and the decision to a final answer."""
+        return self._judge(request, handler(request))
+
+    async def awrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
+    ) -> ModelResponse[Any]:
+        """Attach the confidence and the decision to a final answer, off the event loop."""
+        return await asyncio.to_thread(self._judge, request, await handler(request))
+
+    @hook_config(can_jump_to=["model"])
+    def after_model(self, state: GateState, runtime: Runtime[Any]) -> dict[str, Any] | None:
+        """Let an accepted answer pass; ask a person about any other."""
+        message = next((m for m in reversed(state["messages"]) if isinstance(m, AIMessage)), None)
+        if message is None or message.tool_calls:
+            return None
+        confidence, payload = read(message)
+        # An answer that did not come from the model node, but from another middleware, carries no decision.
+        decision = payload.get("decision") or decision_record(self.policy.decide(confidence), None)
+        if decision["action"] == "accept":
+            return None
+        reviews = state.get("confidence_reviews", 0)
+        if reviews >= self.max_reviews:
+            why = f"passed without a review after {reviews} rejections (max_reviews)"
+            return {"messages": [attach_review(message, {"action": "pass", "reason": why})]}
+        request = ConfidenceReviewRequest(
+            type="confidence_review",
+            question=_question(state["messages"]),
+            answer=str(message.text),
+            confidence=confidence.to_dict(),
+            reason=decision["reason"],
+            task=confidence.task,
+            item_id=decision["item_id"],
+        )
+        verdict: Any = interrupt(request, response_schema=cast("type[Any]", ReviewDecision))
+        return _apply(verdict, message, reviews)
+
+    @hook_config(can_jump_to=["model"])
+    async def aafter_model(self, state: GateState, runtime: Runtime[Any]) -> dict[str, Any] | None:
+        """Let an accepted answer pass; ask a person about any other."""
+        return self.after_model(state, runtime)
+
+    def _judge(self, request: ModelRequest[Any], response: ModelResponse[Any]) -> ModelResponse[Any]:
+        message = response.result[-1] if response.result else None
+        if not isinstance(message, AIMessage) or message.tool_calls:
+            return response
+        # A copy, because caches and fakes give out the same message again.
+        answer = message.model_copy(update={"response_metadata": {**message.response_metadata}})
+        confidence, payload = read(answer)
+        model = payload.get("model", "")
+        if "value" not in payload:
+            confidence = self._score(request, str(answer.text))
+            model = self.scoring.estimator.model.name if self.scoring else ""
+        question = _question(request.messages)
+        attach(answer, confidence, question=question, model=model)
+        decision, item_id = self.policy.decide(confidence), None
+        reviews = cast("GateState", request.state).get("confidence_reviews", 0)
+        if decision.action != "accept" and reviews < self.max_reviews:
+            decision, item_id = self._submit(decision, confidence, question, str(answer.text), model)
+        return replace(response, result=[*response.result[:-1], attach_decision(answer, decision, item_id)])
+
+    def _score(self, request: ModelRequest[Any], answer: str) -> Confidence:
+        if self.scoring is None:
+            return Confidence(None, task=self.task or "", reason=UNSCORED)
+        asked = [*([request.system_message] if request.system_message else []), *request.messages]
+        messages, model = to_messages(asked), self.scoring.estimator.model
+        try:
+            text_only(asked)
+            if isinstance(model, LocalModel):
+                answer = only_the_answer(answer, messages, model)
+        except ThermolangError as error:
+            return self.scoring.failed(error)
+        return self.scoring.confidences([(messages, answer)])[0]
+
+    def _submit(
+        self, decision: Decision, confidence: Confidence, question: str, answer: str, model: str
+    ) -> tuple[Decision, str | None]:
+        if self.store is None:
+            return decision, None
+        try:
+            item = self.store.submit(question, answer, confidence=confidence, decision=decision, model=model)
+        except StoreError as error:
+            # The answer must not be lost because the store is down; it still waits in the checkpointer.
+            logger.error("a doubtful answer could not be stored: %s", error)
+            return replace(decision, reason=f"{decision.reason}; not stored: {error}"), None
+        return decision, item.id
+
+
+def _apply(verdict: Any, message: AIMessage, reviews: int) -> dict[str, Any]:
+    """The change of the state that a person's decision makes; messages of the same id are replaced."""
+    by = {"operator": verdict["operator"]} if verdict.get("operator") else {}
+    review = {"action": verdict["type"], **by}
+    if verdict["type"] == "approve":
+        return {"messages": [attach_review(message, review)]}
+    if verdict["type"] == "edit":
+        return {
+            "messages": [
+                attach_review(message, review, reason=EDITED).model_copy(update={"content": verdict["answer"]})
+            ]
+        }
+    back = attach_review(HumanMessage(verdict.get("message") or TRY_AGAIN), review)
+    return {"messages": [attach_review(message, review), back], "jump_to": "model", "confidence_reviews": reviews + 1}
+
+
+def _question(messages: Sequence[BaseMessage]) -> str:
+    """The last thing the user said; a reviewer is not the user."""
+    return question_of(to_messages([m for m in messages if "review" not in m.response_metadata.get(KEY, {})]))

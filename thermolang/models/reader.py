@@ -1,0 +1,244 @@
+"""Reading a local model at one position: option logits of a prompt or an answer, and self-checks."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from thermolang.errors import ModelError
+from thermolang.models.cache import twin
+from thermolang.models.chat_tokenizer import ChatTokenizer
+from thermolang.models.decoding import left_padded
+from thermolang.models.prefix import Prefix, fitting, inputs_after, shared_length
+from thermolang.models.prompts import SENTINEL, YES_NO, self_check_messages
+from thermolang.models.reading import KVCache, hidden_tap, option_scores
+from thermolang.models.thinking import CLOSE, OPEN, UNFINISHED, final_answer
+from thermolang.types import Generation, Message, OptionScores
+
+
+class Reader(ChatTokenizer):
+    """A causal language model and its tokenizer, read at the places calibration needs.
+
+    Any number of threads may share one instance; forward passes take turns.
+
+    Args:
+        model: A transformers causal language model, in evaluation mode.
+        tokenizer: Its tokenizer, with a chat template.
+        name: Short name for people; the model's own by default.
+
+    Raises:
+        ModelError: The tokenizer has no chat template, or the model no output embeddings.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, name: str = "") -> None:
+        super().__init__(model, tokenizer, name=name)
+        self._tap, self._lock = hidden_tap(model)
+        self._accepted = set(inspect.signature(model.forward).parameters)
+
+    @torch.inference_mode()
+    def prefix(self, prompts: Sequence[Sequence[int]]) -> Prefix:
+        """Compute once what all these token ids begin with."""
+        ids = list(prompts[0][: shared_length(prompts)]) if prompts else []
+        if not ids:
+            return Prefix()
+        inputs = left_padded([ids], self._pad_id, self.model.device)
+        out = self._forward(**inputs, use_cache=True, logits_to_keep=1)
+        return Prefix(tuple(ids), out.past_key_values)
+
+    def choice_logits(
+        self, messages: Sequence[Message], choices: Sequence[str], answer: Generation | None = None
+    ) -> OptionScores:
+        """Read the options' logits at the answer position.
+
+        Args:
+            messages: The conversation. If it ends with an assistant message, that one is continued.
+            choices: Texts the answer may start with, such as ``["A", "B", "C"]``; each must be one token.
+            answer: This model's answer to the conversation, if there is one: then what it was chosen from is read,
+                without another forward pass.
+
+        Returns:
+            Scores in the order of ``choices``. An option's logit sums over its spellings with and
+            without a leading space.
+
+        Raises:
+            ModelError: An option is no single token, two options share one, or the prompt is too long.
+        """
+        ids = self.option_ids([(choice,) for choice in choices], names=choices)
+        names = tuple(choices)
+        kept = answer.cache if answer is not None else None
+        if isinstance(kept, KVCache) and kept.owner is self.model and kept.start is not None:
+            if CLOSE not in answer.text:  # type: ignore[union-attr]  # kept is of answer
+                return option_scores(*kept.start, ids, names, tokens=0)
+            prompt = [*kept.prompt, *self._thoughts(answer)]  # type: ignore[arg-type]
+            prefixes = [] if kept.values is None else [self._before(kept, len(prompt) - 1)]
+            return self.read([prompt], [ids], [names], prefixes=prefixes)[0]
+        prompt = self._checked(self.encode(self.render(messages, at_once=True)))
+        return self.read([prompt], [ids], [names])[0]
+
+    def self_check(self, messages: Sequence[Message], answer: Generation | str) -> OptionScores:
+        """Ask the model whether its answer is correct (P(True), Kadavath et al., 2022, arXiv 2207.05221).
+
+        With a ``Generation`` of this model the KV cache is continued, and only the tokens after the
+        answer are computed. With a text, or where a template rewrites what came before, the whole
+        conversation is read once; ``cache_reused`` tells which it was.
+
+        Returns:
+            Scores of the options ``("yes", "no")``.
+
+        Raises:
+            ModelError: The conversation is too long, or a reasoning model's answer holds thoughts only.
+        """
+        return self.self_check_batch([(messages, answer)])[0]
+
+    def self_check_batch(
+        self,
+        pairs: Sequence[tuple[Sequence[Message], Generation | str]],
+        *,
+        prefixes: Sequence[Prefix] = (),
+        middle: int | None = None,
+    ) -> list[OptionScores]:
+        """Self-check several (conversation, answer) pairs with one forward pass.
+
+        Args:
+            pairs: As ``self_check`` takes them.
+            prefixes: What each conversation begins with, computed before; one for each, or none.
+            middle: Also keep the output of this layer, counted from 1.
+        """
+        given = prefixes or [Prefix()] * len(pairs)
+        continued = [self._continued(messages, answer) for messages, answer in pairs]
+        found = [
+            again or (self._whole(*pair), prefix) for pair, again, prefix in zip(pairs, continued, given, strict=True)
+        ]
+        scores = self.read(
+            [ids for ids, _ in found],
+            [self._yes_no] * len(found),
+            [("yes", "no")] * len(found),
+            prefixes=[prefix for _, prefix in found],
+            middle=middle,
+        )
+        return [replace(s, cache_reused=c is not None) for s, c in zip(scores, continued, strict=True)]
+
+    def read(
+        self,
+        prompts: Sequence[Sequence[int]],
+        option_ids: Sequence[list[list[int]]],
+        options: Sequence[tuple[str, ...]],
+        **how: Any,
+    ) -> list[OptionScores]:
+        """Read the next-token options at the end of each prompt; further arguments as in ``read_at``."""
+        return [scores[0] for scores in self.read_at(prompts, option_ids, options, **how)]
+
+    @torch.inference_mode()
+    def read_at(
+        self,
+        prompts: Sequence[Sequence[int]],
+        option_ids: Sequence[list[list[int]]],
+        options: Sequence[tuple[str, ...]],
+        *,
+        ends: Sequence[int] = (0,),
+        prefixes: Sequence[Prefix] = (),
+        middle: int | None = None,
+    ) -> list[list[OptionScores]]:
+        """Read the next-token options after each prompt, with one forward pass over a left-padded batch.
+
+        Args:
+            prompts: Token ids of B conversations.
+            option_ids: For each prompt, the token ids of each option's spellings.
+            options: For each prompt, the options' names.
+            ends: Where to read: how many tokens before the end of every prompt.
+            prefixes: What each prompt begins with, computed before; one for each, or none.
+            middle: Also keep the output of this layer, counted from 1.
+
+        Returns:
+            For each prompt the scores at each of ``ends``.
+        """
+        inputs = inputs_after(prefixes, prompts, self._pad_id, self.model.device)
+        known = [len(p.ids) for p in fitting(prefixes, prompts)]
+        width = inputs["input_ids"].shape[1]
+        places = torch.tensor([width - 1 - end for end in ends], device=self.model.device)
+        logits, hidden, between = self._positions(places, middle, **inputs)
+        found = []
+        for row, (prompt, ids, names) in enumerate(zip(prompts, option_ids, options, strict=True)):
+            at = [
+                option_scores(
+                    logits[row, i],
+                    hidden[row, i],
+                    ids,
+                    names,
+                    tokens=len(prompt) - known[row],
+                    middle=None if between is None else between[row, i],
+                )
+                for i in range(len(ends))
+            ]
+            found.append(at)
+        return found
+
+    def _continued(self, messages: Sequence[Message], answer: Generation | str) -> tuple[list[int], Prefix] | None:
+        """Ids of a self-check on a generation's own KV cache, or None where that cannot be continued."""
+        kept = answer.cache if isinstance(answer, Generation) else None
+        if not isinstance(kept, KVCache) or kept.owner is not self.model or kept.values is None:
+            return None
+        if self._text(kept.answer) != answer.text or CLOSE in answer.text:  # type: ignore[union-attr]
+            return None
+        check = self.render(self_check_messages(messages, SENTINEL), at_once=True)
+        before, found, after = check.partition(SENTINEL)
+        if not found or self.encode(before) != list(kept.prompt):
+            return None
+        ids = self._checked([*kept.prompt, *kept.answer, *self.encode(after)])
+        return ids, self._before(kept, len(kept.prompt) + len(kept.answer))
+
+    def _whole(self, messages: Sequence[Message], answer: Generation | str) -> list[int]:
+        """Ids of a self-check that reads the whole conversation."""
+        cut = isinstance(answer, Generation) and answer.finish_reason == "length"
+        text = answer.text if isinstance(answer, Generation) else answer
+        said = final_answer(text)
+        if said is None or (cut and CLOSE not in text and self._opens_thinking(messages)):
+            raise ModelError(UNFINISHED)
+        return self._checked(self.encode(self.render(self_check_messages(messages, said), at_once=True)))
+
+    def _before(self, kept: KVCache, length: int) -> Prefix:
+        """The first ids of a generation, as far as its cache goes."""
+        cache = twin(kept.values)
+        usable = min(cache.get_seq_length(), length)
+        cache.crop(usable - cache.get_seq_length())
+        return Prefix((*kept.prompt, *kept.answer)[:usable], cache)
+
+    def _thoughts(self, answer: Generation) -> list[int]:
+        """Ids of a reasoning model's answer up to where it begins to say something."""
+        ids = list(answer.token_ids)
+        end = next(i for i in range(1, len(ids) + 1) if CLOSE in self._decoded(ids[:i]))
+        while end < len(ids) and not self.tokenizer.decode(ids[end : end + 1]).strip():
+            end += 1
+        return ids[:end]
+
+    def _opens_thinking(self, messages: Sequence[Message]) -> bool:
+        return self._can_think and self.render(messages).rstrip().endswith(OPEN)
+
+    def _positions(
+        self, places: torch.Tensor, middle: int | None, **inputs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Logits (B, P, V) and hidden states (B, P, d) of P columns, float32 on the CPU; and of a middle layer."""
+        out = self._forward(**inputs, logits_to_keep=places, output_hidden_states=middle is not None)
+        hidden = self._hidden().float().cpu()
+        between = None if middle is None else out.hidden_states[middle][:, places].float().cpu()
+        return out.logits.float().cpu(), hidden, between
+
+    def _hidden(self) -> torch.Tensor:
+        """What this thread's latest forward pass left in the tap."""
+        hidden = self._tap.hidden
+        del self._tap.hidden
+        return hidden
+
+    def _forward(self, **inputs: Any) -> Any:
+        known = {k: v for k, v in inputs.items() if k in self._accepted or k == "output_hidden_states"}
+        with self._lock:
+            return self.model(**known)
+
+    @cached_property
+    def _yes_no(self) -> list[list[int]]:
+        return self.option_ids(YES_NO, names=("yes", "no"))
