@@ -30,19 +30,20 @@ class Stub:
         self.identity = ModelIdentity("Stub", width, 1, 10, "a", "b", "1")
         self._random = np.random.default_rng(0)
 
-    def choice_logits(self, messages, choices):
+    def choice_logits(self, messages, choices, answer=None):
         return self._scores(tuple(choices))
 
-    def self_check(self, messages, answer):
-        return self._scores(("yes", "no"))
+    def self_check_batch(self, pairs):
+        return [self._scores(("yes", "no")) for _ in pairs]
 
     def _scores(self, options):
         hidden = self._random.normal(size=self.identity.hidden_size).astype(np.float32)
         return OptionScores(options, self._random.normal(size=len(options)), hidden, 1.0)
 
 
-def calibrator(stub, width):
-    random = np.random.default_rng(1)
+def calibrator(identity):
+    """One of random numbers: what it says means nothing, what it costs does."""
+    random, width = np.random.default_rng(1), identity.hidden_size
     fits = {}
     for source, options in (("choice", 4), ("self_check", 2)):
         tasks = [
@@ -56,7 +57,7 @@ def calibrator(stub, width):
             for i in range(4)
         ]
         fits[source] = fit(tasks, TrainingConfig(steps=2, bias=source == "self_check"))
-    return Calibrator(stub.identity, fits, (np.ones((8, width)), np.zeros((8, 2))), model_name="stub")
+    return Calibrator(identity, fits, (np.ones((8, width)), np.zeros((8, 2))), model_name="random")
 
 
 def main():
@@ -66,7 +67,7 @@ def main():
     arguments = parser.parse_args()
     stub, figures = Stub(arguments.width), {"width": arguments.width, "answers": arguments.answers}
     with tempfile.TemporaryDirectory() as folder:
-        estimator = ConfidenceEstimator(stub, calibrator(stub, arguments.width), state_dir=folder)
+        estimator = ConfidenceEstimator(stub, calibrator(stub.identity), state_dir=folder)
         for source, choices in (("choice", list("ABCD")), ("self_check", None)):
             seconds = []
             for i in range(arguments.answers):

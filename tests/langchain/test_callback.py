@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -15,7 +16,8 @@ from tests.langchain.conftest import Echo
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.langchain import callback
 from thermolang.langchain._messages import KEY, only_the_answer, to_messages
-from thermolang.langchain.callback import ConfidenceCallbackHandler
+from thermolang.langchain.callback import ConfidenceCallbackHandler, get_confidence_callback
+from thermolang.langchain.runnable import with_confidence
 
 QUESTIONS = [f"What is the capital of country {i}?" for i in range(12)]
 TASK = "capitals"
@@ -246,3 +248,81 @@ def test_many_threads_share_one_handler(chat, prompt, handler, expected):
     assert [value(m) for m in found] == [expected(q) for q in inputs]
     assert len(handler.records) == 60
     assert nothing_left(handler)
+
+
+# Streams, async and the context manager
+
+
+def streamed(chat, question, handler):
+    chunks = list(chat.stream(question, {"callbacks": [handler]}))
+    return chunks, [c for c in chunks if KEY in c.response_metadata]
+
+
+def test_the_last_chunk_of_a_stream_carries_the_confidence(tiny_chat, tiny_estimator):
+    handler = ConfidenceCallbackHandler(tiny_estimator, task=TASK)
+    chunks, marked = streamed(tiny_chat, "Why?", handler)
+    assert len(chunks) > 2 and marked == chunks[-1:]
+    text = "".join(c.content for c in chunks)
+    assert text == "".join(c.content for c in tiny_chat.stream("Why?"))
+    score = tiny_estimator.score(to_messages([HumanMessage("Why?")]), text.strip(), task=TASK)
+    assert marked[0].response_metadata[KEY]["raw"] == pytest.approx(score.raw, abs=1e-6)
+    ((confidence, question),) = handler.records.values()
+    assert (confidence.raw, question) == (marked[0].response_metadata[KEY]["raw"], "Why?")
+    assert nothing_left(handler)
+
+
+def test_a_stream_that_is_closed_early_leaves_nothing_behind(tiny_chat, tiny_estimator):
+    handler = ConfidenceCallbackHandler(tiny_estimator)
+    stream = tiny_chat.stream("Why?", {"callbacks": [handler]})
+    next(stream)
+    stream.close()
+    assert nothing_left(handler) and not handler.records
+
+
+async def test_scoring_stays_off_the_event_loop(chat, handler, monkeypatch):
+    threads = []
+    score = ConfidenceEstimator.score_many
+
+    def noted(self, *args, **options):
+        threads.append(threading.get_ident())
+        return score(self, *args, **options)
+
+    monkeypatch.setattr(ConfidenceEstimator, "score_many", noted)
+    message = await chat.ainvoke("Why?", {"callbacks": [handler]})
+    assert 0 < value(message) < 1
+    assert threads and threading.get_ident() not in threads
+
+
+def test_an_answer_is_scored_once_however_many_listen(estimator, handler, fake_model):
+    chat = with_confidence(Echo(), task="own", estimator=estimator)
+    message = chat.invoke("Why?", {"callbacks": [handler]})
+    assert fake_model.calls == ["self_check"]
+    ((confidence, _),) = handler.records.values()
+    assert (confidence.value, confidence.task) == (value(message), message.response_metadata[KEY]["task"])
+
+
+def test_what_the_model_cannot_read_has_no_confidence(chat, handler):
+    image = {"type": "image_url", "image_url": {"url": "data:,"}}
+    message = chat.invoke([HumanMessage([{"type": "text", "text": "Why?"}, image])], {"callbacks": [handler]})
+    payload = message.response_metadata[KEY]
+    assert payload["value"] is None and "holds image_url" in payload["reason"]
+
+
+def test_inside_the_context_everything_is_scored(chat, prompt, estimator):
+    with get_confidence_callback(estimator, task=TASK) as confidences:
+        inside = (prompt | chat).invoke({"question": "Why?"})
+        chat.invoke("Who?")
+    outside = chat.invoke("Why?")
+    assert 0 < value(inside) < 1
+    assert KEY not in outside.response_metadata
+    assert [question for _, question in confidences.records.values()] == ["Why?", "Who?"]
+
+
+def test_contexts_do_not_pile_up_in_langchain(chat, estimator):
+    from langchain_core.tracers.context import _configure_hooks
+
+    before = len(_configure_hooks)
+    for _ in range(3):
+        with get_confidence_callback(estimator):
+            chat.invoke("Why?")
+    assert len(_configure_hooks) == before
