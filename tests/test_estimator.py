@@ -64,8 +64,14 @@ def test_a_free_form_value_is_the_calibrated_log_odds(estimator, question):
     assert confidence.bias == version.bias != 0
     assert (confidence.source, confidence.task, confidence.task_version) == ("self_check", "t", version.version)
     assert confidence.calibrator == estimator.calibrator.id
-    assert confidence.reason == ""
+    assert "rests on 1 of its inputs so far" in confidence.reason
     assert confidence.seconds > 0
+
+
+def test_a_task_that_has_settled_carries_no_warning(estimator):
+    for i in range(30):
+        confidence = estimator.score(ask(f"Question {i}?"), answer(), task="t")
+        assert bool(confidence.reason) == (i < 29)
 
 
 def test_a_choices_value_is_the_softmax_at_the_tasks_temperature(estimator):
@@ -363,7 +369,7 @@ def test_a_calibrator_of_other_weights_is_passed_over(probed, calibrator_for, sh
     probed.save(shipped / "a")
     found = ConfidenceEstimator(Probed(), state_dir=None)
     assert found.calibrator.id == probed.id
-    assert found.score(ask(), answer()).reason == ""
+    assert "other weights" not in found.score(ask(), answer()).reason
 
 
 def test_a_damaged_calibrator_is_passed_over(fake_model, calibrator, shipped, caplog):

@@ -238,7 +238,7 @@ class ConfidenceEstimator:
             supported=novelty <= 1.0,
             novelty=novelty,
             alternatives=tuple(Alternative(scores.options[i], float(calibrated[i])) for i in others),
-            reason=self.warning,
+            reason=self.warning or version.warning,
             calibrator=self.calibrator.id if self.calibrator else "",
         )
 

@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 REFRESH_AT = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 """Numbers of inputs at which a new version is made by itself; past the last one T* no longer moves."""
 
+SETTLED = 30
+"""Inputs of a task from which its T* hardly moves (the curve over unlabelled inputs in docs/results)."""
+
 SAVE_EACH = 100
 """Below this many inputs each one is saved, so that processes that score a single answer each still add up."""
 
@@ -40,6 +43,13 @@ class TaskVersion:
     inverse_temperature: float
     bias: float
     inputs: int
+
+    @property
+    def warning(self) -> str:
+        """A sentence while T* still moves; empty once it has settled."""
+        if self.inputs >= SETTLED:
+            return ""
+        return f"the task's temperature rests on {self.inputs} of its inputs so far; it settles at about {SETTLED}"
 
 
 class TaskState:
