@@ -1,6 +1,6 @@
 """What a confidence costs in LangChain, and ChatThermolang beside ChatHuggingFace; one JSON line for each model.
 
-    python benchmarks/chat.py [--model smollm2-135m] [--rounds 8] [--loop 1000]
+    python benchmarks/chat.py [--model smollm2-135m] [--rounds 8] [--loop 1000] [--parts free choices batch ...]
 
 All variants take turns within each round, so that a noisy machine is noisy for all of them. The times are medians over
 the rounds; the ratios are medians of the rounds' own ratios, with a 95 % bootstrap interval. A calibrator of random
@@ -80,6 +80,8 @@ def medians(seconds, scale=1.0):
 
 
 def free_form(models, rounds):
+    tokens = models["ChatThermolang"].invoke(STORY).usage_metadata["output_tokens"]
+    assert tokens == TOKENS, f"the story has only {tokens} tokens"
     seconds = rounds_of({name: lambda m=m: m.invoke(STORY) for name, m in models.items()}, rounds)
     return {
         "seconds": medians(seconds),
@@ -97,12 +99,14 @@ def choices(models, estimator, rounds):
     seconds = rounds_of({"without": lambda: plain.invoke(LETTER), "with": lambda: scored.invoke(LETTER)}, rounds)
     added = 1000 * (np.array(seconds["with"]) - np.array(seconds["without"]))
     low, high = bootstrap((added,), np.median, vectorized=False, random_state=0).confidence_interval
+    inside = [scored.invoke(LETTER).response_metadata["thermolang"]["seconds"] for _ in range(rounds)]
     share = 100 * float(np.median(added)) / (1000 * float(np.median(seconds["without"])))
     return {
         "ms": medians(seconds, 1000),
         "added_ms": round(float(np.median(added)), 3),
         "interval": [round(float(low), 3), round(float(high), 3)],
         "percent of the call": round(share, 2),
+        "scoring alone, ms": round(1000 * float(np.median(inside)), 3),
     }
 
 
@@ -150,20 +154,20 @@ def main():
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--loop", type=int, default=1000)
+    parser.add_argument("--parts", nargs="+", default=["free", "choices", "batch", "first", "memory"])
     arguments = parser.parse_args()
     logging.set_verbosity_error()
     local = LocalModel.load(arguments.model)
     models, estimator = chats(local)
-    tokens = models["ChatThermolang"].invoke(STORY).usage_metadata["output_tokens"]
-    assert tokens == TOKENS, f"the story has only {tokens} tokens"
-    figures = {
-        "model": local.name,
-        "free form, 64 tokens": free_form(models, arguments.rounds),
-        "choices": choices(models, estimator, 10 * arguments.rounds),
-        "batch of 8, 64 tokens": batches(models, max(2, arguments.rounds // 2)),
-        "first streamed token": first_tokens(models, max(3, arguments.rounds // 2)),
-        "memory": memory(models, arguments.loop) if arguments.loop else {},
+    few = max(3, arguments.rounds // 2)
+    parts = {
+        "free": lambda: free_form(models, arguments.rounds),
+        "choices": lambda: choices(models, estimator, 10 * arguments.rounds),
+        "batch": lambda: batches(models, few),
+        "first": lambda: first_tokens(models, few),
+        "memory": lambda: memory(models, arguments.loop),
     }
+    figures = {"model": local.name, "tokens": TOKENS} | {name: parts[name]() for name in arguments.parts}
     print(json.dumps(figures))
 
 

@@ -396,3 +396,16 @@ def test_the_probe_is_a_fingerprint_of_the_weights(tiny_model):
     other = LocalModel(tiny_llama(len(tiny_model.tokenizer), seed=1), tiny_model.tokenizer)
     assert other.identity == tiny_model.identity
     assert not np.allclose(other.probe()[0], hidden, atol=0.1)
+
+
+def test_models_of_another_kind_are_refused(tiny_model):
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    config = T5Config(vocab_size=32, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2, decoder_start_token_id=0)
+    with pytest.raises(ModelError, match=r"encoder-decoder \(seq2seq\) model: use a causal language model"):
+        LocalModel(T5ForConditionalGeneration(config), tiny_model.tokenizer)
+    seeing = copy.copy(tiny_model.model)
+    seeing.config = copy.copy(tiny_model.model.config)
+    seeing.config.vision_config = {"size": 1}
+    with pytest.raises(ModelError, match="is a vision model: use a causal language model"):
+        LocalModel(seeing, tiny_model.tokenizer)

@@ -32,11 +32,12 @@ class Reader(ChatTokenizer):
         name: Short name for people; the model's own by default.
 
     Raises:
-        ModelError: The tokenizer has no chat template, or the model no output embeddings.
+        ModelError: The tokenizer has no chat template, or the model is no causal language model.
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, name: str = "") -> None:
         super().__init__(model, tokenizer, name=name)
+        _language_only(model)
         self._tap, self._lock = hidden_tap(model)
         self._accepted = set(inspect.signature(model.forward).parameters)
 
@@ -242,3 +243,15 @@ class Reader(ChatTokenizer):
     @cached_property
     def _yes_no(self) -> list[list[int]]:
         return self.option_ids(YES_NO, names=("yes", "no"))
+
+
+def _language_only(model: Any) -> None:
+    """Refuse models that are read in another way than from left to right, as text."""
+    kind = ""
+    if getattr(model.config, "is_encoder_decoder", False):
+        kind = "an encoder-decoder (seq2seq) model"
+    elif getattr(model.config, "vision_config", None) is not None:
+        kind = "a vision model"
+    if kind:
+        msg = f"{type(model).__name__} is {kind}: use a causal language model for chat, such as Qwen2.5-Instruct"
+        raise ModelError(msg)
