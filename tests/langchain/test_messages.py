@@ -185,3 +185,14 @@ def test_the_values_filled_into_a_template_do_not_change_its_name():
 
 def test_the_name_is_the_same_in_every_process():
     assert template_name(PromptTemplate.from_template("{a}").partial(a=lambda: "now")) == "template-e07e1525"
+
+
+def test_the_confidence_of_a_message_is_read_back():
+    from thermolang import confidence_of
+
+    message = AIMessage("Paris")
+    assert (confidence_of(message).value, "no confidence" in confidence_of(message).reason) == (None, True)
+    attach(message, Confidence(0.8, raw=0.9), question="?", model="m")
+    assert confidence_of(message) == Confidence(0.8, raw=0.9)
+    again = AIMessage.model_validate_json(message.model_dump_json())
+    assert confidence_of(again) == Confidence(0.8, raw=0.9)

@@ -231,6 +231,15 @@ def test_a_fallback_of_a_dict_chain_may_be_a_plain_one(small_dict, store):
     assert result["decision"]["fallback"]
 
 
+def test_without_a_policy_of_its_own_it_keeps_the_decision_on_the_message(chat, prompt, estimator, store):
+    for threshold, action in ((Policy(threshold=0, review_unsupported=False), "accept"), (1.0, "review")):
+        scored = prompt | with_confidence(chat, task="t", threshold=threshold, estimator=estimator)
+        decision = (scored | ConfidenceRouter(store)).invoke(ASKED).response_metadata[KEY]["decision"]
+        assert decision["action"] == action
+        decision = (scored | ConfidenceRouter(store, DOUBT)).invoke(ASKED).response_metadata[KEY]["decision"]
+        assert decision["action"] == "review"
+
+
 @pytest.mark.parametrize(
     ("options", "match"),
     [

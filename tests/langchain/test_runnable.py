@@ -281,6 +281,12 @@ def test_the_question_alone_is_shown_where_the_message_holds_more(chat, estimato
     assert as_dict.invoke(asked)["question"] == "Where is Oslo?"
 
 
+def test_a_key_that_nothing_has_is_told(chat, prompt, estimator, caplog):
+    message = with_confidence(prompt | chat, question="qestion", estimator=estimator).invoke({"question": "Why?"})
+    assert message.response_metadata[KEY]["question"] == "Why?"
+    assert "question='qestion' is no key of the chain's input" in caplog.text
+
+
 def test_a_chat_model_has_no_key_to_look_up(chat, estimator):
     with pytest.raises(InvalidInputError, match="names a key of a chain's input"):
         with_confidence(chat, question="question", estimator=estimator)

@@ -409,3 +409,12 @@ def test_models_of_another_kind_are_refused(tiny_model):
     seeing.config.vision_config = {"size": 1}
     with pytest.raises(ModelError, match="is a vision model: use a causal language model"):
         LocalModel(seeing, tiny_model.tokenizer)
+
+
+def test_the_fingerprint_is_measured_again_only_if_the_weights_change(tiny_model, monkeypatch):
+    model = LocalModel(tiny_llama(len(tiny_model.tokenizer), seed=3), tiny_model.tokenizer)
+    before = model.probe()
+    assert model.probe() is before
+    with torch.no_grad():
+        next(iter(model.model.parameters())).mul_(1.5)
+    assert not np.allclose(model.probe()[0], before[0])

@@ -102,6 +102,24 @@ def read(message: BaseMessage) -> tuple[Confidence, dict[str, Any]]:
     return Confidence.from_dict(payload), payload
 
 
+def confidence_of(message: BaseMessage) -> Confidence:
+    """The confidence that a message carries.
+
+    Args:
+        message: An answer of a model or chain in ``with_confidence``, also one that was stored and loaded again.
+
+    Returns:
+        The confidence; on a message that carries none, one without a value whose reason says so.
+    """
+    return read(message)[0]
+
+
+def decided(payload: dict[str, Any]) -> Decision | None:
+    """The decision that a payload holds already, without its place in a store."""
+    found = payload.get("decision")
+    return Decision(found["action"], found["reason"], found["threshold"]) if isinstance(found, dict) else None
+
+
 def local_model(chat: ChatHuggingFace) -> LocalModel:
     """The model inside a ChatHuggingFace; nothing is loaded again.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,8 @@ from thermolang.models.local import LocalModel
 from thermolang.types import Confidence, Message
 
 KEPT = 1000
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -159,6 +162,8 @@ class ConfidenceCallbackHandler(BaseCallbackHandler):
         if KEY not in message.response_metadata and self.scoring is not None:
             self.scoring.write(message, self._score(self.scoring, run, message, answer), run.messages)
         asked = self._question_of(run_id)
+        if self.question and not asked:
+            logger.warning("question=%r is no key of the chain's input or of a step's with a text in it", self.question)
         if asked and KEY in message.response_metadata:
             set_question(message, asked, context=question_of(run.messages))
 

@@ -11,7 +11,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import run_in_executor
 
 from thermolang.errors import InvalidInputError, StoreError
-from thermolang.langchain._messages import KEY, attach_decision, decision_record, read
+from thermolang.langchain._messages import KEY, attach_decision, decided, decision_record, read
 from thermolang.routing.policy import Policy
 from thermolang.types import Confidence, Decision
 
@@ -36,7 +36,7 @@ class ConfidenceRouter(Runnable[Any, Any]):
 
     Args:
         store: Where doubtful answers wait.
-        policy: What is doubtful; by default everything below 0.7.
+        policy: What is doubtful; by default what ``with_confidence(threshold=...)`` decided, else everything below 0.7.
         on_review: What goes on in place of an answer that is not accepted: ``"flag"`` the answer itself, marked;
             ``"hold"`` the placeholder; ``"fallback"`` what another Runnable answers, such as a larger model.
         placeholder: What the end user sees while the answer is held.
@@ -65,7 +65,7 @@ class ConfidenceRouter(Runnable[Any, Any]):
         if (on_review == "fallback") != (fallback is not None) or (fallback is not None and chain is None):
             msg = "on_review='fallback', fallback= and chain= go together: the fallback gets the input of the chain"
             raise InvalidInputError(msg)
-        self.store, self.policy, self.on_review, self.placeholder = store, policy or Policy(), on_review, placeholder
+        self.store, self.policy, self.on_review, self.placeholder = store, policy, on_review, placeholder
         self.chain, self.fallback = chain, fallback
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
@@ -123,7 +123,8 @@ class ConfidenceRouter(Runnable[Any, Any]):
         return {"output": second, "confidence": Confidence(None, reason=NO_CONFIDENCE), "decision": decision}
 
     def _decide(self, confidence: Confidence, answer: str, payload: dict[str, Any]) -> tuple[Decision, str | None]:
-        decision = self.policy.decide(confidence)
+        before = decided(payload) if self.policy is None else None
+        decision = before or (self.policy or Policy()).decide(confidence)
         if decision.action != "review":
             return decision, None
         try:
@@ -149,7 +150,7 @@ def _taken(answer: Any) -> tuple[Confidence, str, dict[str, Any]]:
         return confidence, str(answer.text), payload
     if _is_scored(answer):
         return answer["confidence"], str(answer["output"]), answer
-    given = type(answer).__name__
+    given = "str" if isinstance(answer, str) else type(answer).__name__  # core has a subclass of str
     msg = (
         f"ConfidenceRouter takes an AIMessage or the dict of with_confidence(output='dict'), not {given}; "
         "put it right after the model, or use output='dict' for a chain that ends in a parser"

@@ -76,7 +76,7 @@ def with_confidence(
         of: The one of several models inside whose answers are scored.
         output: ``"attach"`` writes ``response_metadata["thermolang"]`` on the model's message and changes
             nothing else. ``"dict"`` returns ``{"output", "confidence", "question"}``, for chains that end in
-            a parser.
+            a parser; its stream has one piece, the whole dict.
 
     Returns:
         A chat model for a chat model, else a Runnable with the same input and output.

@@ -40,6 +40,8 @@ class LocalModel(Reader):
         ModelError: The tokenizer has no chat template, or the model no output embeddings.
     """
 
+    _probed: tuple[tuple[tuple[int, int], ...], tuple[FloatArray, FloatArray]] | None = None
+
     @classmethod
     def load(cls, name: str, *, device: str | None = None, dtype: torch.dtype | None = None) -> LocalModel:
         """Load by path, short name or hub id; see ``thermolang.models.loading.load``."""
@@ -146,7 +148,17 @@ class LocalModel(Reader):
         )
 
     def probe(self) -> tuple[FloatArray, FloatArray]:
-        """Hidden states (8, d) and option logits (8, 2) on eight fixed self-checks: a fingerprint of the weights."""
+        """Hidden states (8, d) and option logits (8, 2) on eight fixed self-checks: a fingerprint of the weights.
+
+        It is measured again only if the weights have changed.
+        """
+        # Every change in place raises a tensor's version; adapters are tensors, too.
+        stamp = tuple((id(p), p._version) for p in self.model.parameters())
+        if self._probed is None or self._probed[0] != stamp:
+            self._probed = stamp, self._measured()
+        return self._probed[1]
+
+    def _measured(self) -> tuple[FloatArray, FloatArray]:
         checks = [self_check_messages(question_messages(Example(question)), answer) for question, answer in PROBES]
         prompts = [self._checked(self.encode(self.render(check, fixed_date=True))) for check in checks]
         # One by one: no padding in a fingerprint.
