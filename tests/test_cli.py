@@ -64,7 +64,7 @@ def only_line(text):
 
 
 def test_every_command_is_known():
-    assert COMMANDS == ["ask", "calibrate", "collect", "demo", "desk", "doctor", "evaluate", "train"]
+    assert COMMANDS == ["ask", "calibrate", "collect", "demo", "desk", "doctor", "evaluate", "score", "train"]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -77,6 +77,7 @@ def test_help_teaches(command):
         "calibrate": ["--tasks", "JSONL or CSV", "--out", "goes on where it stopped"],
         "collect": ["--task", "hf:NAME", "--limit", "--parts", "start it again"],
         "evaluate": ["--protocol", "leave-one-task-out", "--report", "--json", "left out of its training"],
+        "score": ["--out", "--threshold", "no line is lost or scored twice"],
         "train": ["--model", "--out", "published objective"],
         "demo": ["--questions", "24", "--no-desk", "--json", "--threshold", "--store", "sqlite:///reviews.db"],
         "desk": ["--port", "--store", "most doubtful first"],

@@ -38,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (cli_evaluation.collect, cli_evaluation.train, cli_evaluation.evaluate):
+for command in (cli_evaluation.collect, cli_evaluation.train, cli_evaluation.evaluate, cli_evaluation.score):
     app.command()(command)
 
 StoreOption = Annotated[

@@ -1,15 +1,18 @@
-"""Commands for experiments: collect features, train a calibrator from them, measure every method."""
+"""Commands over files: collect features, train a calibrator from them, measure every method; score answers."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from thermolang.cli_common import ModelOption, console, local_model, writable
+from thermolang.cli_common import ModelOption, console, errors, local_model, quietly, writable
 from thermolang.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from thermolang.evaluation.answers_written import Summary
 
 Form = Literal["chat", "prefix"]
 
@@ -155,3 +158,64 @@ def evaluate(
             study.save(results, json_file)
     if report:
         console.print(f"Report: {write_report(results, report)}", markup=False, soft_wrap=True)
+
+
+def score(
+    file: Annotated[Path, typer.Argument(help="JSONL: an object with an answer and its question in each line.")],
+    out: Annotated[Path, typer.Option(help="JSONL file to write. The same command again goes on.")],
+    model: ModelOption,
+    task: Annotated[
+        str | None, typer.Option(help="Name of the stream of questions, for lines without `task`; they share one T*.")
+    ] = None,
+    calibrator: Annotated[
+        Path | None, typer.Option(help="Folder of a calibrator; by default the one found for the model.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Also decide: accept from this confidence, review the others.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Lines that go through the model together.")] = 8,
+) -> None:
+    """Score answers that were generated elsewhere, or edited by people: a confidence for every line of a file.
+
+    A line is {"question": ..., "answer": ...}, with "context" if there is one, or {"messages": [...], "answer": ...}.
+    With "choices" (list of texts) the answer is one of them. "task" in a line comes before --task, and all other
+    keys are kept. Each line comes back in its place with its "confidence"; one that cannot be read says why there.
+
+    Stop it at any time and start it again: no line is lost or scored twice. The first 30 questions of a task are
+    read once more, before anything is scored, so that all its answers are scored under one temperature.
+
+    Example: thermolang score answers.jsonl --out scored.jsonl --model smollm2-135m --threshold 0.7
+    """
+    writable(out)
+    from thermolang.estimator import ConfidenceEstimator
+    from thermolang.evaluation.answer_lines import count_lines
+    from thermolang.evaluation.answers_file import score_file
+    from thermolang.evaluation.answers_written import without_calibrator
+    from thermolang.routing.policy import Policy
+    from thermolang.terminal import collecting_bar
+
+    total, policy = count_lines(file), None if threshold is None else Policy(threshold)
+    local = local_model(model)
+    with quietly("finding its calibrator"):
+        estimator = ConfidenceEstimator(local, calibrator)
+    if missing := without_calibrator(estimator):
+        errors.print(f"warning: no answer will have a confidence: {missing}", markup=False, soft_wrap=True)
+    with collecting_bar(console, total=total) as report:
+        summary = score_file(estimator, file, out, task=task, policy=policy, batch_size=batch, progress=report)
+    for line in _told(summary, file, out, threshold):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _told(summary: Summary, file: Path, out: Path, threshold: float | None) -> list[str]:
+    """What became of a file of answers, in a few lines."""
+    state = "finished" if summary.new else "was finished already"
+    mean = "" if summary.mean is None else f", mean confidence {summary.mean:.3f}"
+    said = [f"{out} {state}: {summary.lines} lines, {summary.scored} scored{mean}"]
+    if unscored := summary.lines - summary.scored - summary.bad:
+        said.append(f"{unscored} without a confidence, most often because: {summary.reason}")
+    if summary.bad:
+        more = ", ..." if summary.bad > len(summary.first_bad) else ""
+        said.append(f"{summary.bad} bad lines: {', '.join(f'{file}:{n}' for n in summary.first_bad)}{more}")
+    if summary.accepted is not None:
+        said.append(f"{summary.accepted} accepted at {threshold}, {summary.lines - summary.accepted} for review")
+    return said

@@ -55,7 +55,8 @@ class Thermometer(nn.Module):
     @torch.inference_mode()
     def predict(self, hidden: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Hidden states (N, d) or (d,) -> inverse temperatures and biases, each (N,) or a scalar array."""
-        inverse, bias = self(torch.as_tensor(np.asarray(hidden), dtype=torch.float32))
+        # A copy: the last digit of a product depends on how numpy happened to align the array.
+        inverse, bias = self(torch.tensor(np.asarray(hidden), dtype=torch.float32))
         return inverse.double().numpy(), bias.double().numpy()
 
 
