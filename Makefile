@@ -21,6 +21,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/apply.py
+	$(BIN)/python benchmarks/chat.py
 	$(BIN)/python benchmarks/collect.py
 	$(BIN)/python benchmarks/training.py
 

@@ -372,3 +372,63 @@ def test_a_system_message_alone_or_a_begun_answer_are_fine(chat, tiny_model):
     begun = chat.invoke([HumanMessage("Why?"), AIMessage("Because")])
     messages = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because"}]
     assert begun.content == tiny_model.generate_batch([messages], Sampling(max_new_tokens=12))[0].text
+
+
+# What a reviewer found
+
+
+def test_a_lone_stop_string_is_one(chat):
+    free = chat.invoke("Why?").content
+    assert chat.invoke("Why?", stop=free[4:6]).content == free[: free.index(free[4:6])].strip()
+
+
+def test_unknown_options_are_refused_when_it_is_made(tiny_chat):
+    with pytest.raises(InvalidInputError, match="does not know max_token; it knows"):
+        ChatThermolang.from_chat_huggingface(tiny_chat, max_token=3)
+    assert ChatThermolang.from_chat_huggingface(tiny_chat, max_new_tokens=3).max_tokens == 3
+
+
+def test_what_a_pipeline_does_more_is_told(tiny_model, caplog):
+    from transformers import pipeline
+
+    pipe = pipeline(
+        "text-generation", model=tiny_model.model, tokenizer=tiny_model.tokenizer, repetition_penalty=1.3, top_k=5
+    )
+    chat = ChatHuggingFace(llm=HuggingFacePipeline(pipeline=pipe), tokenizer=tiny_model.tokenizer)
+    ChatThermolang.from_chat_huggingface(chat)
+    assert "does not take over" in caplog.text and "repetition_penalty" in caplog.text
+
+
+def test_a_summed_stream_in_the_history_is_the_assistants(chat):
+    from langchain_core.messages import HumanMessageChunk
+
+    history = [HumanMessageChunk("Why?"), AIMessageChunk("Because."), HumanMessage("And?")]
+    assert [m["role"] for m in chat._call(history, None, {}).messages] == ["user", "assistant", "user"]
+
+
+def test_a_tool_call_that_was_cut_off_is_not_lost_on_a_stream(tool_chat, monkeypatch):
+    from thermolang.types import Generation
+
+    text = '<tool_call>{"name": "weather", "argu'
+    answer = Generation(text, (1, 2), (-0.1, -0.2), "length", 5)
+    monkeypatch.setattr(tool_chat.local, "stream", lambda *_a, **_k: iter([answer]))
+    chunks = list(tool_chat.bind_tools([weather]).stream("Weather in Oslo?"))
+    assert "".join(c.content for c in chunks) == text and not chunks[-1].tool_calls
+    says(tool_chat, monkeypatch, text)
+    assert tool_chat.bind_tools([weather]).invoke("Weather in Oslo?").content == text
+
+
+def test_a_message_that_calls_tools_is_not_scored(tool_chat, tiny_estimator, monkeypatch):
+    says(tool_chat, monkeypatch, '<tool_call>{"name": "weather", "arguments": {"city": "Oslo"}}</tool_call>')
+    scored = with_confidence(tool_chat, estimator=ConfidenceEstimator(tool_chat.local, tiny_estimator.calibrator))
+    payload = scored.bind_tools([weather]).invoke("Weather in Oslo?").response_metadata[KEY]
+    assert payload["value"] is None and payload["raw"] is None
+    assert "calls tools" in payload["reason"]
+
+
+def test_a_cache_tells_one_scoring_from_another(chat, tiny_estimator):
+    keys = {
+        with_confidence(chat, estimator=tiny_estimator, **how)._get_llm_string()
+        for how in ({"task": "t"}, {"task": "u"}, {"task": "t", "choices": ["A", "B"]}, {"task": "t", "threshold": 0.9})
+    }
+    assert len(keys | {chat._get_llm_string()}) == 5

@@ -303,3 +303,32 @@ def test_one_of_several_models_is_scored(prompt, estimator):
         with_confidence(chain, of=Echo(), estimator=estimator)
     with pytest.raises(ModelError, match="or of= the one to score"):
         with_confidence(chain)
+
+
+def test_a_threshold_decides_in_a_dict_chain_too(chat, prompt, estimator):
+    chain = prompt | chat | StrOutputParser()
+    for threshold, action in ((0.0, "accept"), (1.0, "review")):
+        wrapped = with_confidence(chain, output="dict", task="t", threshold=threshold, estimator=estimator)
+        assert wrapped.invoke({"question": "Why?"})["decision"]["action"] == action
+
+
+def test_a_later_model_does_not_overwrite_the_confidence(prompt, estimator):
+    one, two = Echo(says="1 {}"), Echo(says="2 {}")
+    chain = prompt | one | StrOutputParser() | two
+    result = with_confidence(chain, of=one, output="dict", estimator=estimator).invoke({"question": "q"})
+    assert result["output"].content == "2 1 q"
+    assert 0 < result["confidence"].value < 1
+
+
+def test_a_question_leaves_nothing_behind_inside_a_larger_chain(chat, prompt, estimator):
+    wrapped = with_confidence(prompt | chat, question="question", estimator=estimator)
+    outer = RunnablePassthrough() | wrapped | RunnablePassthrough()
+    for _ in range(3):
+        outer.invoke({"question": "Why?"})
+    assert not wrapped.handler._asked and not wrapped.handler._open and not wrapped.handler._parents
+
+
+def test_a_model_alone_may_be_a_dict_too(chat, estimator):
+    result = with_confidence(chat, output="dict", estimator=estimator).invoke("Why?")
+    assert (result["output"].content, result["question"]) == ("Why?!", "Why?")
+    assert 0 < result["confidence"].value < 1

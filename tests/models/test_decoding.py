@@ -251,3 +251,33 @@ def test_padding_is_on_the_left():
     assert batch["input_ids"].tolist() == [[5, 6, 7], [0, 0, 8]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [0, 0, 1]]
     assert batch["position_ids"].tolist() == [[0, 1, 2], [0, 0, 0]]
+
+
+def test_a_sliding_window_is_read_anew_and_answers_as_ever(tiny_model):
+    from transformers import MistralConfig, MistralForCausalLM
+
+    config = MistralConfig(
+        vocab_size=len(tiny_model.tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        sliding_window=24,
+        initializer_range=0.3,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = LocalModel(MistralForCausalLM(config).eval(), tiny_model.tokenizer, name="sliding")
+    asked = [ask(q) for q in ("Why?", "What is the capital of France, and what of Spain and Portugal?")]
+    settings = Sampling(max_new_tokens=8)
+    alone = [model.generate_batch([a], settings)[0] for a in asked]
+    together = model.generate_batch(asked, settings)
+    assert [a.token_ids for a in together] == [a.token_ids for a in alone]
+    assert [a.token_ids for a in model.generate_batch([asked[1]] * 2, settings)] == [alone[1].token_ids] * 2
+    checks = model.self_check_batch(list(zip(asked, together, strict=True)))
+    for messages, answer, check in zip(asked, together, checks, strict=True):
+        assert not check.cache_reused
+        np.testing.assert_allclose(check.logits, model.self_check(messages, answer.text).logits, atol=1e-4)

@@ -85,6 +85,12 @@ def test_an_answer_that_never_came_has_no_confidence(thinker, calibrator_for, te
         assert (confidence.value, confidence.reason) == (None, UNFINISHED)
 
 
+def test_a_generation_that_never_came_to_its_answer_has_none_either(tiny_model):
+    model = model_with(tiny_model, QWEN3)
+    with pytest.raises(ModelError, match="still thinking"):
+        model.self_check(WHY, answered(model, "<think>Is it Paris, or", finish="length"))
+
+
 def test_where_the_template_begins_the_thoughts_a_cut_answer_is_all_thought(tiny_model):
     model = model_with(tiny_model, DEEPSEEK)
     cut = model.generate(WHY, max_new_tokens=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -16,12 +17,15 @@ from thermolang.hashing import digest
 from thermolang.models.local import LocalModel
 from thermolang.types import Confidence, Decision, Message
 
+logger = logging.getLogger(__name__)
+
 MessageT = TypeVar("MessageT", bound=BaseMessage)
 
 KEY = "thermolang"
 """The key of ``response_metadata`` under which everything of ours lies."""
 
 _TEXT_BLOCKS = {"text", "text-plain", "tool_call", "tool_use", "tool_call_chunk", "invalid_tool_call", "reasoning"}
+_SHAPING = ("top_k", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size", "num_beams")
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 
 
@@ -31,7 +35,8 @@ def to_messages(messages: Sequence[BaseMessage]) -> list[Message]:
 
 
 def _message(message: BaseMessage) -> Message:
-    role = _ROLES.get(message.type, getattr(message, "role", message.type))
+    kind = message.type.removesuffix("MessageChunk").lower()  # a stream that was added up
+    role = _ROLES.get(kind, getattr(message, "role", kind))
     found: Message = {"role": role, "content": str(message.text)}
     if isinstance(message, AIMessage) and message.tool_calls:
         found["tool_calls"] = [
@@ -149,6 +154,9 @@ def generation_defaults(chat: ChatHuggingFace) -> dict[str, Any]:
         given = {}
     used = {k: v for k, v in (model | given).items() if v is not None}
     sampled = bool(used.get("do_sample"))
+    lost = {k: v for k, v in used.items() if k in _SHAPING and v not in (0, 1, 1.0)}
+    if lost:
+        logger.warning("ChatThermolang does not take over %s of the pipeline: answers may differ", lost)
     found = {"temperature": float(used.get("temperature", 1.0)) if sampled else 0.0}
     if sampled and "top_p" in used:
         found["top_p"] = float(used["top_p"])

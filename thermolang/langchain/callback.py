@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -63,9 +63,8 @@ class ConfidenceCallbackHandler(BaseCallbackHandler):
             model holds more, such as passages; the rest is shown as context.
         scoring: All of these but ``question`` at once.
 
-    Attributes:
-        records: The last confidences and questions by the run id of the outermost chain, for chains that end in a
-            parser: ``handler.records[run_id]`` after ``chain.invoke(x, {"callbacks": [handler], "run_id": run_id})``.
+    ``handler.records[run_id]`` has confidence and question after
+    ``chain.invoke(x, {"callbacks": [handler], "run_id": run_id})``, also for chains that end in a parser.
     """
 
     def __init__(
@@ -80,11 +79,24 @@ class ConfidenceCallbackHandler(BaseCallbackHandler):
         if estimator is not None:
             scoring = Scoring(estimator, task, tuple(choices) if choices else None)
         self.scoring, self.question = scoring, question
-        self.records: OrderedDict[UUID, tuple[Confidence, str]] = OrderedDict()
+        self._records: OrderedDict[UUID, tuple[Confidence, str]] = OrderedDict()
+        self._late: deque[tuple[UUID, BaseMessage]] = deque(maxlen=KEPT)
         self._lock = threading.Lock()
         self._runs: dict[UUID, _Run] = {}
         self._parents: dict[UUID, UUID] = {}
         self._asked: dict[UUID, str] = {}
+        self._open: set[UUID] = set()
+
+    @property
+    def records(self) -> OrderedDict[UUID, tuple[Confidence, str]]:
+        """The last confidences and questions, by the run id of the outermost chain."""
+        with self._lock:
+            while self._late:  # what other handlers, which came after this one, wrote on the messages
+                root, message = self._late.popleft()
+                confidence, payload = read(message)
+                if payload:  # another model of the chain may not be scored
+                    self._keep(root, confidence, payload.get("question", ""))
+            return self._records
 
     def on_chain_start(
         self, serialized: Any, inputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
@@ -92,16 +104,18 @@ class ConfidenceCallbackHandler(BaseCallbackHandler):
         """Remember who called whom, so that a record is found under the outermost run, and what was asked."""
         asked = inputs.get(self.question) if self.question and isinstance(inputs, dict) else None
         with self._lock:
+            self._open.add(run_id)
             if parent_run_id is not None:
                 self._parents[run_id] = parent_run_id
             if isinstance(asked, str):  # of this run, and of the steps beside it, one of which calls the model
                 self._asked[run_id] = asked
-                if parent_run_id is not None:
+                if parent_run_id is not None and parent_run_id in self._open:  # of another its end would not be told
                     self._asked[parent_run_id] = asked
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Forget a finished run."""
         with self._lock:
+            self._open.discard(run_id)
             self._parents.pop(run_id, None)
             self._asked.pop(run_id, None)
 
@@ -153,8 +167,7 @@ class ConfidenceCallbackHandler(BaseCallbackHandler):
                     if run and run.payload:  # core merged the stream without the chunk that it added itself
                         generation.message.response_metadata[KEY] = run.payload
                     self._attach(run_id, run, generation.message, str(generation.message.text))  # type: ignore[arg-type]
-                    confidence, payload = read(generation.message)
-                    self._record(run_id, confidence, payload.get("question", ""))
+                    self._record(run_id, generation.message)
         finally:
             self._forget(run_id)
 
@@ -189,13 +202,16 @@ class ConfidenceCallbackHandler(BaseCallbackHandler):
             self._parents.pop(run_id, None)
             self._runs.pop(run_id, None)
 
-    def _record(self, run_id: UUID, confidence: Confidence, question: str) -> None:
+    def _record(self, run_id: UUID, message: BaseMessage) -> None:
         with self._lock:
             while run_id in self._parents:
                 run_id = self._parents[run_id]
-            self.records[run_id] = (confidence, question)
-            while len(self.records) > KEPT:
-                self.records.popitem(last=False)
+            self._late.append((run_id, message))
+
+    def _keep(self, root: UUID, confidence: Confidence, question: str) -> None:
+        self._records[root] = (confidence, question)
+        while len(self._records) > KEPT:
+            self._records.popitem(last=False)
 
 
 _handler: ContextVar[ConfidenceCallbackHandler | None] = ContextVar("thermolang_confidence_callback", default=None)

@@ -20,12 +20,23 @@ from langchain_huggingface import ChatHuggingFace
 from pydantic import AliasChoices, ConfigDict, Field
 
 from thermolang.errors import InvalidInputError, ThermolangError
-from thermolang.langchain._answers import OPTIONS, Answered, Call, answer_chunk, answer_message, call_of
+from thermolang.langchain._answers import (
+    OPTIONS,
+    Answered,
+    Call,
+    answer_chunk,
+    answer_message,
+    call_of,
+    check_options,
+    scored,
+)
 from thermolang.langchain._messages import generation_defaults, local_model, text_only, to_messages
-from thermolang.langchain.gathering import Gathering, gathering_of
+from thermolang.langchain.gathering import Gathering, gathering_of, outcome
 from thermolang.langchain.scoring import Scoring
 from thermolang.models.local import LocalModel
 from thermolang.types import Generation
+
+Batch = Gathering[Call, list[Answered]]
 
 
 class ChatThermolang(BaseChatModel):
@@ -76,18 +87,28 @@ class ChatThermolang(BaseChatModel):
             **options: Attributes of this class, such as ``max_tokens``.
 
         Raises:
+            InvalidInputError: An option is unknown.
             ModelError: The model cannot be loaded or is no causal language model with a chat template.
         """
+        check_options(options, [*cls.model_fields, "max_new_tokens", "stop_sequences"])
         return cls(local=LocalModel.load(name, device=device, dtype=dtype), **options)
 
     @classmethod
     def from_chat_huggingface(cls, chat: ChatHuggingFace, **options: Any) -> ChatThermolang:
         """Take model, tokenizer and generation defaults from a ChatHuggingFace; nothing is loaded again.
 
+        Of the defaults these are taken: maximum of new tokens, temperature, top_p. Others that are set, such as
+        ``top_k`` or ``repetition_penalty``, are named in a warning.
+
         Raises:
+            InvalidInputError: An option is unknown.
             ModelError: It does not run in this process, or is no causal language model with a chat template.
         """
-        return cls(local=local_model(chat), **(generation_defaults(chat) | options))
+        check_options(options, [*cls.model_fields, "max_new_tokens", "stop_sequences"])
+        defaults = generation_defaults(chat)
+        if "max_new_tokens" in options:
+            defaults.pop("max_tokens", None)
+        return cls(local=local_model(chat), **(defaults | options))
 
     @property
     def model_name(self) -> str:
@@ -102,8 +123,10 @@ class ChatThermolang(BaseChatModel):
     def _identifying_params(self) -> dict[str, Any]:
         names = ("temperature", "top_p", "max_tokens", "seed", "stop", "n", "logprobs")
         calibrator = self.scoring.estimator.calibrator if self.scoring else None
-        scored = {"task": self.scoring.task, "calibrator": calibrator and calibrator.id} if self.scoring else None
-        return {"model": self.model_name, "scored": scored} | {name: getattr(self, name) for name in names}
+        how = (self.scoring.task, self.scoring.choices, self.scoring.policy) if self.scoring else None
+        # A cache must not give one task's confidence to another.
+        told = {"model": self.model_name, "scored": repr((how, calibrator and calibrator.id))}
+        return told | {name: getattr(self, name) for name in names}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         known = super()._get_ls_params(stop=stop or self.stop, **kwargs)
@@ -172,7 +195,7 @@ class ChatThermolang(BaseChatModel):
             raise InvalidInputError(msg)
         for piece in self.local.stream(call.messages, call.sampling, tools=call.tools):
             if isinstance(piece, Generation):
-                ((answered,),) = self._scored([call], [[piece]])
+                ((answered,),) = scored(self.scoring, [call], [[piece]])
                 yield answer_chunk(call, answered, self.local, self.scoring)
             else:
                 yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
@@ -191,10 +214,10 @@ class ChatThermolang(BaseChatModel):
         """
         found: list[Any] = []
         for part in self._parts(inputs, config):
-            gathering: Gathering[Call, list[Answered]] = Gathering(self, len(part), self._answers_or_errors)
+            gathering: Batch = Gathering(self, len(part), self._answers_or_errors)
             with ContextThreadPoolExecutor(max_workers=len(part)) as pool:
                 calls = [pool.submit(self._invoke_gathered, gathering, i, c, kwargs) for i, c in part]
-            found += [_outcome(call.exception() or call.result(), raised=not return_exceptions) for call in calls]
+            found += [outcome(call.exception() or call.result(), raised=not return_exceptions) for call in calls]
         return found
 
     async def abatch(
@@ -208,10 +231,10 @@ class ChatThermolang(BaseChatModel):
         """As ``batch``, without a thread for each call."""
         found: list[Any] = []
         for part in self._parts(inputs, config):
-            gathering: Gathering[Call, list[Answered]] = Gathering(self, len(part), self._answers_or_errors)
+            gathering: Batch = Gathering(self, len(part), self._answers_or_errors)
             calls = [self._ainvoke_gathered(gathering, i, c, kwargs) for i, c in part]
-            outcomes = await asyncio.gather(*calls, return_exceptions=True)
-            found += [_outcome(outcome, raised=not return_exceptions) for outcome in outcomes]
+            results = await asyncio.gather(*calls, return_exceptions=True)
+            found += [outcome(result, raised=not return_exceptions) for result in results]
         return found
 
     def _parts(
@@ -224,21 +247,13 @@ class ChatThermolang(BaseChatModel):
             yield pairs[start : start + size]
 
     def _invoke_gathered(
-        self,
-        gathering: Gathering[Call, list[Answered]],
-        asked: LanguageModelInput,
-        config: RunnableConfig,
-        kwargs: dict[str, Any],
+        self, gathering: Batch, asked: LanguageModelInput, config: RunnableConfig, kwargs: dict[str, Any]
     ) -> AIMessage:
         with gathering.member():
             return self.invoke(asked, config, **kwargs)
 
     async def _ainvoke_gathered(
-        self,
-        gathering: Gathering[Call, list[Answered]],
-        asked: LanguageModelInput,
-        config: RunnableConfig,
-        kwargs: dict[str, Any],
+        self, gathering: Batch, asked: LanguageModelInput, config: RunnableConfig, kwargs: dict[str, Any]
     ) -> AIMessage:
         with gathering.member():
             return await self.ainvoke(asked, config, **kwargs)
@@ -258,12 +273,7 @@ class ChatThermolang(BaseChatModel):
             cancelled=cancelled,
         )
         rest = iter(generations)
-        return self._scored(calls, [[next(rest) for _ in range(call.n)] for call in calls])
-
-    def _scored(self, calls: list[Call], answers: list[list[Generation]]) -> list[list[Answered]]:
-        pairs = [(call.messages, a) for call, found in zip(calls, answers, strict=True) for a in found]
-        confidences = iter(self.scoring.confidences(pairs) if self.scoring else [None] * len(pairs))
-        return [[(answer, next(confidences)) for answer in found] for found in answers]
+        return scored(self.scoring, calls, [[next(rest) for _ in range(call.n)] for call in calls])
 
     def _answers_or_errors(self, calls: list[Call], cancelled: threading.Event) -> list[list[Answered] | Exception]:
         """Answer the calls of one batch; what one does wrong does not harm the others."""
@@ -287,9 +297,3 @@ class ChatThermolang(BaseChatModel):
             generations=[ChatGeneration(message=message) for message in messages],
             llm_output={"model_name": self.model_name},
         )
-
-
-def _outcome(outcome: Any, *, raised: bool) -> Any:
-    if raised and isinstance(outcome, BaseException):
-        raise outcome
-    return outcome

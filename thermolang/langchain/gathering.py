@@ -93,3 +93,10 @@ def gathering_of(owner: object) -> Gathering[Any, Any] | None:
         return None
     membership.came = True
     return membership.gathering
+
+
+def outcome(found: Any, *, raised: bool) -> Any:
+    """What a call of a batch came to; its error, or raised if so asked."""
+    if raised and isinstance(found, BaseException):
+        raise found
+    return found

@@ -13,7 +13,7 @@ from langchain_huggingface import ChatHuggingFace
 
 from thermolang.errors import InvalidInputError, ModelError
 from thermolang.estimator import ConfidenceEstimator
-from thermolang.langchain._messages import chat_models, local_model, replaced, template_name
+from thermolang.langchain._messages import chat_models, decision_record, local_model, replaced, template_name
 from thermolang.langchain.callback import ConfidenceCallbackHandler
 from thermolang.langchain.chat_model import ChatThermolang
 from thermolang.langchain.scoring import Scoring
@@ -76,7 +76,7 @@ def with_confidence(
         of: The one of several models inside whose answers are scored.
         output: ``"attach"`` writes ``response_metadata["thermolang"]`` on the model's message and changes
             nothing else. ``"dict"`` returns ``{"output", "confidence", "question"}``, for chains that end in
-            a parser; its stream has one piece, the whole dict.
+            a parser, and ``"decision"`` with a ``threshold``; its stream has one piece, the whole dict.
 
     Returns:
         A chat model for a chat model, else a Runnable with the same input and output.
@@ -95,9 +95,10 @@ def with_confidence(
     policy = threshold if isinstance(threshold, Policy) or threshold is None else Policy(threshold=threshold)
     name = task or template_name(runnable)
     scoring = Scoring(estimator or _estimator_of(model), name, tuple(choices) if choices else None, policy)
-    scored, attached = _scored(runnable, model, scoring, alone=of is not None)
+    alone = of is not None or (output == "attach" and model is runnable)
+    scored, attached = _scored(runnable, model, scoring, alone=alone)
     if output == "dict":
-        return ConfidenceDict(scored, None if attached else scoring, question)
+        return ConfidenceDict(scored, None if attached else scoring, question=question, policy=policy)
     if attached and not question:
         return scored
     return ConfidenceBinding(
@@ -110,7 +111,7 @@ def _scored(
 ) -> tuple[Runnable[Any, Any], bool]:
     """The Runnable with a model inside that scores its own answers, where that can be; and whether it does."""
     native = isinstance(model, ChatThermolang) and _same_weights(model.local, scoring.estimator)
-    if model is None or not (native or alone or model is runnable):
+    if model is None or not (native or alone):
         return runnable, False
     if native:
         scoring_model = model.model_copy(update={"scoring": scoring})
@@ -147,18 +148,20 @@ class ConfidenceBinding(RunnableBindingBase[Any, Any]):
 class ConfidenceDict(Runnable[Any, dict[str, Any]]):
     """A Runnable that returns the bound one's output together with the answer's confidence."""
 
-    def __init__(self, bound: Runnable[Any, Any], scoring: Scoring | None, question: str | None = None) -> None:
-        self.bound, self._scoring, self._question = bound, scoring, question
+    def __init__(
+        self, bound: Runnable[Any, Any], scoring: Scoring | None, *, question: str | None, policy: Policy | None
+    ) -> None:
+        self.bound, self._scoring, self._question, self._policy = bound, scoring, question, policy
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> dict[str, Any]:  # noqa: A002
         """Call the bound Runnable; ``confidence`` is a ``Confidence`` whose value may be None."""
         ((handler, own),) = self._configs(config, 1)
-        return _with_output(self.bound.invoke(input, own, **kwargs), handler)
+        return self._with_output(self.bound.invoke(input, own, **kwargs), handler)
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> dict[str, Any]:  # noqa: A002
         """As ``invoke``."""
         ((handler, own),) = self._configs(config, 1)
-        return _with_output(await self.bound.ainvoke(input, own, **kwargs), handler)
+        return self._with_output(await self.bound.ainvoke(input, own, **kwargs), handler)
 
     def batch(
         self,
@@ -171,7 +174,7 @@ class ConfidenceDict(Runnable[Any, dict[str, Any]]):
         """Call the bound Runnable's ``batch``."""
         pairs = self._configs(config, len(inputs))
         found = self.bound.batch(inputs, [own for _, own in pairs], return_exceptions=return_exceptions, **kwargs)
-        return [_unless_error(result, handler) for result, (handler, _) in zip(found, pairs, strict=True)]
+        return [self._unless_error(result, handler) for result, (handler, _) in zip(found, pairs, strict=True)]
 
     async def abatch(
         self,
@@ -184,7 +187,18 @@ class ConfidenceDict(Runnable[Any, dict[str, Any]]):
         """Call the bound Runnable's ``abatch``."""
         pairs = self._configs(config, len(inputs))
         called = self.bound.abatch(inputs, [own for _, own in pairs], return_exceptions=return_exceptions, **kwargs)
-        return [_unless_error(result, handler) for result, (handler, _) in zip(await called, pairs, strict=True)]
+        return [self._unless_error(result, handler) for result, (handler, _) in zip(await called, pairs, strict=True)]
+
+    def _with_output(self, result: Any, handler: ConfidenceCallbackHandler) -> dict[str, Any]:
+        missing = (Confidence(None, reason="the chain answered without calling its model"), "")
+        confidence, question = next(reversed(handler.records.values()), missing)
+        found = {"output": result, "confidence": confidence, "question": question}
+        if self._policy is None:
+            return found
+        return found | {"decision": decision_record(self._policy.decide(confidence), None)}
+
+    def _unless_error(self, result: Any, handler: ConfidenceCallbackHandler) -> Any:
+        return result if isinstance(result, Exception) else self._with_output(result, handler)
 
     def _configs(
         self, config: RunnableConfig | list[RunnableConfig] | None, count: int
@@ -193,16 +207,6 @@ class ConfidenceDict(Runnable[Any, dict[str, Any]]):
         handlers = [ConfidenceCallbackHandler(scoring=self._scoring, question=self._question) for _ in range(count)]
         configs = get_config_list(config, count)
         return [(h, merge_configs(c, {"callbacks": [h]})) for h, c in zip(handlers, configs, strict=True)]
-
-
-def _with_output(result: Any, handler: ConfidenceCallbackHandler) -> dict[str, Any]:
-    missing = (Confidence(None, reason="the chain answered without calling its model"), "")
-    confidence, question = next(reversed(handler.records.values()), missing)
-    return {"output": result, "confidence": confidence, "question": question}
-
-
-def _unless_error(result: Any, handler: ConfidenceCallbackHandler) -> Any:
-    return result if isinstance(result, Exception) else _with_output(result, handler)
 
 
 def _only(models: list[BaseChatModel]) -> BaseChatModel | None:

@@ -15,6 +15,15 @@ def twin(cache: Any) -> Any:
     return other
 
 
+def can_be_cut(cache: Any) -> bool:
+    """Whether rows and positions of this kind of cache can be taken apart and put together again.
+
+    Not those of a sliding window, which forgets and counts what it forgot, nor those of recurrent layers.
+    """
+    layers = getattr(cache, "layers", [])
+    return bool(getattr(cache, "is_croppable", False)) and not any(getattr(x, "is_sliding", False) for x in layers)
+
+
 def row_of(cache: Any, row: int, present: torch.Tensor) -> Any:
     """The cache of one row of a batch, without its padding; the batch may go on and change.
 
@@ -26,11 +35,9 @@ def row_of(cache: Any, row: int, present: torch.Tensor) -> Any:
     Returns:
         A cache of one row; None if this kind of cache cannot be cut.
     """
-    if cache is None or not getattr(cache, "is_croppable", False):
+    if not can_be_cut(cache):
         return None
     alone = twin(cache)
-    if any(layer.keys.shape[2] != len(present) for layer in alone.layers):  # a sliding window forgot some
-        return None
     if bool(present.all()) and alone.layers[0].keys.shape[0] == 1:
         return alone
     for layer in alone.layers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from thermolang.errors import ModelError
@@ -30,6 +30,7 @@ class ChatTokenizer:
             msg = "the tokenizer has no chat template: use a chat (instruct) model, or set tokenizer.chat_template"
             raise ModelError(msg)
         self.model, self.tokenizer = model, tokenizer
+        self._ids_of_options = lru_cache(maxsize=256)(self._option_ids)  # of a chain they are always the same
         self.name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
 
     def render(
@@ -84,6 +85,9 @@ class ChatTokenizer:
 
     def option_ids(self, spellings: Sequence[Sequence[str]], *, names: Sequence[str]) -> list[list[int]]:
         """Token ids of each option; see ``thermolang.models.reading.single_token_ids``."""
+        return self._ids_of_options(tuple(map(tuple, spellings)), tuple(names))
+
+    def _option_ids(self, spellings: tuple[tuple[str, ...], ...], names: tuple[str, ...]) -> list[list[int]]:
         return single_token_ids(spellings, self.encode, names=names, model_name=self.name)
 
     @cached_property

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from thermolang.errors import ModelError
-from thermolang.models.cache import twin
+from thermolang.models.cache import can_be_cut, twin
 from thermolang.models.chat_tokenizer import ChatTokenizer
 from thermolang.models.decoding import left_padded
 from thermolang.models.prefix import Prefix, fitting, inputs_after, shared_length
@@ -43,13 +43,13 @@ class Reader(ChatTokenizer):
 
     @torch.inference_mode()
     def prefix(self, prompts: Sequence[Sequence[int]]) -> Prefix:
-        """Compute once what all these token ids begin with."""
+        """Compute once what all these token ids begin with; nothing, if the model's cache cannot be put together."""
         ids = list(prompts[0][: shared_length(prompts)]) if prompts else []
         if not ids:
             return Prefix()
         inputs = left_padded([ids], self._pad_id, self.model.device)
         out = self._forward(**inputs, use_cache=True, logits_to_keep=1)
-        return Prefix(tuple(ids), out.past_key_values)
+        return Prefix(tuple(ids), out.past_key_values) if can_be_cut(out.past_key_values) else Prefix()
 
     def choice_logits(
         self, messages: Sequence[Message], choices: Sequence[str], answer: Generation | None = None
@@ -184,7 +184,8 @@ class Reader(ChatTokenizer):
         kept = answer.cache if isinstance(answer, Generation) else None
         if not isinstance(kept, KVCache) or kept.owner is not self.model or kept.values is None:
             return None
-        if self._text(kept.answer) != answer.text or CLOSE in answer.text:  # type: ignore[union-attr]
+        text = answer.text  # type: ignore[union-attr]
+        if self._text(kept.answer) != text or CLOSE in text or final_answer(text) is None:
             return None
         check = self.render(self_check_messages(messages, SENTINEL), at_once=True)
         before, found, after = check.partition(SENTINEL)
