@@ -9,6 +9,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.prompts import ChatPromptTemplate
 
 from tests.fakes import FakeModel
+from thermolang import ReviewStore
 from thermolang.estimator import ConfidenceEstimator
 
 
@@ -46,6 +47,17 @@ def chat():
 @pytest.fixture
 def prompt():
     return ChatPromptTemplate.from_messages([("system", "Be brief."), ("human", "{question}")])
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path / 'review.db'}"
+
+
+@pytest.fixture
+def store(url):
+    with ReviewStore(url) as store:
+        yield store
 
 
 @pytest.fixture(scope="session")

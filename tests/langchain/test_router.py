@@ -22,17 +22,6 @@ DOUBT = Policy(threshold=1)
 TRUST = Policy(threshold=0, review_unsupported=False)
 
 
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path / 'review.db'}"
-
-
-@pytest.fixture
-def store(url):
-    with ReviewStore(url) as store:
-        yield store
-
-
 def answered(confidence, text="Sydney", question="Capital of Australia?"):
     message = AIMessage(text)
     attach(message, confidence, question=question, model="tiny")

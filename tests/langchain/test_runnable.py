@@ -10,7 +10,7 @@ from langchain_core.runnables import RunnableLambda, RunnableParallel, RunnableP
 from langchain_huggingface import ChatHuggingFace, HuggingFaceEndpoint, HuggingFacePipeline
 
 from tests.langchain.conftest import Echo
-from thermolang import Confidence, ModelError, Policy, ReviewStore
+from thermolang import Confidence, ModelError, Policy
 from thermolang.calibration import registry
 from thermolang.errors import InvalidInputError
 from thermolang.langchain._messages import KEY, attach, template_name
@@ -19,17 +19,6 @@ from thermolang.langchain.runnable import with_confidence
 
 QUESTIONS = [f"What is the capital of country {i}?" for i in range(8)]
 BARE = ChatPromptTemplate.from_template("{question}")
-
-
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path / 'review.db'}"
-
-
-@pytest.fixture
-def store(url):
-    with ReviewStore(url) as store:
-        yield store
 
 
 class Counter(BaseCallbackHandler):
