@@ -161,6 +161,14 @@ async def test_a_held_answer_is_seen_by_the_operator_only(small, small_dict, sto
     assert accepted.content == "Why?!"
 
 
+def test_a_held_answer_is_not_spelled_by_its_log_probabilities(store):
+    message = answered(Confidence(0.3))
+    message.response_metadata["logprobs"] = {"content": [{"token": "Sydney", "logprob": -0.1}]}
+    held = ConfidenceRouter(store, on_review="hold").invoke(message)
+    assert "Sydney" not in str(held)
+    assert "logprobs" in message.response_metadata  # the given message is left alone
+
+
 def test_a_rejected_answer_is_held_too(small, store):
     router = ConfidenceRouter(store, Policy(threshold=1, reject_below=1), on_review="hold", placeholder="wait")
     message = (small | router).invoke(ASKED)

@@ -144,6 +144,11 @@ def test_a_choice_is_read_from_what_the_answer_was_chosen_from(tiny_model):
     np.testing.assert_allclose(kept.logits, anew.logits, atol=1e-4)
     np.testing.assert_allclose(kept.hidden, anew.hidden, atol=1e-4)
     assert (kept.tokens_computed, kept.answer_mass) == (0, pytest.approx(anew.answer_mass, abs=1e-6))
+    other = [{"role": "user", "content": "Who?"}]
+    np.testing.assert_array_equal(
+        tiny_model.choice_logits(other, ["A", "B", "C"], answer).logits,
+        tiny_model.choice_logits(other, ["A", "B", "C"]).logits,
+    )
 
 
 def test_another_conversation_does_not_continue_the_cache(tiny_model):

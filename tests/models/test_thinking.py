@@ -40,7 +40,7 @@ def answered(model, text, *, finish="stop"):
     with torch.inference_mode():
         out = model._forward(input_ids=torch.tensor([prompt + ids[:-1]]), use_cache=True)
     logits = out.logits[0, len(prompt) - 1].float()
-    cache = KVCache(model.model, tuple(prompt), tuple(ids), out.past_key_values, (logits, torch.zeros(32)))
+    cache = KVCache(model.model, tuple(prompt), tuple(ids), out.past_key_values, (logits, torch.zeros(32)), tuple(WHY))
     return Generation(text, tuple(ids), tuple(-0.1 for _ in ids), finish, len(prompt), cache)
 
 

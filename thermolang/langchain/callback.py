@@ -21,7 +21,6 @@ from thermolang.errors import ThermolangError
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.langchain._messages import (
     KEY,
-    only_the_answer,
     question_of,
     read,
     set_question,
@@ -29,7 +28,6 @@ from thermolang.langchain._messages import (
     to_messages,
 )
 from thermolang.langchain.scoring import CALLS_TOOLS, Scoring
-from thermolang.models.local import LocalModel
 from thermolang.types import Confidence, Message
 
 KEPT = 1000
@@ -183,12 +181,7 @@ class ConfidenceCallbackHandler(BaseCallbackHandler):
     def _score(self, scoring: Scoring, run: _Run, message: BaseMessage, answer: str) -> Confidence:
         if run.unreadable or getattr(message, "tool_calls", None):
             return Confidence(None, task=scoring.task or "", reason=run.unreadable or CALLS_TOOLS)
-        if isinstance(scoring.estimator.model, LocalModel):
-            try:
-                answer = only_the_answer(answer, run.messages, scoring.estimator.model)
-            except ThermolangError as error:
-                return scoring.failed(error)
-        return scoring.confidences([(run.messages, answer)])[0]
+        return scoring.rescored(run.messages, answer)
 
     def _question_of(self, run_id: UUID) -> str:
         """What the nearest chain above a run was asked."""

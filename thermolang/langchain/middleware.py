@@ -12,23 +12,21 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from pydantic import Discriminator, Field
 from typing_extensions import NotRequired, TypedDict
 
-from thermolang.errors import InvalidInputError, StoreError, ThermolangError, require
+from thermolang.errors import InvalidInputError, ThermolangError, require
 from thermolang.langchain._messages import (
     KEY,
     attach,
     attach_decision,
     attach_review,
     decision_record,
-    only_the_answer,
     question_of,
     read,
     text_only,
     to_messages,
 )
-from thermolang.langchain.scoring import Scoring
-from thermolang.models.local import LocalModel
+from thermolang.langchain.scoring import Scoring, submitted
 from thermolang.routing.policy import Policy
-from thermolang.types import Confidence, Decision
+from thermolang.types import Confidence
 
 # Before the imports that need it: they would fail without naming the extra.
 require("langchain", "agents")
@@ -212,35 +210,20 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
         attach(answer, confidence, question=question, model=model)
         decision, item_id = self.policy.decide(confidence), None
         reviews = cast("GateState", request.state).get("confidence_reviews", 0)
-        if decision.action != "accept" and reviews < self.max_reviews:
-            decision, item_id = self._submit(decision, confidence, question, str(answer.text), model)
+        if decision.action != "accept" and reviews < self.max_reviews and self.store is not None:
+            told = {"question": question, "model": model}
+            decision, item_id = submitted(self.store, decision, confidence, str(answer.text), told)
         return replace(response, result=[*response.result[:-1], attach_decision(answer, decision, item_id)])
 
     def _score(self, request: ModelRequest[Any], answer: str) -> Confidence:
         if self.scoring is None:
             return Confidence(None, task=self.task or "", reason=UNSCORED)
         asked = [*([request.system_message] if request.system_message else []), *request.messages]
-        messages, model = to_messages(asked), self.scoring.estimator.model
         try:
             text_only(asked)
-            if isinstance(model, LocalModel):
-                answer = only_the_answer(answer, messages, model)
         except ThermolangError as error:
             return self.scoring.failed(error)
-        return self.scoring.confidences([(messages, answer)])[0]
-
-    def _submit(
-        self, decision: Decision, confidence: Confidence, question: str, answer: str, model: str
-    ) -> tuple[Decision, str | None]:
-        if self.store is None:
-            return decision, None
-        try:
-            item = self.store.submit(question, answer, confidence=confidence, decision=decision, model=model)
-        except StoreError as error:
-            # The answer must not be lost because the store is down; it still waits in the checkpointer.
-            logger.error("a doubtful answer could not be stored: %s", error)
-            return replace(decision, reason=f"{decision.reason}; not stored: {error}"), None
-        return decision, item.id
+        return self.scoring.rescored(to_messages(asked), answer)
 
 
 def _apply(verdict: Any, message: AIMessage, reviews: int) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import run_in_executor
 
-from thermolang.errors import InvalidInputError, StoreError
+from thermolang.errors import InvalidInputError
 from thermolang.langchain._messages import KEY, attach_decision, decided, decision_record, read
+from thermolang.langchain.scoring import submitted
 from thermolang.routing.policy import Policy
 from thermolang.types import Confidence, Decision
 
@@ -107,6 +108,8 @@ class ConfidenceRouter(Runnable[Any, Any]):
         if isinstance(answer, AIMessage):
             marked = attach_decision(answer, decision, item_id)
             marked.response_metadata[KEY] |= kept
+            if held:
+                marked.response_metadata.pop("logprobs", None)  # they spell the answer
             return (marked.model_copy(update={"content": self.placeholder}) if held else marked), decision.action
         shown = {"output": self.placeholder} if held else {}
         return {**answer, "decision": decision_record(decision, item_id), **shown, **kept}, decision.action
@@ -127,20 +130,7 @@ class ConfidenceRouter(Runnable[Any, Any]):
         decision = before or (self.policy or Policy()).decide(confidence)
         if decision.action != "review":
             return decision, None
-        try:
-            item = self.store.submit(
-                payload.get("question", ""),
-                answer,
-                confidence=confidence,
-                decision=decision,
-                model=payload.get("model", ""),
-                context=payload.get("context", ""),
-            )
-        except StoreError as error:
-            # The answer must not be lost because the store is down; the mark tells the caller.
-            logger.error("a doubtful answer could not be stored: %s", error)
-            return Decision("review", f"{decision.reason}; not stored: {error}", decision.threshold), None
-        return decision, item.id
+        return submitted(self.store, decision, confidence, answer, payload)
 
 
 def _taken(answer: Any) -> tuple[Confidence, str, dict[str, Any]]:

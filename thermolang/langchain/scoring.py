@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
+from thermolang.errors import StoreError, ThermolangError
 from thermolang.estimator import ConfidenceEstimator
-from thermolang.langchain._messages import attach, attach_decision, question_of
+from thermolang.langchain._messages import attach, attach_decision, only_the_answer, question_of
+from thermolang.models.local import LocalModel
 from thermolang.routing.policy import Policy
-from thermolang.types import Confidence, Generation, Message
+from thermolang.types import Confidence, Decision, Generation, Message
+
+if TYPE_CHECKING:
+    from thermolang.review.store import ReviewStore
 
 CALLS_TOOLS = "the message calls tools; the answer that follows is what has a confidence"
 
@@ -42,6 +48,15 @@ class Scoring:
             logger.exception("answers could not be scored")
             return [self.failed(error)] * len(items)
 
+    def rescored(self, messages: Sequence[Message], answer: str) -> Confidence:
+        """Score an answer that another object generated; a prompt that a pipeline left in front of it is cut off."""
+        model = self.estimator.model
+        try:
+            own = only_the_answer(answer, messages, model) if isinstance(model, LocalModel) else answer
+        except ThermolangError as error:
+            return self.failed(error)
+        return self.confidences([(messages, own)])[0]
+
     def failed(self, error: BaseException) -> Confidence:
         """A confidence that says why there is none."""
         return Confidence(None, task=self.task or "", reason=f"scoring failed: {type(error).__name__}: {error}")
@@ -52,3 +67,19 @@ class Scoring:
         if self.policy is not None and isinstance(message, AIMessage):
             decided = attach_decision(message, self.policy.decide(confidence), None)
             message.response_metadata = decided.response_metadata
+
+
+def submitted(
+    store: ReviewStore, decision: Decision, confidence: Confidence, answer: str, payload: Mapping[str, Any]
+) -> tuple[Decision, str | None]:
+    """Put a doubtful answer into the store; returns the decision and the item's id.
+
+    If the store is down the id is None and the decision says so: the answer must not be lost for that.
+    """
+    told = {key: str(payload.get(key, "")) for key in ("model", "context")}
+    question = str(payload.get("question", ""))
+    try:
+        return decision, store.submit(question, answer, confidence=confidence, decision=decision, **told).id
+    except StoreError as error:
+        logger.error("a doubtful answer could not be stored: %s", error)
+        return replace(decision, reason=f"{decision.reason}; not stored: {error}"), None

@@ -107,7 +107,10 @@ class LocalModel(Reader):
                 msg = "the call was cancelled"
                 raise ModelError(msg)
             rows = step
-        return [self._generation(p, row, sampling) for p, row in zip(prompts, rows, strict=True)]
+        return [
+            self._generation(messages, prompt, row, sampling)
+            for messages, prompt, row in zip(conversations, prompts, rows, strict=True)
+        ]
 
     def stream(
         self, messages: Sequence[Message], sampling: Sampling, *, tools: Sequence[dict[str, Any]] = ()
@@ -123,7 +126,7 @@ class LocalModel(Reader):
         """
         prompt, said = self._prompt(messages, tools), ""
         for (row,) in self._decoding([prompt], sampling):
-            generation = self._generation(prompt, row, sampling) if row.finish_reason else None
+            generation = self._generation(messages, prompt, row, sampling) if row.finish_reason else None
             text = generation.text if generation else self._certain(row, sampling.stop)
             shown = visible(text) if tools else text
             if shown.startswith(said) and len(shown) > len(said):
@@ -199,17 +202,18 @@ class LocalModel(Reader):
         held = max((n for s in stop for n in range(1, len(s)) if text.endswith(s[:n])), default=0)
         return text[: len(text) - held].rstrip()
 
-    def _generation(self, prompt: list[int], row: Row, sampling: Sampling) -> Generation:
+    def _generation(self, messages: Sequence[Message], prompt: list[int], row: Row, sampling: Sampling) -> Generation:
         ended = row.token_ids[-1] in self._end_ids
         said = row.token_ids[:-1] if ended else row.token_ids  # not every model marks its end tokens as special
         text = self._decoded(said)
         cut = min((text.find(s) for s in sampling.stop if s in text), default=len(text))
         answer = ids_of(text[:cut].strip(), said, self._text)
+        asked = tuple(dict(m) for m in messages)
         return Generation(
             text=text[:cut].strip(),
             token_ids=tuple(row.token_ids),
             logprobs=tuple(row.logprobs),
             finish_reason="stop" if row.finish_reason == "stop" else "length",
             prompt_tokens=len(prompt),
-            cache=KVCache(self.model, tuple(prompt), answer, row.cache, row.start),
+            cache=KVCache(self.model, tuple(prompt), answer, row.cache, row.start, asked) if row.start else None,
         )

@@ -71,11 +71,10 @@ class Reader(ChatTokenizer):
         """
         ids = self.option_ids([(choice,) for choice in choices], names=choices)
         names = tuple(choices)
-        kept = answer.cache if answer is not None else None
-        if isinstance(kept, KVCache) and kept.owner is self.model and kept.start is not None:
-            if CLOSE not in answer.text:  # type: ignore[union-attr]  # kept is of answer
+        if answer is not None and isinstance(kept := answer.cache, KVCache) and self._is_of(kept, messages):
+            if CLOSE not in answer.text:
                 return option_scores(*kept.start, ids, names, tokens=0)
-            prompt = [*kept.prompt, *self._thoughts(answer)]  # type: ignore[arg-type]
+            prompt = [*kept.prompt, *self._thoughts(answer)]
             prefixes = [] if kept.values is None else [self._before(kept, len(prompt) - 1)]
             return self.read([prompt], [ids], [names], prefixes=prefixes)[0]
         prompt = self._checked(self.encode(self.render(messages, at_once=True)))
@@ -178,6 +177,9 @@ class Reader(ChatTokenizer):
             ]
             found.append(at)
         return found
+
+    def _is_of(self, kept: KVCache, messages: Sequence[Message]) -> bool:
+        return kept.owner is self.model and list(kept.messages) == list(messages)
 
     def _continued(self, messages: Sequence[Message], answer: Generation | str) -> tuple[list[int], Prefix] | None:
         """Ids of a self-check on a generation's own KV cache, or None where that cannot be continued."""

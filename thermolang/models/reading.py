@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from thermolang.errors import ModelError
-from thermolang.types import OptionScores
+from thermolang.types import Message, OptionScores
 
 MIN_ANSWER_MASS = 0.01
 """Below this share of the next-token probability the options are not what the model wants to say."""
@@ -36,13 +36,15 @@ class KVCache:
         answer: Token ids that spell the answer, without an end token or a stop string.
         values: The transformers cache of all tokens but the last sampled one; None if it cannot be continued.
         start: Logits (V,) and hidden state (d,) at the answer position.
+        messages: The conversation; a reading of another one must not take these for its own.
     """
 
     owner: Any
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
     values: Any
-    start: tuple[torch.Tensor, torch.Tensor] | None = None
+    start: tuple[torch.Tensor, torch.Tensor]
+    messages: tuple[Message, ...]
 
 
 def hidden_tap(model: Any) -> tuple[Tap, threading.Lock]:
