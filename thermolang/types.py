@@ -19,6 +19,10 @@ Message = dict[str, Any]
 ``tool_calls`` may stand beside it."""
 
 Source = Literal["choice", "self_check", "meaning"]
+Mode = Literal["fast", "thorough", "adaptive"]
+"""How a free-form answer is scored: with one pass; with sampled answers beside it; with as many samples as the decision
+needs."""
+
 Action = Literal["accept", "review", "reject"]
 FinishReason = Literal["stop", "length"]
 
@@ -162,7 +166,8 @@ class Confidence:
 
     Attributes:
         value: Calibrated P(the answer is right) in [0, 1]; None if it cannot be computed (see ``reason``).
-        raw: The same number before calibration, in [0, 1]; None if unknown.
+        raw: The same number before calibration, in [0, 1]: the options' or the self-check's probability, or the share
+            of the sampled answers that mean the same; None if unknown.
         temperature: T* of the task, > 0.
         bias: Added to the log-odds of a self-check; 0 for choices.
         interval: Predictive 90 % interval of the task's accuracy at this confidence, from how far the
@@ -247,6 +252,21 @@ class ScoringModel(Protocol):
         stop: Sequence[str] = ...,
     ) -> Generation:
         """Answer a conversation."""
+
+    def sample(
+        self,
+        messages: Sequence[Message],
+        n: int = ...,
+        *,
+        max_new_tokens: int = ...,
+        temperature: float = ...,
+        top_p: float = ...,
+        seed: int | None = ...,
+        stop: Sequence[str] = ...,
+        answer: Generation | None = ...,
+        after: int = ...,
+    ) -> list[Generation]:
+        """Answer a conversation N times, independently; of these the ones after the first ``after``."""
 
     def choice_logits(
         self, messages: Sequence[Message], choices: Sequence[str], answer: Generation | None = ...

@@ -14,6 +14,7 @@ from thermolang.evaluation.tasks import drawn, load_tasks
 from thermolang.models.features import collect, is_choice
 from thermolang.models.local import LocalModel
 from thermolang.models.rows import Form
+from thermolang.models.samples import collect_samples
 from thermolang.types import Example, Task
 
 logger = logging.getLogger(__name__)
@@ -103,7 +104,14 @@ def split(task: Task, parts: int) -> list[Task]:
 
 
 def collect_all(
-    model: LocalModel, tasks: Sequence[Task], out: Path, *, form: Form, report: Report, signals: bool = False
+    model: LocalModel,
+    tasks: Sequence[Task],
+    out: Path,
+    *,
+    form: Form,
+    report: Report,
+    signals: bool = False,
+    samples: int = 0,
 ) -> None:
     """Read every task; what lies in ``out`` already is not read again.
 
@@ -114,13 +122,18 @@ def collect_all(
         form: ``"prefix"`` reads multiple-choice questions in both forms at once.
         report: Called after every batch.
         signals: Also read the baselines of multiple-choice answers; see ``features.collect``.
+        samples: Also sample so many answers to each free-form question; see ``samples.collect_samples``.
     """
-    for task in tasks:
-        is_choice(task)  # a malformed task is found before hours of reading
+    free = [task for task in tasks if not is_choice(task)]  # a malformed task is found before hours of reading
     clock = _Clock(sum(len(t.examples) for t in tasks), report)
     for task in tasks:
         collect(model, task, out, form=form, signals=signals, progress=clock)
         clock.next_task()
+    if samples:
+        clock = _Clock(sum(len(t.examples) for t in free), report)
+        for task in free:
+            collect_samples(model, task, out, n=samples, progress=clock)
+            clock.next_task()
 
 
 class _Clock:

@@ -153,7 +153,7 @@ def _append(rows: list[Row], logits: torch.Tensor, sampling: Sampling) -> torch.
         msg = "the model's logits are not finite (NaN or infinity); try another dtype, such as float32"
         raise ModelError(msg)
     tokens = choose(logits, sampling, [row.generator for row in rows])
-    chosen = logits.log_softmax(-1).gather(1, tokens[:, None])[:, 0].tolist()
+    chosen = (logits.gather(1, tokens[:, None]) - logits.logsumexp(-1, keepdim=True))[:, 0].tolist()
     for row, token, logprob in zip(rows, tokens.tolist(), chosen, strict=True):
         row.token_ids.append(token)
         row.logprobs.append(logprob)
@@ -163,20 +163,35 @@ def _append(rows: list[Row], logits: torch.Tensor, sampling: Sampling) -> torch.
 def choose(logits: torch.Tensor, sampling: Sampling, generators: Sequence[torch.Generator]) -> torch.Tensor:
     """Pick one token per row; logits (B, V) -> ids (B,).
 
-    Sampling is the Gumbel-max trick: the argmax of log-probabilities plus Gumbel noise is a sample
-    (Gumbel, 1954), so each row's numbers come from its own generator and never from the global one.
+    A sample is the token at which the cumulative probability passes a random number. Each row has its number from its
+    own generator, never from the global one, so a row of a batch samples as if it were alone.
     """
     if sampling.temperature == 0:
         return logits.argmax(-1)
     # The largest becomes 0, so that no temperature, however low, makes it infinite.
     scores = (logits - logits.amax(-1, keepdim=True)) / sampling.temperature
+    probabilities = scores.softmax(-1)
     if sampling.top_p < 1:
-        ordered, index = scores.softmax(-1).sort(descending=True)
-        before = ordered.cumsum(-1) - ordered
-        outside = torch.empty_like(before, dtype=torch.bool).scatter(1, index, before >= sampling.top_p)
-        scores = scores.masked_fill(outside, float("-inf"))
-    noise = torch.stack([torch.empty(scores.shape[-1]).exponential_(generator=g) for g in generators])
-    return (scores - noise.to(scores.device).log()).argmax(-1)
+        probabilities, ids = _nucleus(probabilities, sampling.top_p)
+    cumulative = probabilities.double().cumsum(-1)
+    drawn = torch.stack([torch.rand(1, generator=g, dtype=torch.float64) for g in generators]).to(cumulative.device)
+    picked = torch.searchsorted(cumulative, drawn * cumulative[:, -1:], right=True)
+    picked = picked.clamp(max=cumulative.shape[-1] - 1)
+    return (picked if sampling.top_p == 1 else ids.gather(1, picked))[:, 0]
+
+
+NUCLEUS_WIDTHS = (256, 8192)
+"""Most nuclei are smaller than this, and finding the largest few is far cheaper than sorting a vocabulary."""
+
+
+def _nucleus(probabilities: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Probabilities (B, K), largest first, zero outside the nucleus, and their ids."""
+    for width in (*NUCLEUS_WIDTHS, probabilities.shape[-1]):
+        top, ids = probabilities.topk(min(width, probabilities.shape[-1]))
+        cumulative = top.cumsum(-1)
+        if bool((cumulative[:, -1] >= top_p).all()):
+            break
+    return top.masked_fill(cumulative - top >= top_p, 0.0), ids
 
 
 def _finish_reason(

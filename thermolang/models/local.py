@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from thermolang.types import FloatArray
 
 
+SAMPLES_AT_ONCE = 32
+"""Sampled answers of one batch: each has a KV cache as long as the prompt and itself."""
+
+
 class LocalModel(Reader):
     """A causal language model and its tokenizer; answers, and is read at the places calibration needs.
 
@@ -75,6 +79,44 @@ class LocalModel(Reader):
         sampling = Sampling(max_new_tokens, temperature, top_p, seed, ends)
         return self.generate_batch([messages], sampling)[0]
 
+    def sample(
+        self,
+        messages: Sequence[Message],
+        n: int = 8,
+        *,
+        max_new_tokens: int = 256,
+        temperature: float = 1.0,
+        top_p: float = 0.9,
+        seed: int | None = None,
+        stop: Sequence[str] = (),
+        answer: Generation | None = None,
+        after: int = 0,
+    ) -> list[Generation]:
+        """Answer a conversation N times, independently; its prompt is computed once, or not at all.
+
+        Args:
+            messages: The conversation; its last message is the question.
+            n: Number of answers; the first of many are those of few.
+            max_new_tokens: At most this many tokens each.
+            temperature: 0 gives N times the same answer, which says nothing about its meaning's share.
+            top_p: Nucleus sampling; 1 keeps all tokens. Temperature 1 and 0.9 are those of Farquhar et al. (2024).
+            seed: Of all the answers, which each have random numbers of their own.
+            stop: An answer ends before the first of these strings.
+            answer: This model's answer to the conversation, if there is one: its KV cache holds the prompt already.
+            after: Leave out so many of the first answers, because they were drawn before.
+
+        Raises:
+            ModelError: As ``generate``.
+        """
+        ends = (stop,) if isinstance(stop, str) else tuple(stop)
+        sampling = Sampling(max_new_tokens, temperature, top_p, None, ends)
+        seeds, prefix = row_seeds(seed, n)[after:], self._prompt_computed(messages, answer)
+        found: list[Generation] = []
+        for start in range(0, len(seeds), SAMPLES_AT_ONCE):
+            part = seeds[start : start + SAMPLES_AT_ONCE]
+            found += self.generate_batch([messages] * len(part), sampling, prefixes=[prefix] * len(part), seeds=part)
+        return found
+
     def generate_batch(
         self,
         conversations: Sequence[Sequence[Message]],
@@ -99,7 +141,7 @@ class LocalModel(Reader):
             ModelError: A conversation does not fit the context, the logits are not finite, or it was cancelled.
         """
         prompts = [self._prompt(messages, tools) for messages in conversations]
-        if len(prompts) > 1 and all(p == prompts[0] for p in prompts):  # several answers to one question
+        if not prefixes and len(prompts) > 1 and all(p == prompts[0] for p in prompts):  # answers to one question
             prefixes = [self.prefix(prompts)] * len(prompts)
         rows: list[Row] = []
         for step in self._decoding(prompts, sampling, prefixes=prefixes, seeds=seeds):
@@ -176,6 +218,15 @@ class LocalModel(Reader):
     def _prompt(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> list[int]:
         return self._checked(self.encode(self.render(messages, tools=tools)))
 
+    def _prompt_computed(self, messages: Sequence[Message], answer: Generation | None) -> Prefix:
+        """All tokens of a prompt but the last, which must be read anew to go on from it."""
+        prompt = self._prompt(messages, ())
+        kept = answer.cache if answer is not None else None
+        if not isinstance(kept, KVCache) or kept.values is None or not self._is_of(kept, messages):
+            return self.prefix([prompt, prompt])
+        same = list(kept.prompt) == prompt  # another template, or tools, may render it differently
+        return self._before(kept, len(prompt) - 1) if same else self.prefix([prompt, prompt])
+
     @torch.inference_mode()
     def _decoding(
         self,
@@ -217,3 +268,12 @@ class LocalModel(Reader):
             prompt_tokens=len(prompt),
             cache=KVCache(self.model, tuple(prompt), answer, row.cache, row.start, asked) if row.start else None,
         )
+
+
+def row_seeds(seed: int | None, n: int) -> list[int]:
+    """N independent seeds; the first of many are those of few.
+
+    >>> row_seeds(7, 9)[:2] == row_seeds(7, 2)
+    True
+    """
+    return [int(word >> 1) for word in np.random.SeedSequence(seed).generate_state(n, np.uint64)]

@@ -24,6 +24,8 @@ DIGITS = string.digits
 
 SELF_CHECK = "Is your answer above correct? Reply with yes or no only."
 
+SAME_MEANING = "Do the two answers say the same thing? Reply with yes or no only."
+
 YES_NO: tuple[tuple[str, ...], ...] = (("Yes", "yes"), ("No", "no"))
 """Spellings of the two options of a self-check, summed."""
 
@@ -72,3 +74,9 @@ def how_sure_messages(messages: Sequence[Message], answer: str) -> list[Message]
 def self_check_messages(messages: Sequence[Message], answer: str) -> list[Message]:
     """Continue a conversation by asking whether its answer is correct (P(True), Kadavath et al., 2022)."""
     return [*messages, {"role": "assistant", "content": answer}, {"role": "user", "content": SELF_CHECK}]
+
+
+def same_meaning_messages(question: str, first: str, second: str) -> list[Message]:
+    """Ask whether two answers to a question mean the same."""
+    text = f"Question: {question}\nAnswer 1: {first}\nAnswer 2: {second}\n{SAME_MEANING}"
+    return [{"role": "user", "content": text}]

@@ -65,10 +65,10 @@ def text_key(example: Example) -> str:
     return digest("\0".join(" ".join(part.split()).casefold() for part in parts))
 
 
-def home(folder: Path, model: str, identity: ModelIdentity, form: Form, task: str) -> Path:
+def home(folder: Path, model: str, identity: ModelIdentity, form: str, task: str) -> Path:
     """Where a task's chunks lie: by model and its identity, prompt version included, form and task."""
     known = json.dumps(asdict(identity), sort_keys=True)
-    return folder / f"{_short(model)}-{digest(known, 8)}" / form / _slug(task)
+    return folder / f"{short_name(model)}-{digest(known, 8)}" / form / _slug(task)
 
 
 def load(
@@ -96,7 +96,7 @@ def load(
     Raises:
         TaskFormatError: Nothing of this model lies there, or no ROUGE-L for ``paper_labels``.
     """
-    homes = sorted(folder.glob(f"{_short(model)}-????????/{form}/*/{ABOUT}"))
+    homes = sorted(folder.glob(f"{short_name(model)}-????????/{form}/*/{ABOUT}"))
     if not homes:
         there = sorted(p.name for p in folder.glob("*") if p.is_dir())
         msg = f"{folder} holds no features of {model!r} in the form {form!r}; it holds {there}: thermolang collect"
@@ -116,6 +116,14 @@ def load(
         _need_rouge(tasks)
         tasks = [replace(t, labels=(t.signals["rouge_l"] == 0).astype(np.int64)) for t in tasks]
     return sorted(tasks, key=lambda t: t.name)
+
+
+def rows_of(folder: Path, model: str, *, form: Form = "chat") -> dict[str, dict[str, Row]]:
+    """What ``collect`` kept of one model: by the task's name, its rows by key."""
+    found: dict[str, dict[str, Row]] = {}
+    for about in sorted(folder.glob(f"{short_name(model)}-????????/{form}/*/{ABOUT}")):
+        found[json.loads(about.read_text(encoding="utf-8"))["name"]] = from_chunks(chunks.read(about.parent))
+    return found
 
 
 def _need_rouge(tasks: Sequence[TaskFeatures]) -> None:
@@ -204,7 +212,7 @@ def _from_chunk(tensors: dict[str, np.ndarray[Any, Any]], texts: dict[str, list[
     }
 
 
-def _short(model: str) -> str:
+def short_name(model: str) -> str:
     """The last part of a path or hub id: the same copy of a model is found from anywhere."""
     return _slug(model.rstrip("/").rsplit("/", 1)[-1])
 
