@@ -1,0 +1,154 @@
+"""Whether an answer as a whole declines, says yes, or says no; English and Japanese.
+
+Tables (``word_tables``) and a few rules; a rule that does not fit says nothing rather than guess.
+"""
+
+from __future__ import annotations
+
+import re
+
+from thermolang.answers import word_tables as tables
+from thermolang.answers.grading import normalize
+from thermolang.answers.phrases import HAS_JAPANESE, WRAPPED, expanded, fold
+
+_MOST_REFUSAL = 1200
+_MOST_POLARITY = 400
+_MOST_JAPANESE = 80
+_SENTENCE = re.compile(r"(?:(?<!\bno)[.!?…]+(?=\s|$)|[。！？\n]|\s[-–—]+\s|—|;\s)\s*")  # noqa: RUF001
+_CLAUSE = re.compile(r"[.,;:!?…—(\n]|\s-\s")
+_JAPANESE_CLAUSE = re.compile(r"[、。,.!?:\s]+")
+
+
+def is_refusal(text: str) -> bool:
+    """Say whether an answer as a whole declines to answer or says that it does not know.
+
+    Every sentence must be a refusal, or an apology, offer or reason beside one. A refusal that goes on with an
+    answer is none, and neither is a sentence about something unknown.
+
+    Example:
+        >>> is_refusal("I'm sorry, but I don't know."), is_refusal("I'm not sure, but I think it is Paris.")
+        (True, False)
+        >>> is_refusal("申し訳ありませんが、わかりません。")
+        True
+    """
+    folded = fold(text).strip(WRAPPED)
+    if not folded or len(folded) > _MOST_REFUSAL:
+        return False
+    if folded in {"n/a", "n.a.", "?", "n/a."}:
+        return True
+    sentences = [sentence for sentence in _SENTENCE.split(folded) if sentence and sentence.strip(WRAPPED)]
+    japanese = HAS_JAPANESE.search(folded) is not None
+    verdicts = [_japanese_refusal(sentence) if japanese else _english_refusal(sentence) for sentence in sentences]
+    return True in verdicts and False not in verdicts
+
+
+def polarity(text: str) -> bool | None:
+    """Say whether an answer as a whole says yes (True), no (False) or neither (None).
+
+    Example:
+        >>> polarity("Yes, Oslo is in Norway."), polarity("That's not true."), polarity("No one came")
+        (True, False, None)
+        >>> polarity("いいえ、違います。"), polarity("はい"), polarity("いや応なく")
+        (False, True, None)
+    """
+    folded = fold(text[:_MOST_POLARITY]).strip(WRAPPED)
+    if not folded:
+        return None
+    return japanese_polarity(folded) if HAS_JAPANESE.search(folded) else _english_polarity(folded)
+
+
+def _english_refusal(sentence: str) -> bool | None:
+    """True for a refusal, None for what may stand beside one, False for anything else."""
+    words = normalize(expanded(sentence))
+    opening = tables.REFUSAL_OPENING.match(words + " ")
+    rest = words[opening.end() :] if opening and not tables.REFUSAL.match(words) else words
+    if not rest:
+        return None
+    found = tables.REFUSAL.match(rest)
+    if found:
+        return not _answers_after_all(rest[found.end() :]) and not _short_tail(sentence, found[0])
+    return None if tables.REFUSAL_COMPANY.match(rest) else False
+
+
+def _answers_after_all(tail: str) -> bool:
+    turn = tables.ANSWER_AFTER_ALL.search(tail)
+    if not turn:
+        return False
+    after = tail[turn.end() :].strip()
+    return not (tables.REFUSAL_COMPANY.match(after) or tables.REFUSAL.match(after)) and bool(after)
+
+
+def _short_tail(sentence: str, refusal: str) -> bool:
+    """Whether a comma and a few words follow the bare refusal ("I don't know, Paris")."""
+    head, comma, tail = sentence.rpartition(",")
+    if not comma or not normalize(expanded(head)).endswith(refusal.strip()):
+        return False
+    words = normalize(tail)
+    return 0 < len(words.split()) <= 4 and not tables.REFUSAL_COMPANY.match(words)
+
+
+def _japanese_refusal(sentence: str) -> bool | None:
+    plain = re.sub(r"[\s、,.!?「」]+", "", sentence)
+    if len(plain) > 2 * _MOST_JAPANESE:
+        return False
+    if tables.JAPANESE_COMPANY.fullmatch(plain) and not tables.REFUSAL_JAPANESE.fullmatch(plain):
+        return None
+    return tables.REFUSAL_JAPANESE.fullmatch(plain) is not None
+
+
+def _english_polarity(folded: str) -> bool | None:
+    clause = _CLAUSE.split(folded, maxsplit=1)[0]
+    rest = folded[len(clause) + 1 :].strip()
+    words = normalize(expanded(clause)).split()
+    if not words or (words[-1] == "no" and re.match(r"\.? ?\d", folded[len(clause) :])):
+        return None
+    if {"yes", "no"} <= set(words) or (len(words) == 1 and normalize(rest).split(" ")[0] in {"yes", "no"} - {*words}):
+        return None
+    said = _first_word(words, bool(rest) or len(words) == 1)
+    if said is not None:
+        return said
+    return _phrase(words, rest)
+
+
+def _first_word(words: list[str], alone: bool) -> bool | None:
+    yes, no = words[0] in tables.YES_WORDS, words[0] in tables.NO_WORDS
+    if not yes and not no:
+        return None
+    if len(words) == 1:
+        return yes if alone else None
+    if yes:
+        return (
+            True if len(words) > 3 or words[1] in tables.AFTER_NO or words[1] in {"please", "indeed", "sir"} else None
+        )
+    return False if words[1] in tables.AFTER_NO or words[1] in {"thanks", "sir", "not"} else None
+
+
+def _phrase(words: list[str], rest: str) -> bool | None:
+    phrase = " ".join(words)
+    # "Right, left and up" is a list, "Right, it is open." is an answer.
+    if rest and len(words) == 1 and len(rest.split()) < 3:
+        return None
+    if phrase in tables.YES_PHRASES or re.match(r"it is (?:true|correct) that ", phrase):
+        return True
+    if phrase in tables.NO_PHRASES or re.match(r"it is (?:false|incorrect|wrong|not (?:true|correct)) that ", phrase):
+        return False
+    if len(words) in {2, 3} and words[0] in tables.SHORT_SUBJECTS and words[1] in tables.SHORT_VERBS:
+        return True if len(words) == 2 else (False if words[2] == "not" else None)
+    return None
+
+
+def japanese_polarity(folded: str) -> bool | None:
+    """The polarity of a folded Japanese text."""
+    clauses = [clause for clause in _JAPANESE_CLAUSE.split(folded) if clause.strip(WRAPPED)]
+    if not clauses or folded.endswith(("か", "か?")):
+        return None
+    clause = tables.JAPANESE_SUBJECT.sub("", clauses[0].strip(WRAPPED), count=1)
+    if not clause and len(clauses) > 1:
+        clause = clauses[1]
+    if tables.JAPANESE_YES.fullmatch(clause):
+        return True
+    if tables.JAPANESE_NO.fullmatch(clause):
+        return False
+    if re.match(r"いいえ", clause):
+        return False
+    return True if re.match(r"はい(?:そう|その|それ|[ァ-ヺ])", clause) else None
