@@ -46,7 +46,7 @@ def estimator(tiny_model, calibrator_for):
 @pytest.fixture
 def tiny(monkeypatch, estimator):
     """The commands use a tiny model with a calibrator."""
-    monkeypatch.setattr(cli, "_estimator", lambda name: estimator)
+    monkeypatch.setattr(cli, "_estimator", lambda name, samples=0: estimator)
 
 
 @pytest.fixture
@@ -241,7 +241,7 @@ def test_a_full_disk_is_one_line(run, monkeypatch):
 
 
 def test_ctrl_c_stops_without_a_traceback(run, monkeypatch):
-    def interrupted(name):
+    def interrupted(name, samples=0):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "_estimator", interrupted)

@@ -110,14 +110,21 @@ def ask(
     choices: Annotated[
         str | None, typer.Option(help="Options separated by commas, such as Paris,Rome,Oslo; the model picks one.")
     ] = None,
+    samples: Annotated[
+        int, typer.Option(min=0, help="Sample so many answers, group them by meaning and show how often each was said.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     task: Annotated[str, typer.Option(help="Name of the stream of questions this one belongs to.")] = "ask",
     model: ModelOption = DEFAULT_MODEL,
 ) -> None:
-    """Answer one question and say how likely the answer is right."""
+    """Answer one question and say how likely the answer is right.
+
+    With --samples 8 the confidence is that of the answer's meaning: how often the model, asked again, says the same
+    in other words.
+    """
     from thermolang.terminal import show_confidence
 
-    answer, confidence = _answered(_estimator(model), question, choices, task)
+    answer, confidence = _answered(_estimator(model, samples), question, choices, task)
     if as_json:
         print(to_json({"question": question, "answer": answer, **confidence.to_dict()}))  # noqa: T201
     else:
@@ -137,6 +144,9 @@ def calibrate(
         Path | None, typer.Option(help="Folder to write; by default where with_confidence looks for it.")
     ] = None,
     per_family: Annotated[int, typer.Option(min=30, help="Items of each starter family.")] = 120,
+    samples: Annotated[
+        int, typer.Option(min=0, help="Also sample so many answers to free-form questions, for `ask --samples`; 8.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
 ) -> None:
     """Make a calibrator for YOUR model, from the starter tasks or from your own files.
@@ -162,6 +172,7 @@ def calibrate(
             testing,
             config=TrainingConfig(seed=seed),
             features=cache_dir() / "features",
+            samples=samples,
             progress=progress,
         )
     folder = result.calibrator.save(out or folder_for(local.identity, local.name))
@@ -213,12 +224,12 @@ def _answered(estimator: ConfidenceEstimator, question: str, choices: str | None
     return (named[letter] if letter else ""), replace(confidence, alternatives=others)
 
 
-def _estimator(name: str) -> ConfidenceEstimator:
+def _estimator(name: str, samples: int = 0) -> ConfidenceEstimator:
     local = local_model(name)
     with quietly("finding its calibrator"):
         from thermolang.estimator import ConfidenceEstimator
 
-        return ConfidenceEstimator(local)
+        return ConfidenceEstimator(local, mode="thorough", samples=samples) if samples else ConfidenceEstimator(local)
 
 
 def _opened(store: str | None) -> ReviewStore:

@@ -39,6 +39,9 @@ def collect(
     signals: Annotated[
         bool, typer.Option("--signals", help="Also read verbalised and shuffled-options baselines; into another --out.")
     ] = False,
+    samples: Annotated[
+        int, typer.Option(min=0, help="Also sample so many answers to each free-form question; 8 are usual.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Of the drawing.")] = 0,
 ) -> None:
     """Read the hidden states and option logits of many tasks with a model, once.
@@ -55,7 +58,7 @@ def collect(
     console.print(f"{len(tasks)} tasks, {items} items -> {out}", highlight=False, markup=False, soft_wrap=True)
     local = local_model(model)
     with collecting_bar(console, total=items) as report:
-        collect_all(local, tasks, out, form="prefix", report=report, signals=signals)
+        collect_all(local, tasks, out, form="prefix", report=report, signals=signals, samples=samples)
 
 
 def train(
@@ -68,6 +71,9 @@ def train(
     kind: Annotated[
         list[str] | None, typer.Option(help="What each folder gives: choice (default) or self_check; in their order.")
     ] = None,
+    samples: Annotated[
+        int, typer.Option(min=0, help="Also learn from so many sampled answers a question, as collected.")
+    ] = 0,
     steps: Annotated[int, typer.Option(min=1, help="Gradient steps.")] = 5000,
     seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
 ) -> None:
@@ -78,6 +84,7 @@ def train(
     from thermolang.calibration.registry import folder_for
     from thermolang.calibration.training import TrainingConfig
     from thermolang.evaluation.calibrating import train_calibrator
+    from thermolang.evaluation.sampled import with_samples
     from thermolang.models.rows import load
     from thermolang.terminal import progress_bars
 
@@ -86,11 +93,14 @@ def train(
         msg = f"{len(features)} folders need {len(features)} times --kind, got {kinds}"
         raise InvalidInputError(msg)
     local = local_model(model)
-    tasks = [t for f, k in zip(features, kinds, strict=True) for t in load(f, local.name, form=form, kind=k)]
+    tasks = []
+    for folder, k in zip(features, kinds, strict=True):
+        read = load(folder, local.name, form=form, kind=k)
+        tasks += with_samples(read, folder, local.name, samples=samples) if samples else read
     with progress_bars(console, total_tasks=0) as progress:
         calibrator = train_calibrator(local, tasks, config=TrainingConfig(steps=steps, seed=seed), progress=progress)
-    folder = calibrator.save(out or folder_for(local.identity, local.name))
-    console.print(f"Saved {calibrator.id} in {folder}", markup=False, soft_wrap=True)
+    saved = calibrator.save(out or folder_for(local.identity, local.name))
+    console.print(f"Saved {calibrator.id} in {saved}", markup=False, soft_wrap=True)
 
 
 def evaluate(
@@ -111,6 +121,9 @@ def evaluate(
         bool,
         typer.Option("--paper-labels", help="An answer that shares a word counts as right (ROUGE-L > 0)."),
     ] = False,
+    samples: Annotated[
+        int, typer.Option(min=0, help="Also use so many sampled answers a question, as collected; for self_check.")
+    ] = 0,
     name: Annotated[str, typer.Option(help="What the experiment is called in the report.")] = "",
     json_file: Annotated[Path | None, typer.Option("--json", help="Add the results to this file.")] = None,
     report: Annotated[
@@ -149,6 +162,7 @@ def evaluate(
                 train_groups=train_group or (),
                 test_groups=test_group or (),
                 paper_labels=paper_labels,
+                samples=samples,
                 config=TrainingConfig(steps=steps, seed=seed),
                 progress=progress,
             )

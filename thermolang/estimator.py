@@ -12,23 +12,22 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from thermolang.answers.choice import given_choice
+from thermolang.answers.equivalence import Equivalence
 from thermolang.calibration import registry
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.fitting import Fit, predictive_interval
 from thermolang.calibration.state import TaskState, TaskVersion
 from thermolang.calibration.thermometer import choice_probabilities, self_check_probability
-from thermolang.errors import CalibratorMismatchError, InvalidInputError, ThermolangError
+from thermolang.errors import InvalidInputError, ThermolangError
 from thermolang.hashing import digest
 from thermolang.models.reading import MIN_ANSWER_MASS
-from thermolang.models.thinking import UNFINISHED, final_answer
 from thermolang.paths import data_dir
-from thermolang.types import Alternative, Confidence, Generation, Message, OptionScores, ScoringModel, Source
+from thermolang.readings import EMPTY, is_empty, read_checks, read_choice
+from thermolang.thorough import SAMPLES, Thorough
+from thermolang.types import Alternative, Confidence, Generation, Message, Mode, OptionScores, ScoringModel, Source
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
-
-EMPTY = "the question is empty"
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +41,10 @@ class ConfidenceEstimator:
             those made on this machine, then among the shipped ones.
         allow_mismatch: Use a calibrator of other weights all the same; every confidence then says so.
         state_dir: Where task states are kept; ``None`` keeps them in memory. By default below the data folder.
+        mode: How free-form answers are scored: ``"fast"`` with one pass more, ``"thorough"`` with sampled answers
+            grouped by meaning, ``"adaptive"`` with samples only as long as the decision can change.
+        samples: How many answers are sampled.
+        equivalence: Decides which answers mean the same.
 
     Raises:
         CalibratorMismatchError: A calibrator was given that belongs to another model.
@@ -55,13 +58,20 @@ class ConfidenceEstimator:
         *,
         allow_mismatch: bool = False,
         state_dir: Path | str | None = "default",
+        mode: Mode = "fast",
+        samples: int = SAMPLES,
+        equivalence: Equivalence | None = None,
     ) -> None:
         self.model = model
         self._states: dict[tuple[str, str], TaskState] = {}
         self._lock = threading.Lock()
         self._state_dir = data_dir() / "states" if state_dir == "default" else state_dir
-        self.warning = ""
-        self.calibrator = self._choose(calibrator, allow_mismatch=allow_mismatch)
+        probe: Callable[[], tuple[FloatArray, FloatArray]] | None = getattr(model, "probe", None)
+        self.calibrator, self.warning = registry.chosen(
+            calibrator, model.identity, probe, allow_mismatch=allow_mismatch
+        )
+        self.mode, self.samples = mode, samples
+        self.equivalence = equivalence or Equivalence()
 
     @classmethod
     def from_pretrained(cls, name: str, calibrator: Calibrator | str | Path | None = None) -> ConfidenceEstimator:
@@ -77,6 +87,7 @@ class ConfidenceEstimator:
         *,
         task: str | None = None,
         choices: Sequence[str] | None = None,
+        samples: Sequence[Generation | str] | None = None,
     ) -> Confidence:
         """Compute the confidence of an answer to a conversation.
 
@@ -85,12 +96,15 @@ class ConfidenceEstimator:
             answer: The model's answer, or its text. With ``choices`` it must be one of them.
             task: Name of the stream of questions this one belongs to.
             choices: Texts of the options, if the answer is one of a few.
+            samples: Other answers of the model to the same conversation, sampled elsewhere; then the confidence is that
+                of the answer's meaning, in any mode.
 
         Returns:
             A confidence; ``value`` is None with a ``reason`` if it cannot be computed. Never raises for what
             the model or the question is like.
         """
-        return self.score_many([(messages, answer)], task=task, choices=choices)[0]
+        given = None if samples is None else [samples]
+        return self.score_many([(messages, answer)], task=task, choices=choices, samples=given)[0]
 
     def score_many(
         self,
@@ -98,6 +112,9 @@ class ConfidenceEstimator:
         *,
         task: str | None = None,
         choices: Sequence[str] | None = None,
+        samples: Sequence[Sequence[Generation | str]] | None = None,
+        mode: Mode | None = None,
+        threshold: float | None = None,
     ) -> list[Confidence]:
         """Compute the confidences of several (conversation, answer) pairs, with one forward pass for self-checks.
 
@@ -105,10 +122,18 @@ class ConfidenceEstimator:
             items: As ``score`` takes them; one that cannot be scored does not harm the others.
             task: Name of the stream of questions they belong to.
             choices: Texts of the options, if the answers are one of a few.
+            samples: For each item, other answers of the model that were sampled elsewhere.
+            mode: As for the estimator, for these items.
+            threshold: What an adaptive confidence must be clearly above or below of; the training tasks' mean accuracy
+                by default.
         """
         start = time.perf_counter()
         source: Source = "choice" if choices else "self_check"
-        readings = [self._choice_of(m, a, list(choices)) for m, a in items] if choices else self._checks(items)
+        readings: list[tuple[OptionScores, int] | str] = (
+            [read_choice(self.model, m, a, list(choices)) for m, a in items]
+            if choices
+            else read_checks(self.model, items)
+        )
         found = []
         for (messages, _), reading in zip(items, readings, strict=True):
             name = task or task_of(messages)
@@ -117,7 +142,20 @@ class ConfidenceEstimator:
             else:
                 found.append(self._calibrate(*reading, messages, name, source))
         seconds = (time.perf_counter() - start) / max(len(items), 1)
-        return [replace(confidence, seconds=seconds) for confidence in found]
+        found = [replace(confidence, seconds=seconds) for confidence in found]
+        if choices or ((mode or self.mode) == "fast" and samples is None):
+            return found
+        thorough = self._thorough(mode or self.mode, threshold)
+        return [
+            one if isinstance(reading, str) else thorough.confidence(*item, one, samples[i] if samples else None)
+            for i, (item, reading, one) in enumerate(zip(items, readings, found, strict=True))
+        ]
+
+    def _thorough(self, mode: Mode, threshold: float | None) -> Thorough:
+        fit = self.calibrator.meaning if self.calibrator else None
+        if mode == "adaptive" and fit is not None:
+            threshold = fit.base_rate if threshold is None else threshold
+        return Thorough(self.model, fit, self.equivalence, self.samples, threshold if mode == "adaptive" else None)
 
     def choose(
         self, messages: Sequence[Message], choices: Sequence[str], *, task: str | None = None
@@ -125,7 +163,7 @@ class ConfidenceEstimator:
         """Answer with the most probable option (the argmax; calibration cannot change it) and its confidence."""
         start = time.perf_counter()
         task = task or task_of(messages)
-        if _is_empty(messages):
+        if is_empty(messages):
             return None, Confidence(None, task=task, source="choice", reason=EMPTY)
         try:
             scores = self.model.choice_logits(messages, choices)
@@ -150,41 +188,6 @@ class ConfidenceEstimator:
                     task, fit.prior, path=folder / f"{name}.json" if folder else None
                 )
             return self._states[task, source]
-
-    def _choice_of(
-        self, messages: Sequence[Message], answer: Generation | str, choices: list[str]
-    ) -> tuple[OptionScores, int] | str:
-        """Options as the model reads them and the one that was given, or why there is none."""
-        if _is_empty(messages):
-            return EMPTY
-        text = final_answer(answer.text if isinstance(answer, Generation) else answer)
-        if text is None:
-            return UNFINISHED
-        try:
-            scores = self.model.choice_logits(messages, choices, answer if isinstance(answer, Generation) else None)
-        except ThermolangError as error:
-            return str(error)
-        given = given_choice(text, choices)
-        if given is None:
-            shown = text if len(text) <= 40 else text[:40] + "..."
-            return f"the answer {shown!r} is none of the choices {choices}"
-        return scores, given
-
-    def _checks(
-        self, items: Sequence[tuple[Sequence[Message], Generation | str]]
-    ) -> list[tuple[OptionScores, int] | str]:
-        """Self-checks, with one forward pass if nothing stands against it, or why there is none."""
-        found: list[tuple[OptionScores, int] | str] = [_unreadable(messages, answer) for messages, answer in items]
-        readable = [i for i, reason in enumerate(found) if not reason]
-        try:
-            together = self.model.self_check_batch([items[i] for i in readable]) if readable else []
-        except ThermolangError as error:
-            if len(readable) > 1:  # find out whose fault it is
-                return [self._checks([item])[0] for item in items]
-            together, found[readable[0]] = [], str(error)
-        for i, scores in zip(readable, together, strict=False):
-            found[i] = scores, 0
-        return found
 
     def _calibrate(
         self, scores: OptionScores, given: int, messages: Sequence[Message], task: str, source: Source
@@ -259,36 +262,11 @@ class ConfidenceEstimator:
         what = "no calibrator for this model" if self.calibrator is None else f"this calibrator has no fit for {kind}"
         return f"{what}: thermolang calibrate --model {self.model.name}"
 
-    def _choose(self, calibrator: Calibrator | str | Path | None, *, allow_mismatch: bool) -> Calibrator | None:
-        probe: Callable[[], tuple[FloatArray, FloatArray]] | None = getattr(self.model, "probe", None)
-        if calibrator is None:
-            found, self.warning = registry.matching(self.model.identity, probe)
-            return found
-        chosen = calibrator if isinstance(calibrator, Calibrator) else Calibrator.load(calibrator)
-        try:
-            self.warning = chosen.check(self.model.identity, probe() if probe else chosen.probe)
-        except CalibratorMismatchError as error:
-            if not allow_mismatch or chosen.identity.hidden_size != self.model.identity.hidden_size:
-                raise
-            self.warning = f"used against its identity: {error}"
-        return chosen
-
 
 def task_of(messages: Sequence[Message]) -> str:
     """A name for conversations without one: a hash of their system messages, which streams of questions share."""
     system = "\n".join(m["content"] for m in messages if m["role"] == "system")
     return f"unnamed-{digest(system, 8)}"
-
-
-def _is_empty(messages: Sequence[Message]) -> bool:
-    return not messages or not messages[-1]["content"].strip()
-
-
-def _unreadable(messages: Sequence[Message], answer: Generation | str) -> str:
-    if _is_empty(messages):
-        return EMPTY
-    text = answer.text if isinstance(answer, Generation) else answer
-    return "" if text.strip() else "the answer is empty"
 
 
 def _yes_no_probabilities(logits: FloatArray, inverse_temperature: float, bias: float = 0.0) -> FloatArray:

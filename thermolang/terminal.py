@@ -14,6 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from thermolang.types import Alternative
+
 if TYPE_CHECKING:
     from thermolang.evaluation.benchmark import Comparison
     from thermolang.evaluation.collecting import Collected
@@ -96,6 +98,7 @@ def show_confidence(console: Console, answer: str, confidence: Confidence) -> No
     console.print(f"[bold]{escape(answer) or '(no answer)'}[/]")
     if confidence.value is None:
         console.print(f"confidence: none - {escape(confidence.reason)}", soft_wrap=True)
+        _show_alternatives(console, answer, confidence)
         return
     low, high = confidence.interval or (0.0, 1.0)
     console.print(f"confidence: [bold]{confidence.value:.2f}[/] {bar(confidence.value)}")
@@ -103,12 +106,26 @@ def show_confidence(console: Console, answer: str, confidence: Confidence) -> No
         f"tasks of this kind were right {low:.0%} to {high:.0%} of the time at this confidence; "
         f"uncalibrated it would be {_number(confidence.raw)}; T* {confidence.temperature:.2f}"
     )
-    for other in confidence.alternatives:
-        console.print(f"  {escape(other.text)}: {other.share:.2f} {bar(other.share)}")
+    _show_alternatives(console, answer, confidence)
     if not confidence.supported:
         console.print("[yellow]this input is unlike what the calibrator was trained on[/]")
     if confidence.reason:
         console.print(f"[yellow]{escape(confidence.reason)}[/]", soft_wrap=True)
+
+
+def _show_alternatives(console: Console, answer: str, confidence: Confidence) -> None:
+    """Other options, or a bar chart of the meanings among the sampled answers."""
+    others = confidence.alternatives
+    if confidence.source not in ("self_check", "meaning") or not others:
+        for other in others:
+            console.print(f"  {escape(other.text)}: {other.share:.2f} {bar(other.share)}")
+        return
+    said, share = sum(a.count for a in others), sum(a.share for a in others)
+    samples = round(said / share) if share else said
+    console.print(f"{samples} sampled answers, by meaning:")
+    for one in (Alternative(answer, 1 - share, samples - said), *others):
+        text = " ".join(one.text.split())[:80] or "(empty)"
+        console.print(f"  {one.share:.2f} {bar(one.share)} {escape(text)} ({one.count})", soft_wrap=True)
 
 
 def show_comparisons(console: Console, comparisons: dict[str, Comparison]) -> None:

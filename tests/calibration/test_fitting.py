@@ -12,8 +12,8 @@ from thermolang.calibration.fitting import (
     LEVEL,
     MIN_TASKS,
     Prior,
-    _conformal_quantile,
     _prior_inputs,
+    conformal_quantile,
     fit,
     prior_and_scales,
     probability_right,
@@ -43,22 +43,22 @@ def prior_of(tasks, readings, *, bias, start=(0.5, 0.0)):
     ("n", "rank"),
     [(1, 1), (5, 5), (8, 8), (9, 9), (10, 10), (18, 18), (19, 18), (20, 19), (29, 27), (99, 90)],
 )
-def test_conformal_quantile_is_an_order_statistic(n, rank):
+def testconformal_quantile_is_an_order_statistic(n, rank):
     misses = np.random.default_rng(0).permutation(np.arange(1, n + 1)).tolist()
-    assert _conformal_quantile(misses) == rank
+    assert conformal_quantile(misses) == rank
 
 
 @pytest.mark.parametrize("n", [9, 12, 20, 30])
-def test_conformal_quantile_covers_a_new_task(n):
+def testconformal_quantile_covers_a_new_task(n):
     rng = np.random.default_rng(n)
     draws = np.abs(rng.normal(0, 1, (6000, n + 1)))
-    covered = np.mean([row[-1] <= _conformal_quantile(row[:-1].tolist()) for row in draws])
+    covered = np.mean([row[-1] <= conformal_quantile(row[:-1].tolist()) for row in draws])
     assert LEVEL - 0.015 <= covered <= LEVEL + 1 / (n + 1) + 0.015
 
 
 def test_with_few_tasks_the_largest_miss_covers_what_it_can():
     draws = np.abs(np.random.default_rng(0).normal(0, 1, (6000, 5)))
-    covered = np.mean([row[-1] <= _conformal_quantile(row[:-1].tolist()) for row in draws])
+    covered = np.mean([row[-1] <= conformal_quantile(row[:-1].tolist()) for row in draws])
     assert covered == pytest.approx(4 / 5, abs=0.02)
 
 

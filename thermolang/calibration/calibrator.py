@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from thermolang.calibration.fitting import Fit, Prior
+from thermolang.calibration.meaning import MeaningFit
 from thermolang.calibration.support import Support
 from thermolang.calibration.thermometer import Thermometer
 from thermolang.errors import CalibratorFormatError, CalibratorMismatchError
@@ -53,6 +54,7 @@ class Calibrator(
         probe: Hidden states (P, d) and option logits (P, 2) of the model on ``prompts.PROBES``.
         model_name: Name of the model, for people.
         card: Markdown text of the README.
+        meaning: What was learned about sampled answers; None if none were sampled.
     """
 
     def __init__(
@@ -63,15 +65,18 @@ class Calibrator(
         *,
         model_name: str = "",
         card: str = "",
+        meaning: MeaningFit | None = None,
     ) -> None:
         self.identity, self.fits, self.probe = identity, dict(fits), probe
-        self.model_name, self.card = model_name, card
+        self.model_name, self.card, self.meaning = model_name, card, meaning
 
     @cached_property
     def id(self) -> str:
         """Short id: the model's name and a hash of everything a confidence depends on."""
         digest = hashlib.sha256(b"".join(t.numpy().tobytes() for t in self._tensors().values()))
         digest.update(json.dumps(self._fits_record(), sort_keys=True).encode())
+        if self.meaning is not None:
+            digest.update(json.dumps(self.meaning.to_dict(), sort_keys=True).encode())
         return f"{self.model_name.rsplit('/', 1)[-1].lower()}@{digest.hexdigest()[:8]}"
 
     def check(self, identity: ModelIdentity, probe: tuple[FloatArray, FloatArray]) -> str:
@@ -139,6 +144,7 @@ class Calibrator(
             "model_name": self.model_name,
             "identity": asdict(self.identity),
             "fits": self._fits_record(),
+            "meaning": self.meaning.to_dict() if self.meaning else None,
         }
         save_file(self._tensors(), save_directory / "model.safetensors")
         (save_directory / "README.md").write_text(self.card or f"# Calibrator of {self.model_name}\n", encoding="utf-8")
@@ -186,7 +192,8 @@ class Calibrator(
         if probe[0].ndim != 2 or probe[0].shape[1] != identity.hidden_size or len(probe[1]) != len(probe[0]):
             msg = f"its probe has hidden states of shape {probe[0].shape} and logits of shape {probe[1].shape}"
             raise ValueError(msg)
-        return cls(identity, fits, probe, model_name=config["model_name"], card=card)
+        meaning = MeaningFit.from_dict(config["meaning"]) if config.get("meaning") else None
+        return cls(identity, fits, probe, model_name=config["model_name"], card=card, meaning=meaning)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> Calibrator:

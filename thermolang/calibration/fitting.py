@@ -70,11 +70,19 @@ class Prior:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A trained Thermometer for one kind of reading, with its prior and its support."""
+    """A trained Thermometer for one kind of reading.
+
+    Attributes:
+        network: The Thermometer.
+        prior: What a new task starts from.
+        support: The inputs it was trained on.
+        scales: 1/T and bias of each training task out of fold; empty once it was saved and read again.
+    """
 
     network: Thermometer
     prior: Prior
     support: Support
+    scales: tuple[tuple[float, float], ...] = ()
 
 
 def fit(
@@ -104,8 +112,8 @@ def fit(
     network, *left_out = train(tasks, [list(range(len(tasks))), *folds.values()], config, progress=progress)
     reader = dict(zip(folds, left_out, strict=True))
     readings = [reader[g].predict(t.hidden) for g, t in zip(groups, tasks, strict=True)]
-    prior, _ = prior_and_scales(tasks, readings, config)
-    return Fit(network, prior, Support.fit([t.hidden for t in tasks]))
+    prior, scales = prior_and_scales(tasks, readings, config)
+    return Fit(network, prior, Support.fit([t.hidden for t in tasks]), tuple(scales))
 
 
 def probability_right(logits: FloatArray, inverse_temperature: float, bias: float, *, self_check: bool) -> FloatArray:
@@ -136,7 +144,7 @@ def prior_and_scales(
     trust = _trust(tasks, readings, left_out)
     scales = [_moved(replace(start, trust=trust), r) for start, r in zip(left_out, readings, strict=True)]
     misses = [accuracy_miss(task, scale) for task, scale in zip(tasks, scales, strict=True)]
-    return replace(prior, trust=trust, half_width=_conformal_quantile(misses)), scales
+    return replace(prior, trust=trust, half_width=conformal_quantile(misses)), scales
 
 
 def accuracy_miss(task: TaskFeatures, scale: tuple[float, float]) -> float:
@@ -181,7 +189,7 @@ def _prior_inputs(inverse: Sequence[FloatArray]) -> float:
     return float(np.clip(within / max(between, 1e-12), 0.0, 100.0))
 
 
-def _conformal_quantile(misses: Sequence[float]) -> float:
+def conformal_quantile(misses: Sequence[float]) -> float:
     """Smallest half width that covers a new exchangeable task with probability LEVEL (Vovk et al., 2005).
 
     With fewer than nine tasks no finite width has that guarantee; the largest miss is taken.

@@ -73,3 +73,33 @@ def matching(
             warning = str(error)
             logger.warning("%s", error)
     return None, warning
+
+
+def chosen(
+    given: Calibrator | str | Path | None,
+    identity: ModelIdentity,
+    probe: Callable[[], tuple[FloatArray, FloatArray]] | None,
+    *,
+    allow_mismatch: bool,
+) -> tuple[Calibrator | None, str]:
+    """The calibrator that was given, or the one found for the model; and a warning about it.
+
+    Args:
+        given: A calibrator or a folder of one; None looks for one.
+        identity: The model's.
+        probe: Measures the model's functional probe.
+        allow_mismatch: Take a given one although it belongs to other weights.
+
+    Raises:
+        CalibratorMismatchError: A calibrator was given that belongs to another model.
+        CalibratorFormatError: The folder holds no readable calibrator.
+    """
+    if given is None:
+        return matching(identity, probe)
+    calibrator = given if isinstance(given, Calibrator) else Calibrator.load(given)
+    try:
+        return calibrator, calibrator.check(identity, probe() if probe else calibrator.probe)
+    except CalibratorMismatchError as error:
+        if not allow_mismatch or calibrator.identity.hidden_size != identity.hidden_size:
+            raise
+        return calibrator, f"used against its identity: {error}"

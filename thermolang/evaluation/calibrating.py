@@ -9,15 +9,22 @@ from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from scipy.special import logit
+
 from thermolang._version import __version__
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.fitting import MIN_TASKS, Fit, fit
+from thermolang.calibration.meaning import CUES, ROUNDS, MeaningFit, fit_meaning
 from thermolang.calibration.task import TaskFeatures
+from thermolang.calibration.thermometer import self_check_probability
 from thermolang.calibration.training import TrainingConfig
-from thermolang.errors import NotEnoughDataError
+from thermolang.errors import InvalidInputError, NotEnoughDataError
 from thermolang.evaluation.benchmark import Comparison, compare, markdown_table
+from thermolang.evaluation.sampled import sampled_task, with_samples
 from thermolang.models.features import collect, is_choice
 from thermolang.models.local import LocalModel
+from thermolang.models.samples import collect_samples
 from thermolang.types import Task
 
 logger = logging.getLogger(__name__)
@@ -41,6 +48,7 @@ def calibrate(
     *,
     config: TrainingConfig | None = None,
     features: Path | None = None,
+    samples: int = 0,
     progress: Progress | None = None,
 ) -> Calibrated:
     """Train a calibrator for a model.
@@ -52,17 +60,28 @@ def calibrate(
         test_tasks: Tasks the calibrator is measured on and never sees.
         config: How to train; the paper's settings by default, with a bias for self-checks.
         features: Folder where the readings are kept, so that an interrupted run goes on; None keeps none.
+        samples: Also sample so many answers to each free-form question, for the confidence of meanings; that takes
+            ``features``.
         progress: Called as the work goes on.
 
     Raises:
         NotEnoughDataError: Neither kind has three tasks.
+        InvalidInputError: Samples are wanted, but fewer than eight, or without a folder.
     """
+    if samples and (features is None or samples < max(ROUNDS)):
+        msg = f"sampled answers need a folder (features=) and at least {max(ROUNDS)} samples, got {features}, {samples}"
+        raise InvalidInputError(msg)
     report = progress or (lambda _what, _done, _total: None)
     # Before anything is read, which takes hours: a malformed task, or too few of them.
     wanted, held_out = _enough(_by_source(train_tasks)), _by_source(test_tasks)
     read = partial(collect, model, folder=features, progress=progress)
     training = [read(task) for of in wanted.values() for task in of]
     testing = [read(task) for source in wanted for task in held_out.get(source, ())]
+    if samples and features is not None and "self_check" in wanted:
+        for task in [*wanted["self_check"], *held_out.get("self_check", ())]:
+            collect_samples(model, task, features, n=samples, progress=progress)
+        add = partial(with_samples, folder=features, model=model.name, samples=samples, progress=report)
+        training, testing = add(training), add(testing)
     calibrator, comparisons = _trained(model, training, testing, config or TrainingConfig(), report)
     return Calibrated(calibrator, comparisons)
 
@@ -106,9 +125,22 @@ def _trained(
         fits[source] = fit(tasks, settings, progress=partial(report, f"training ({source})"))
         if held_out := [t for t in testing if t.self_check == settings.bias]:
             comparisons[source] = compare(fits[source], held_out, self_check=settings.bias)
-    calibrator = Calibrator(model.identity, fits, model.probe(), model_name=model.name)
+    meaning = _meaning(by_source.get("self_check", []), fits.get("self_check"))
+    calibrator = Calibrator(model.identity, fits, model.probe(), model_name=model.name, meaning=meaning)
     calibrator.card = card(calibrator, by_source, comparisons)
     return calibrator, comparisons
+
+
+def _meaning(tasks: Sequence[TaskFeatures], fit: Fit | None) -> MeaningFit | None:
+    """What sampled answers tell, if the tasks have some."""
+    if fit is None:
+        return None
+    odds = [
+        logit(np.clip(self_check_probability(t.logits, *s), 1e-6, 1 - 1e-6))
+        for t, s in zip(tasks, fit.scales, strict=True)
+    ]
+    sampled = [s for t, o in zip(tasks, odds, strict=True) if (s := sampled_task(t, o)) is not None]
+    return fit_meaning(sampled) if sampled else None
 
 
 def _by_source(tasks: Sequence[Task]) -> dict[str, list[Task]]:
@@ -139,6 +171,7 @@ def card(calibrator: Calibrator, training: dict[str, list[TaskFeatures]], compar
         "fixed prompts are compared when it is loaded, and another quantisation or a fine-tuned copy is refused.",
         *[_trained_on(source, tasks) for source, tasks in training.items()],
         *[_measured(source, comparison) for source, comparison in comparisons.items()],
+        *([_sampled(calibrator.meaning)] if calibrator.meaning else []),
         "## What it does not promise",
         "A confidence is an expectation over many answers to similar questions, not a fact about one. It is honest for "
         "inputs like those above; `supported` and `novelty` warn when they are not. It does not make the answers any "
@@ -157,6 +190,15 @@ def _measured(source: str, comparison: Comparison) -> str:
     figures = f"{comparison.items} items of {names}; accuracy {comparison.accuracy:.3f}."
     head = f"## Measured on held-out tasks ({source})\n\n{figures} Brackets: 95 % bootstrap intervals over items."
     return f"{head}\n\n{markdown_table(comparison)}"
+
+
+def _sampled(meaning: MeaningFit) -> str:
+    line = meaning.lines[max(meaning.lines)]
+    weights = ", ".join(f"{name} {weight:+.2f}" for name, weight in zip(CUES, line[1:], strict=True))
+    return (
+        f"## Meanings of sampled answers\n\nFitted on {meaning.tasks} tasks, {max(meaning.lines)} samples a question. "
+        f"Weights in the log-odds of a right answer: {weights}."
+    )
 
 
 def _cell(name: str) -> str:

@@ -13,6 +13,8 @@ LOST = 0.005
 
 RAW_SIGNALS = ("uncalibrated", "verbalised", "mean_logprob")
 
+AGREEMENT = ("lexical", "semantic_entropy", "share")
+
 
 def checks(settings: Sequence[Setting]) -> list[Check]:
     """Compare every experiment with the targets.
@@ -67,8 +69,25 @@ def _self_checks(setting: Setting, lead: dict[str, Any]) -> Iterator[Check]:
     best = max(signals, key=signals.__getitem__)
     gain = figures["head"]["AUROC"]["estimate"] - signals[best]
     yield _check(setting, "head: AUROC 0.03 above the best raw signal's", f"{gain:+.3f} ({best})", gain >= 0.03)
+    yield from _meanings(setting, figures)
     better = figures["head"]["Brier"]["estimate"] - figures["thermolang"]["Brier"]["estimate"]
     yield _check(setting, "head: Brier better than temperature + bias", f"{better:+.4f}", better < -0.00005)
+
+
+def _meanings(setting: Setting, figures: dict[str, Any]) -> Iterator[Check]:
+    if "thorough" not in figures:
+        return
+    skill = figures["thorough"]["Brier skill"]
+    yield _check(setting, "thorough: Brier skill above 0", _shown(skill), skill["lower"] > 0)
+    area = {m: f["AUROC"]["estimate"] for m, f in figures.items() if f["AUROC"]}
+    best = max((m for m in (*RAW_SIGNALS, *AGREEMENT) if m in area), key=area.__getitem__)
+    gain, lost = area["thorough"] - area[best], area["thorough"] - area["adaptive"]
+    yield _check(setting, "thorough: AUROC within 0.02 of every raw signal's", f"{gain:+.3f} ({best})", gain >= -0.02)
+    tokens = setting["tokens"]["adaptive"]
+    seen = f"{-lost:+.3f} at {tokens:.0%} of the tokens"
+    yield _check(
+        setting, "adaptive: AUROC within 0.02 of thorough at half the tokens", seen, lost <= 0.02 and tokens <= 0.5
+    )
 
 
 def _verdicts(setting: Setting, lead: dict[str, Any]) -> Iterator[Check]:

@@ -82,7 +82,18 @@ def run(
         "labels_curve": labels_curve(resampled),
         "support": support(held_out),
         "interval": coverage(held_out),
+        "tokens": _tokens(lead),
     }
+
+
+def _tokens(held_out: Sequence[HeldOut]) -> dict[str, float]:
+    """Of methods that sample, the tokens sampled as a share of those of all samples; mean over tasks."""
+    found: dict[str, list[float]] = {}
+    for held in held_out:
+        for name, (first, *_) in held.predictions.items():
+            if first.cost is not None:
+                found.setdefault(name, []).append(float(first.cost.mean()))
+    return {name: float(np.mean(costs)) for name, costs in found.items()}
 
 
 def _method(method: Method) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from thermolang.calibration.support import Support
 from thermolang.calibration.temperature import fit_task_temperature, task_nll
 from thermolang.evaluation.folds import Fold, Reading
 from thermolang.evaluation.labelled import LABELLED
+from thermolang.evaluation.meaning_methods import SAMPLED
 from thermolang.evaluation.methods import UNLABELLED, Method, Ours, Prediction
 
 if TYPE_CHECKING:
     from thermolang.calibration.task import TaskFeatures
 
-METHODS: tuple[Method, ...] = (*UNLABELLED, *LABELLED)
+METHODS: tuple[Method, ...] = (*UNLABELLED, *SAMPLED, *LABELLED)
 """Everything that is compared."""
 
 INPUTS = (1, 3, 10, 30, 100)

@@ -31,10 +31,12 @@ class Prediction:
     Attributes:
         confidence: Shape (N,), P(the given answer is right).
         probabilities: Shape (N, K) over the options; None where a method speaks of the given answer only.
+        cost: Shape (N,), tokens it sampled as a share of those of all samples; None where it samples none.
     """
 
     confidence: FloatArray
     probabilities: FloatArray | None = None
+    cost: FloatArray | None = None
 
 
 Predict = Callable[[Reading], list[Prediction] | None]
@@ -149,10 +151,10 @@ def thermolang(fold: Fold) -> Predict:
 def learn_head(fold: Fold, ours: Ours) -> Head:
     """Fit the per-answer head on out-of-fold scales."""
     tasks = [r.task for r in fold.training]
-    return fit_head(tasks, list(ours.training_scales), groups=_groups(tasks))
+    return fit_head(tasks, list(ours.training_scales), groups=groups_of(tasks))
 
 
-def _groups(tasks: Sequence[TaskFeatures]) -> list[str]:
+def groups_of(tasks: Sequence[TaskFeatures]) -> list[str]:
     """The tasks' groups; where they are fewer than three, as with two data sets in parts, each task for itself."""
     groups = [t.group or t.name for t in tasks]
     return groups if len(set(groups)) >= MIN_GROUPS else [t.name for t in tasks]
@@ -178,7 +180,7 @@ def head(fold: Fold) -> Predict:
 def probe(fold: Fold) -> Predict:
     """Logistic regression on the frozen hidden state alone (as in Kapoor et al., 2024)."""
     tasks = [r.task for r in fold.training]
-    found = fit_probe(tasks, groups=_groups(tasks))
+    found = fit_probe(tasks, groups=groups_of(tasks))
     return lambda reading: [Prediction(found.predict(reading.task.hidden))]
 
 

@@ -6,7 +6,6 @@ import json
 import platform
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +14,7 @@ from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import InvalidInputError, TaskFormatError
 from thermolang.evaluation import experiment as one
 from thermolang.evaluation.checks import checks
+from thermolang.evaluation.sampled import with_samples
 from thermolang.models import chunks
 from thermolang.models.rows import Form, Layer, load
 
@@ -37,6 +37,7 @@ def experiment(
     train_groups: Sequence[str] = (),
     test_groups: Sequence[str] = (),
     paper_labels: bool = False,
+    samples: int = 0,
     config: TrainingConfig | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Any]:
@@ -54,6 +55,7 @@ def experiment(
         train_groups: Train on tasks of these groups only; a task without a group is its own.
         test_groups: Measure these groups only.
         paper_labels: Grade free-form answers as the paper's code does.
+        samples: Also use so many sampled answers a question, where they were collected.
         config: How networks are trained.
         progress: Called with (what, done, total).
 
@@ -69,9 +71,13 @@ def experiment(
         if value not in known:
             msg = f"unknown {what} {value!r}: expected one of {', '.join(known)}"
             raise InvalidInputError(msg)
-    read = partial(
-        load, model=model, form=cast("Form", form), layer=cast("Layer", layer), kind=kind, paper_labels=paper_labels
-    )
+
+    def read(folder: Path) -> list[TaskFeatures]:
+        tasks = load(
+            folder, model, form=cast("Form", form), layer=cast("Layer", layer), kind=kind, paper_labels=paper_labels
+        )
+        return with_samples(tasks, folder, model, samples=samples, progress=progress) if samples else tasks
+
     tasks = _of_groups(read(features), train_groups)
     others = _of_groups(read(test or features), test_groups) if test or test_groups else []
     short = model.rstrip("/").rsplit("/", 1)[-1]

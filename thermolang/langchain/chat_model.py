@@ -122,10 +122,8 @@ class ChatThermolang(BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         names = ("temperature", "top_p", "max_tokens", "seed", "stop", "n", "logprobs")
-        calibrator = self.scoring.estimator.calibrator if self.scoring else None
-        how = (self.scoring.task, self.scoring.choices, self.scoring.policy) if self.scoring else None
         # A cache must not give one task's confidence to another.
-        told = {"model": self.model_name, "scored": repr((how, calibrator and calibrator.id))}
+        told = {"model": self.model_name, "scored": self.scoring.key if self.scoring else ""}
         return told | {name: getattr(self, name) for name in names}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:

@@ -19,7 +19,7 @@ from thermolang.langchain.chat_model import ChatThermolang
 from thermolang.langchain.scoring import Scoring
 from thermolang.models.local import LocalModel
 from thermolang.routing.policy import Policy
-from thermolang.types import Confidence
+from thermolang.types import Confidence, Mode
 
 
 @overload
@@ -30,6 +30,7 @@ def with_confidence(
     estimator: ConfidenceEstimator | None = ...,
     choices: Sequence[str] | None = ...,
     threshold: float | Policy | None = ...,
+    mode: Mode | None = ...,
     output: Literal["attach"] = ...,
 ) -> BaseChatModel: ...
 
@@ -43,6 +44,7 @@ def with_confidence(
     choices: Sequence[str] | None = ...,
     question: str | None = ...,
     threshold: float | Policy | None = ...,
+    mode: Mode | None = ...,
     of: BaseChatModel | None = ...,
     output: Literal["attach", "dict"] = ...,
 ) -> Runnable[Any, Any]: ...
@@ -56,6 +58,7 @@ def with_confidence(
     choices: Sequence[str] | None = None,
     question: str | None = None,
     threshold: float | Policy | None = None,
+    mode: Mode | None = None,
     of: BaseChatModel | None = None,
     output: Literal["attach", "dict"] = "attach",
 ) -> Runnable[Any, Any]:
@@ -73,6 +76,9 @@ def with_confidence(
         question: Key of the chain's input, or of a step's inside, that holds the question alone, if the message to the
             model holds more, such as passages; the rest is shown as context.
         threshold: Confidence from which an answer is accepted, or a policy; then ``decision`` says which it is.
+        mode: How free-form answers are scored: ``"fast"``, one pass more; ``"thorough"``, eight sampled answers grouped
+            by meaning; ``"adaptive"``, samples only until it is clear on which side of ``threshold`` an answer is. The
+            estimator's own by default, which is ``"fast"``.
         of: The one of several models inside whose answers are scored.
         output: ``"attach"`` writes ``response_metadata["thermolang"]`` on the model's message and changes
             nothing else. ``"dict"`` returns ``{"output", "confidence", "question"}``, for chains that end in
@@ -88,13 +94,16 @@ def with_confidence(
     if output not in ("attach", "dict"):
         msg = f"output is 'attach' or 'dict', not {output!r}"
         raise InvalidInputError(msg)
+    if mode not in (None, "fast", "thorough", "adaptive"):
+        msg = f"mode is 'fast', 'thorough' or 'adaptive', not {mode!r}"
+        raise InvalidInputError(msg)
     if question and isinstance(runnable, BaseChatModel):
         msg = f"question={question!r} names a key of a chain's input, but a chat model takes messages: leave it out"
         raise InvalidInputError(msg)
     model = _model_in(runnable, of) if of is not None or estimator is None else _only(chat_models(runnable))
     policy = threshold if isinstance(threshold, Policy) or threshold is None else Policy(threshold=threshold)
     name = task or template_name(runnable)
-    scoring = Scoring(estimator or _estimator_of(model), name, tuple(choices) if choices else None, policy)
+    scoring = Scoring(estimator or _estimator_of(model), name, tuple(choices) if choices else None, policy, mode)
     alone = of is not None or (output == "attach" and model is runnable)
     scored, attached = _scored(runnable, model, scoring, alone=alone)
     if output == "dict":

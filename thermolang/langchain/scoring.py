@@ -14,7 +14,7 @@ from thermolang.estimator import ConfidenceEstimator
 from thermolang.langchain._messages import attach, attach_decision, only_the_answer, question_of
 from thermolang.models.local import LocalModel
 from thermolang.routing.policy import Policy
-from thermolang.types import Confidence, Decision, Generation, Message
+from thermolang.types import Confidence, Decision, Generation, Message, Mode
 
 if TYPE_CHECKING:
     from thermolang.review.store import ReviewStore
@@ -33,17 +33,30 @@ class Scoring:
         task: Name of the stream of questions.
         choices: The options, if answers are one of a few.
         policy: If given, each message also says whether it is accepted.
+        mode: How free-form answers are scored; the estimator's own by default.
     """
 
     estimator: ConfidenceEstimator
     task: str | None = None
     choices: tuple[str, ...] | None = None
     policy: Policy | None = None
+    mode: Mode | None = None
+
+    @property
+    def key(self) -> str:
+        """Everything that a confidence depends on beside the conversation and the answer."""
+        estimator = self.estimator
+        how = (self.mode or estimator.mode, estimator.samples)
+        calibrator = estimator.calibrator.id if estimator.calibrator else None
+        return repr((self.task, self.choices, self.policy, how, calibrator))
 
     def confidences(self, items: Sequence[tuple[Sequence[Message], Generation | str]]) -> list[Confidence]:
         """Score (conversation, answer) pairs; an error is logged and becomes a reason, never the caller's."""
         try:
-            return self.estimator.score_many(items, task=self.task, choices=self.choices)
+            threshold = self.policy.threshold if self.policy else None
+            return self.estimator.score_many(
+                items, task=self.task, choices=self.choices, mode=self.mode, threshold=threshold
+            )
         except Exception as error:  # whatever it is, it must not cost the user the answer
             logger.exception("answers could not be scored")
             return [self.failed(error)] * len(items)

@@ -1,0 +1,189 @@
+"""Do two answers mean the same? Our steps alone and together against people's verdicts, and what they cost.
+
+    python benchmarks/equivalence.py --data DATA [--judge MODEL] [--limit 300] [--json OUT]
+    python benchmarks/equivalence.py --data DATA --fit      # the weights in thermolang/answers/similarity.py
+
+DATA holds `sas/` (SQuAD_SAS.csv, GermanQuAD_SAS.csv), `evouna/TQ.json` and `jglue/jsts-v1.3/valid-v1.3.json`. Weights,
+thresholds and the band of doubt were chosen on SAS SQuAD, which is marked so; nothing was chosen on the others.
+"""
+
+import argparse
+import csv
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score, roc_auc_score
+
+from thermolang.answers.embedding import SentenceEmbedder
+from thermolang.answers.equivalence import Equivalence
+from thermolang.answers.facts import facts
+from thermolang.answers.grading import normalize
+from thermolang.answers.judging import ChatJudge
+from thermolang.answers.similarity import pair_cues
+
+ADVERSARIAL = Path(__file__).parents[1] / "tests" / "data" / "equivalence.jsonl"
+DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An answer, the accepted answers it is held against, and whether people call it the same."""
+
+    question: str
+    answer: str
+    aliases: tuple[str, ...]
+    same: bool
+
+
+def sas(path):
+    rows = [r for r in csv.DictReader(path.open(encoding="utf-8")) if r["label"] in ("0.0", "2.0", "0", "2")]
+    return [Pair("", r["answer1"], (r["answer2"],), float(r["label"]) == 2) for r in rows]
+
+
+def evouna(path):
+    found = []
+    for row in json.loads(path.read_text(encoding="utf-8")):
+        aliases = tuple(a.strip() for a in row["golden_answer"].split("/") if a.strip())
+        for name in ("fid", "gpt35", "chatgpt", "gpt4", "newbing"):
+            verdict = row.get(f"judge_{name}")
+            if verdict is not None and not row.get("improper") and aliases:
+                found.append(Pair(row["question"], row[f"answer_{name}"], aliases, bool(verdict)))
+    return found
+
+
+def jsts(path):
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    clear = [r for r in rows if not 2 < float(r["label"]) < 4]
+    return [Pair("", r["sentence1"], (r["sentence2"],), float(r["label"]) >= 4) for r in clear]
+
+
+def adversarial():
+    rows = [json.loads(line) for line in ADVERSARIAL.read_text(encoding="utf-8").splitlines()]
+    return [Pair(r["question"], r["a"], (r["b"],), r["same"]) for r in rows]
+
+
+def token_f1(a, b):
+    left, right = normalize(a).split(), normalize(b).split()
+    common = sum(min(left.count(w), right.count(w)) for w in set(left))
+    return 2 * common / max(len(left) + len(right), 1)
+
+
+def methods(embedder, judge):
+    """Name -> (function of question and two answers, threshold); cosine's and F1's thresholds are SAS SQuAD's best."""
+
+    def cosine(_question, a, b):
+        x, y = embedder.embed([a, b])
+        return float(x @ y)
+
+    ours, plain, rules = Equivalence(embedder), Equivalence(embedder, guards=False), Equivalence(None)
+    found = {
+        "exact match": (lambda _q, a, b: float(normalize(a) == normalize(b)), 0.5),
+        "token F1": (lambda _q, a, b: token_f1(a, b), 0.5),
+        "cosine": (cosine, 0.717),
+        "embedding + letters": (lambda q, a, b: plain.same(a, b, q), 0.5),
+        "guards + letters": (lambda q, a, b: rules.same(a, b, q), 0.5),
+        "ours, no judge": (lambda q, a, b: ours.same(a, b, q), 0.5),
+    }
+    if judge is not None:
+        judged = Equivalence(embedder, judge)
+        found["judge alone"] = (lambda q, a, b: judge(q, [(a, b)])[0], 0.5)
+        found["ours"] = (lambda q, a, b: judged.same(a, b, q), 0.5)
+    return found
+
+
+def measure(pairs, found, judge):
+    y = np.array([p.same for p in pairs])
+    scores, seconds = {}, {}
+    for name, (score, _) in found.items():
+        if judge is not None:
+            judge._known.clear()
+        start = time.perf_counter()
+        scores[name] = np.array([max(score(p.question, p.answer, alias) for alias in p.aliases) for p in pairs])
+        seconds[name] = time.perf_counter() - start
+    rng = np.random.default_rng(0)
+    draws = [d for d in rng.integers(len(y), size=(DRAWS, len(y))) if 0 < y[d].sum() < len(y)]
+    best = "ours" if "ours" in found else "ours, no judge"
+    table = {}
+    for name, (_, threshold) in found.items():
+        s = scores[name]
+        auc = [roc_auc_score(y[d], scores[best][d]) - roc_auc_score(y[d], s[d]) for d in draws]
+        f1 = [f1_score(y[d], scores[best][d] >= 0.5) - f1_score(y[d], s[d] >= threshold) for d in draws]
+        table[name] = {
+            "AUROC": roc_auc_score(y, s),
+            "F1": f1_score(y, s >= threshold),
+            "accuracy": float(((s >= threshold) == y).mean()),
+            "ours minus it, AUROC": np.quantile(auc, [0.025, 0.975]).tolist(),
+            "ours minus it, F1": np.quantile(f1, [0.025, 0.975]).tolist(),
+            "ms a pair": 1000 * seconds[name] / len(pairs),
+        }
+    return table
+
+
+def fit(pairs, embedder):
+    """Weights of the cues on SAS SQuAD, with and without the embedding."""
+    y = np.array([p.same for p in pairs])
+    for label, use in (("WITH_EMBEDDING", True), ("WITHOUT_EMBEDDING", False)):
+        cues = []
+        for p in pairs:
+            both = [facts(p.answer), facts(p.aliases[0])]
+            vectors = embedder.embed([f.text for f in both]) if use else None
+            cues.append(pair_cues(both, vectors)[0, 1])
+        line = LogisticRegression().fit(np.array(cues), y)
+        print(label, np.round([line.intercept_[0], *line.coef_[0]], 2).tolist())
+
+
+def show(name, pairs, table):
+    print(f"\n{name}: {len(pairs)} pairs, {sum(p.same for p in pairs)} the same\n")
+    print("| | AUROC | F1 | accuracy | ours minus it, AUROC | ours minus it, F1 | ms a pair |")
+    print("|---|---|---|---|---|---|---|")
+    for method, row in table.items():
+        auc, f1 = ("[{:+.3f}, {:+.3f}]".format(*row[f"ours minus it, {m}"]) for m in ("AUROC", "F1"))
+        figures = " | ".join(f"{row[m]:.3f}" for m in ("AUROC", "F1", "accuracy"))
+        figures += f" | {auc} | {f1} | {row['ms a pair']:.2f}"
+        print(f"| {method} | {figures} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--judge", help="a local chat model that judges the doubtful pairs")
+    parser.add_argument("--limit", type=int, help="at most so many pairs of each set, drawn at random")
+    parser.add_argument("--only", action="append", help="sets to measure; all by default")
+    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    embedder, judge = SentenceEmbedder(), None
+    embedder.embed(["loaded before anything is timed"])
+    if args.fit:
+        fit(sas(args.data / "sas" / "SQuAD_SAS.csv"), embedder)
+        return
+    if args.judge:
+        from thermolang.models.local import LocalModel
+
+        judge = ChatJudge(LocalModel.load(args.judge))
+    sets = {
+        "SAS SQuAD (tuned on)": sas(args.data / "sas" / "SQuAD_SAS.csv"),
+        "SAS GermanQuAD": sas(args.data / "sas" / "GermanQuAD_SAS.csv"),
+        "EVOUNA TriviaQA": evouna(args.data / "evouna" / "TQ.json"),
+        "JSTS (Japanese)": jsts(args.data / "jglue" / "jsts-v1.3" / "valid-v1.3.json"),
+        "adversarial": adversarial(),
+    }
+    results = {}
+    for name, pairs in sets.items():
+        if args.only and not any(o.lower() in name.lower() for o in args.only):
+            continue
+        if args.limit and len(pairs) > args.limit:
+            chosen = np.random.default_rng(0).choice(len(pairs), args.limit, replace=False)
+            pairs = [pairs[i] for i in sorted(chosen)]
+        results[name] = measure(pairs, methods(embedder, judge), judge)
+        show(name, pairs, results[name])
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Do two answers to one question mean the same? Embeddings, then rules, then a judge for the pairs left doubtful."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from thermolang.answers.embedding import MULTILINGUAL, Embedder, SentenceEmbedder
+from thermolang.answers.facts import FILLERS, Facts, facts
+from thermolang.answers.guards import Link, guard
+from thermolang.answers.normal import normal_form
+from thermolang.answers.similarity import pair_cues, probability_same
+from thermolang.errors import ModelError
+
+if TYPE_CHECKING:
+    from thermolang.types import FloatArray
+
+    BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+DOUBTFUL = (0.3, 0.7)
+"""P(same) between which a judge is asked."""
+
+SENTENCE = 12
+"""Characters from which Japanese text is compared letter by letter, if the embedder does not read it: 三菱商事 and
+三井商事 share most of theirs."""
+
+MOST_JUDGED = 32
+"""Pairs of one comparison that a judge is asked about, the most doubtful first."""
+
+NO_JAPANESE = (
+    "some answers are Japanese and the embedder does not read Japanese: they are told apart by rules and spelling "
+    f"alone. Give a multilingual one, such as Equivalence(SentenceEmbedder({MULTILINGUAL!r}))"
+)
+
+logger = logging.getLogger(__name__)
+
+
+class Judge(Protocol):
+    """Decides on doubtful pairs."""
+
+    def __call__(self, question: str, pairs: Sequence[tuple[str, str]]) -> Sequence[float]:
+        """P(the two answers to the question mean the same), in [0, 1], for each pair; NaN where it cannot tell."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """All pairs of the distinct forms among some answers.
+
+    Attributes:
+        forms: F distinct canonical spellings, sorted.
+        answers: For each form the answer that stands for it: the most frequent one as it was written.
+        places: For each of the N answers the place of its form.
+        same: Shape (F, F), P(same).
+        must: Shape (F, F): pairs that the rules join.
+        cannot: Shape (F, F): pairs that the rules split.
+        judged: Number of pairs a judge decided.
+        warnings: What limits the result, in sentences for people.
+    """
+
+    forms: tuple[str, ...]
+    answers: tuple[Facts, ...]
+    places: tuple[int, ...]
+    same: FloatArray
+    must: BoolArray
+    cannot: BoolArray
+    judged: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+class Equivalence:
+    """Compares answers by meaning. Thread-safe; everything found about a text is remembered.
+
+    Args:
+        embedder: A sentence embedder; all-MiniLM-L6-v2 (English) by default, loaded at first use. None goes without.
+        judge: Asked about pairs that embeddings and rules leave doubtful, such as ``judging.ChatJudge``; None for none.
+        guards: Whether the rules are used.
+    """
+
+    def __init__(
+        self, embedder: Embedder | str | None = "default", judge: Judge | None = None, *, guards: bool = True
+    ) -> None:
+        self.embedder = _embedder(embedder)
+        self.judge, self.guards = judge, guards
+
+    def compare(self, answers: Sequence[str], question: str = "") -> Comparison:
+        """Compare all answers to one question with each other.
+
+        Args:
+            answers: N answers; the same one may stand there several times.
+            question: The question; its words may be repeated in an answer without meaning anything.
+
+        Returns:
+            The pairs of distinct forms. It never raises for what the answers are like; what could not be used is
+            said in ``warnings``.
+        """
+        forms, chosen, places = _distinct(answers)
+        asked = frozenset(normal_form(question[:2000]).split()) - FILLERS
+        vectors, embedded, warnings = self._vectors(chosen)
+        comparable = embedded | np.array([len(a.form) >= SENTENCE for a in chosen], dtype=bool)
+        same = probability_same(pair_cues(chosen, vectors, asked), embedded=vectors is not None)
+        spelled = probability_same(pair_cues(chosen, None, asked), embedded=False) if not embedded.all() else 0.0
+        same = np.where(np.outer(embedded, embedded), same, spelled * np.outer(comparable, comparable))
+        must, cannot = self._links(chosen, same, asked)
+        judged, failed = self._judge(chosen, question, same, must | cannot)
+        np.fill_diagonal(same, 1.0)
+        same[must], same[cannot] = 1.0, 0.0
+        return Comparison(forms, chosen, places, same, must, cannot, judged, (*warnings, *failed))
+
+    def same(self, a: str, b: str, question: str = "") -> float:
+        """P(two answers to a question mean the same), in [0, 1]; 1 and 0 where a rule decides."""
+        found = self.compare([a, b], question)
+        return float(found.same[found.places[0], found.places[1]])
+
+    def explain(self, a: str, b: str, question: str = "") -> str:
+        """Why two answers are taken for the same or not, in a few words for people."""
+        asked = frozenset(normal_form(question[:2000]).split()) - FILLERS
+        link = guard(facts(a), facts(b), asked) if self.guards else None
+        return link.reason if link else f"P(same) {self.same(a, b, question):.2f} by wording"
+
+    def _vectors(self, answers: Sequence[Facts]) -> tuple[FloatArray | None, BoolArray, list[str]]:
+        """Embeddings, for which answers they (or spelling) mean anything, and what to say about the others."""
+        usable = np.ones(len(answers), dtype=bool)
+        japanese = np.array([a.is_japanese for a in answers], dtype=bool)
+        if self.embedder is None:
+            return None, usable, []
+        try:
+            vectors = self.embedder.embed([a.text for a in answers])
+            if japanese.any() and not self.embedder.reads_japanese:
+                return vectors, ~japanese, [NO_JAPANESE]
+        except ModelError as error:
+            logger.warning("meanings without embeddings: %s", error)
+            return None, ~japanese, [f"no embeddings, meanings by rules and spelling alone: {error}"]
+        return vectors, usable, []
+
+    def _links(self, answers: Sequence[Facts], same: FloatArray, asked: frozenset[str]) -> tuple[BoolArray, BoolArray]:
+        must, cannot = np.zeros(same.shape, dtype=bool), np.zeros(same.shape, dtype=bool)
+        if not self.guards:
+            return must, cannot
+        for i, a in enumerate(answers):
+            for j in range(i + 1, len(answers)):
+                link: Link | None = guard(a, answers[j], asked)
+                if link:
+                    (must if link.same else cannot)[[i, j], [j, i]] = True
+        return must, cannot
+
+    def _judge(
+        self, answers: Sequence[Facts], question: str, same: FloatArray, decided: BoolArray
+    ) -> tuple[int, list[str]]:
+        """Put the judge's probabilities into ``same``; how many, and what went wrong."""
+        low, high = DOUBTFUL
+        open_pairs = np.argwhere(np.triu((same > low) & (same < high) & ~decided, 1))
+        if self.judge is None or not len(open_pairs):
+            return 0, []
+        doubt = sorted(map(tuple, open_pairs.tolist()), key=lambda p: (abs(same[p] - 0.5), p))[:MOST_JUDGED]
+        try:
+            verdicts = self.judge(question, [(answers[i].text, answers[j].text) for i, j in doubt])
+        except ModelError as error:
+            return 0, [f"the judge of doubtful pairs failed, they are decided by wording: {error}"]
+        told = 0
+        for (i, j), verdict in zip(doubt, verdicts, strict=True):
+            if np.isfinite(verdict):
+                same[[i, j], [j, i]] = verdict
+                told += 1
+        return told, []
+
+
+def _distinct(answers: Sequence[str]) -> tuple[tuple[str, ...], tuple[Facts, ...], tuple[int, ...]]:
+    """Distinct forms, sorted; the answer that stands for each; each answer's place."""
+    found = [facts(text) for text in answers]
+    written: dict[str, Counter[str]] = {}
+    for one in found:
+        written.setdefault(one.form, Counter())[one.text] += 1
+    forms = tuple(sorted(written))
+    # Of equally frequent spellings the first in the alphabet, whatever came first.
+    chosen = tuple(facts(min((-count, text) for text, count in written[form].items())[1]) for form in forms)
+    place = {form: i for i, form in enumerate(forms)}
+    return forms, chosen, tuple(place[one.form] for one in found)
+
+
+def _embedder(given: Embedder | str | None) -> Embedder | None:
+    if isinstance(given, str):
+        return SentenceEmbedder() if given == "default" else SentenceEmbedder(given)
+    return given

@@ -1,0 +1,111 @@
+"""Judges of doubtful pairs: the chat model itself, or a natural-language-inference cross-encoder."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import expit
+
+from thermolang.errors import ModelError
+from thermolang.models.prompts import YES_NO, same_meaning_messages
+
+if TYPE_CHECKING:
+    from thermolang.models.local import LocalModel
+
+KEPT = 20_000
+PAIRS_AT_ONCE = 16
+LONGEST = 600
+"""Characters of an answer that a judge is shown."""
+
+
+class _Remembering:
+    """Asks about a pair once, in both directions; the mean of both is the verdict, whatever the order."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str, str], float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, question: str, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        cut = [(a[:LONGEST], b[:LONGEST]) for a, b in pairs]
+        keys = [(question, min(pair), max(pair)) for pair in cut]
+        with self._lock:
+            new = [key for key in dict.fromkeys(keys) if key not in self._known]
+            for start in range(0, len(new), PAIRS_AT_ONCE):
+                part = new[start : start + PAIRS_AT_ONCE]
+                both = self._ask([(q, x, y) for q, a, b in part for x, y in ((a, b), (b, a))])
+                self._known.update(zip(part, np.reshape(both, (-1, 2)).mean(axis=1).tolist(), strict=True))
+            found = [self._known[key] for key in keys]
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        return found
+
+    def _ask(self, asked: Sequence[tuple[str, str, str]]) -> Sequence[float]:
+        """P(same) for each (question, one answer, other answer), in this order."""
+        raise NotImplementedError
+
+
+class ChatJudge(_Remembering):
+    """The chat model is asked whether two answers mean the same, and its probability of yes is read.
+
+    Args:
+        model: The model; one forward pass for each direction of a pair, nothing is generated.
+    """
+
+    def __init__(self, model: LocalModel) -> None:
+        super().__init__()
+        self._model = model
+
+    @cached_property
+    def _options(self) -> list[list[int]]:
+        return self._model.option_ids(YES_NO, names=("yes", "no"))
+
+    def _ask(self, asked: Sequence[tuple[str, str, str]]) -> Sequence[float]:
+        prompts = [self._model.encode(self._model.render(same_meaning_messages(*one))) for one in asked]
+        prefixes = [self._model.prefix(prompts)] * len(prompts)
+        found = self._model.read(
+            prompts, [self._options] * len(prompts), [("yes", "no")] * len(prompts), prefixes=prefixes
+        )
+        return [float(expit(s.logits[0] - s.logits[1])) for s in found]
+
+
+class EntailmentJudge(_Remembering):
+    """Mutual entailment by a cross-encoder for natural language inference (as in Kuhn et al., 2023, arXiv 2302.09664).
+
+    Args:
+        name: Folder or hub id of a sentence-transformers ``CrossEncoder`` with the labels contradiction, entailment and
+            neutral, such as ``cross-encoder/nli-deberta-v3-small``.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    @cached_property
+    def _model(self) -> Any:
+        from sentence_transformers import CrossEncoder
+
+        try:
+            model = CrossEncoder(self.name)
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+            msg = f"cannot load the cross-encoder {self.name!r}: {error}"
+            raise ModelError(msg) from error
+        return model
+
+    @cached_property
+    def _entailment(self) -> int:
+        labels = {str(v).lower(): int(k) for k, v in self._model.model.config.id2label.items()}
+        if "entailment" not in labels:
+            msg = f"{self.name!r} is no model for natural language inference: its labels are {sorted(labels)}"
+            raise ModelError(msg)
+        return labels["entailment"]
+
+    def _ask(self, asked: Sequence[tuple[str, str, str]]) -> Sequence[float]:
+        pairs = [(f"{q} {a}".strip(), f"{q} {b}".strip()) for q, a, b in asked]
+        logits = np.asarray(self._model.predict(pairs, show_progress_bar=False), dtype=np.float64)
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return list((odds / odds.sum(axis=1, keepdims=True))[:, self._entailment])

@@ -1,0 +1,172 @@
+"""The meanings among sampled answers: how often each was said, and how sure that is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import entr
+
+from thermolang.answers.clustering import partition
+from thermolang.answers.equivalence import Comparison, Equivalence
+from thermolang.answers.facts import Kind
+from thermolang.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from thermolang.answers.clustering import IntArray
+    from thermolang.types import FloatArray
+
+NO_SAMPLES = "no answers were sampled, so nothing is known about how often each meaning is said"
+ONE_SAMPLE = "a single sampled answer shows no agreement"
+ALL_EMPTY = "all sampled answers are empty"
+ALL_EQUAL = (
+    "all sampled answers are the same text; if they were sampled at temperature 0, that is no agreement: sample at "
+    "temperature 1"
+)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """Answers that mean the same.
+
+    Attributes:
+        text: The most central of them, as it was written.
+        kind: ``"answer"``, ``"refusal"`` or ``"empty"``.
+        count: How many of the samples; 0 for a given answer that no sample agrees with.
+        share: ``count`` over the number of samples.
+        probability: Share of the probability of the distinct texts sampled (Kuhn et al., 2023); None without
+            log-probabilities.
+        cohesion: Mean P(same) over its pairs of distinct texts, in [0, 1]; 1 for a single text.
+        members: Places of its samples.
+    """
+
+    text: str
+    kind: Kind
+    count: int
+    share: float
+    probability: float | None
+    cohesion: float
+    members: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Meanings:
+    """A partition of sampled answers.
+
+    Attributes:
+        meanings: Most frequent first; equally frequent ones in the order of their texts.
+        answer: Place among ``meanings`` of the answer that was given; None if none was.
+        samples: Number of samples N.
+        entropy: Semantic entropy of the shares, in nats (Farquhar et al., 2024), 0 to log N.
+        warnings: What limits the result, in sentences for people.
+    """
+
+    meanings: tuple[Meaning, ...]
+    answer: int | None
+    samples: int
+    entropy: float
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> Meaning | None:
+        """The meaning of the answer that was given."""
+        return None if self.answer is None else self.meanings[self.answer]
+
+
+def group(
+    samples: Sequence[str],
+    *,
+    answer: str | None = None,
+    question: str = "",
+    logprobs: Sequence[float] | None = None,
+    equivalence: Equivalence | None = None,
+    temperature: float | None = None,
+) -> Meanings:
+    """Group sampled answers by meaning.
+
+    Args:
+        samples: N answers to one question, in any order; the order plays no part.
+        answer: The answer that was given to the user; it is grouped with them and counts as no sample.
+        question: The question.
+        logprobs: For each sample the natural log of its probability.
+        equivalence: Decides what means the same; a new ``Equivalence`` by default.
+        temperature: Of the sampling; None if unknown.
+
+    Returns:
+        A partition: every sample is in one meaning, shares add up to 1. Refusals are one meaning, empty answers
+        another.
+
+    Raises:
+        InvalidInputError: Not one log-probability for each sample.
+    """
+    if logprobs is not None and len(logprobs) != len(samples):
+        msg = f"{len(samples)} samples need as many log-probabilities, got {len(logprobs)}"
+        raise InvalidInputError(msg)
+    texts = [*samples, *([] if answer is None else [answer])]
+    found = (equivalence or Equivalence()).compare(texts, question)
+    of_form = partition(found.forms, found.same, found.must, found.cannot)
+    of_text = of_form[list(found.places)] if texts else of_form
+    weights = _weights(samples, logprobs)
+    members = [np.flatnonzero(of_text[: len(samples)] == k).tolist() for k in range(len(set(of_form.tolist())))]
+    unordered = [
+        _meaning(found, np.flatnonzero(of_form == k), own, weights, len(samples)) for k, own in enumerate(members)
+    ]
+    order = sorted(range(len(unordered)), key=lambda k: (-unordered[k].count, unordered[k].text))
+    meanings = tuple(unordered[k] for k in order)
+    return Meanings(
+        meanings,
+        None if answer is None else order.index(int(of_text[-1])),
+        len(samples),
+        max(0.0, float(entr([m.share for m in meanings]).sum())),
+        (*_limits(samples, temperature), *found.warnings),
+    )
+
+
+def _meaning(
+    found: Comparison, forms: IntArray, members: Sequence[int], weights: FloatArray | None, samples: int
+) -> Meaning:
+    central = _central(found, forms, Counter(found.places[i] for i in members))
+    pairs = found.same[np.ix_(forms, forms)][np.triu_indices(len(forms), 1)]
+    return Meaning(
+        text=found.answers[central].text,
+        kind=found.answers[central].kind,
+        count=len(members),
+        share=len(members) / samples if samples else 0.0,
+        probability=None if weights is None else float(weights[list(members)].sum()),
+        cohesion=float(pairs.mean()) if len(pairs) else 1.0,
+        members=tuple(members),
+    )
+
+
+def _central(found: Comparison, forms: IntArray, counts: Counter[int]) -> int:
+    """The form that is most like the samples of its meaning; the more frequent, then the first of equal ones."""
+    weight = np.array([counts[int(f)] for f in forms], dtype=np.float64)
+    if not weight.any():
+        weight[:] = 1.0
+    likeness = found.same[np.ix_(forms, forms)] @ weight
+    best = max(range(len(forms)), key=lambda i: (weight[i] > 0, round(float(likeness[i]), 9), weight[i], -i))
+    return int(forms[best])
+
+
+def _weights(samples: Sequence[str], logprobs: Sequence[float] | None) -> FloatArray | None:
+    """Each sample's part of the probability of all distinct texts; equal texts share theirs."""
+    if logprobs is None or not samples or not np.isfinite(np.asarray(logprobs, dtype=np.float64)).all():
+        return None
+    log = np.asarray(logprobs, dtype=np.float64)
+    mass = np.exp(log - log.max())
+    repeated = Counter(samples)
+    mass = mass / np.array([repeated[text] for text in samples])
+    return np.asarray(mass / mass.sum())
+
+
+def _limits(samples: Sequence[str], temperature: float | None) -> list[str]:
+    if not samples:
+        return [NO_SAMPLES]
+    if not any(text.strip() for text in samples):
+        return [ALL_EMPTY]
+    if len(samples) == 1:
+        return [ONE_SAMPLE]
+    return [ALL_EQUAL] if len(set(samples)) == 1 and not temperature else []
