@@ -38,6 +38,7 @@ class FakeModel:
         hidden: From the question to a hidden state; by default a function of the text's hash.
         mass: Share of the next-token probability on the options.
         answer: What it generates.
+        said: What it says when it is asked again, over and over.
         context: Conversations of more characters are refused, as a real model does.
         calls: Names of the readings that were asked for, in order.
     """
@@ -46,6 +47,7 @@ class FakeModel:
     hidden: Callable[[str], Sequence[float]] | None = None
     mass: float = 0.9
     answer: str = "Paris"
+    said: Sequence[str] = ("Paris", "Paris.", "Rome", "It is Paris")
     context: int = 1000
     name: str = "fake"
     identity: ModelIdentity = IDENTITY
@@ -65,6 +67,24 @@ class FakeModel:
         """Say ``answer``."""
         self._note("generate", messages)
         return Generation(self.answer, (1, 2), (-0.1, -0.2), "stop", 5)
+
+    def sample(
+        self,
+        messages: Sequence[Message],
+        n: int = 8,
+        *,
+        max_new_tokens: int = 256,
+        temperature: float = 1.0,
+        top_p: float = 0.9,
+        seed: int | None = None,
+        stop: Sequence[str] = (),
+        answer: Generation | None = None,
+        after: int = 0,
+    ) -> list[Generation]:
+        """Say what ``said`` lists, in turn."""
+        self._note(f"sample {n - after}", messages)
+        texts = [self.said[i % len(self.said)] for i in range(after, n)]
+        return [Generation(text, (1, 2, 3), (-0.5, -0.5, -0.5), "stop", 5) for text in texts]
 
     def choice_logits(
         self, messages: Sequence[Message], choices: Sequence[str], answer: Generation | None = None
