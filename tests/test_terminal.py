@@ -114,6 +114,20 @@ def test_a_confidence_shows_what_it_rests_on():
         assert text in shown
 
 
+def test_meanings_are_a_bar_chart_with_the_answers_own_first():
+    screen = console()
+    others = (Alternative("Rome", 0.25, 2), Alternative("", 0.125, 1))
+    found = Confidence(0.7, raw=0.625, temperature=1.0, interval=(0.5, 0.9), source="meaning", alternatives=others)
+    terminal.show_confidence(screen, "[b]Paris[/b]", found)
+    shown = screen.file.getvalue().splitlines()
+    start = shown.index("asked again, the model said:")
+    assert shown[start + 1 :] == [
+        "  0.62 ██████░░░░ [b]Paris[/b] (5)",
+        "  0.25 ██░░░░░░░░ Rome (2)",
+        "  0.12 █░░░░░░░░░ (empty) (1)",
+    ]
+
+
 def test_without_a_confidence_the_reason_is_shown():
     screen = console(width=30)
     terminal.show_confidence(screen, "", Confidence(None, reason="the answer is empty, so there is nothing to score"))

@@ -14,8 +14,6 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from thermolang.types import Alternative
-
 if TYPE_CHECKING:
     from thermolang.evaluation.benchmark import Comparison
     from thermolang.evaluation.collecting import Collected
@@ -115,17 +113,16 @@ def show_confidence(console: Console, answer: str, confidence: Confidence) -> No
 
 def _show_alternatives(console: Console, answer: str, confidence: Confidence) -> None:
     """Other options, or a bar chart of the meanings among the sampled answers."""
-    others = confidence.alternatives
-    if confidence.source not in ("self_check", "meaning") or not others:
-        for other in others:
+    said = confidence.meanings(answer) if confidence.source else ()
+    if not said:
+        for other in confidence.alternatives:
             console.print(f"  {escape(other.text)}: {other.share:.2f} {bar(other.share)}")
         return
-    said, share = sum(a.count for a in others), sum(a.share for a in others)
-    samples = round(said / share) if share else said
-    console.print(f"{samples} sampled answers, by meaning:")
-    for one in (Alternative(answer, 1 - share, samples - said), *others):
+    console.print("asked again, the model said:")
+    for one in said:
         text = " ".join(one.text.split())[:80] or "(empty)"
-        console.print(f"  {one.share:.2f} {bar(one.share)} {escape(text)} ({one.count})", soft_wrap=True)
+        count = f" ({one.count})" if one.count else ""
+        console.print(f"  {one.share:.2f} {bar(one.share)} {escape(text)}{count}", soft_wrap=True)
 
 
 def show_comparisons(console: Console, comparisons: dict[str, Comparison]) -> None:

@@ -198,6 +198,24 @@ class Confidence:
     calibrator: str = ""
     seconds: float = 0.0
 
+    def meanings(self, answer: str) -> tuple[Alternative, ...]:
+        """What was said when the model was asked again: the answer's own meaning first; empty if it was not asked.
+
+        Args:
+            answer: The answer that this is the confidence of.
+
+        Example:
+            >>> found = Confidence(0.8, raw=0.75, source="meaning", alternatives=(Alternative("Rome", 0.25, 2),))
+            >>> found.meanings("Paris")[0]
+            Alternative(text='Paris', share=0.75, count=6)
+        """
+        share = sum(a.share for a in self.alternatives)
+        if self.source == "choice" or not (self.source == "meaning" or share):
+            return ()
+        said = sum(a.count for a in self.alternatives)
+        samples = round(said / share) if share else 0
+        return (Alternative(answer, max(0.0, 1 - share), samples - said), *self.alternatives)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types only."""
         record = dataclasses.asdict(self)

@@ -154,6 +154,16 @@ def test_failures_are_never_markup():
     assert "<b>" not in render.failure("<b>", ENGLISH)
 
 
+def test_the_desk_shows_what_was_said_when_asked_again(store):
+    others = (Alternative("Canberra", 0.25, 2),)
+    confidence = Confidence(0.4, raw=0.75, source="meaning", alternatives=others)
+    item = store.submit("q", "Sydney", confidence=confidence, decision=REVIEW)
+    detail = render.detail(item, ENGLISH)
+    said = detail[detail.index("Asked again") :]
+    assert said.index("Sydney") < said.index("75%") < said.index("Canberra") < said.index("25%")
+    assert "Other answers considered" not in detail
+
+
 def test_everything_known_about_a_confidence_is_shown(store):
     confidence = Confidence(
         value=0.18,

@@ -15,6 +15,8 @@ METHODS, TASKS = SETTING["methods"], SETTING["tasks"]
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '<script>alert("1")</script> & $\\frac{1}{2}$ \u6570\u5b66'
 
+SAID = [{"text": f"Paris {HOSTILE}", "share": 0.75}, {"text": "", "share": 0.25}]
+
 
 def dumbbell(tasks, key="k"):
     return plots.dumbbell(tasks, "uncalibrated", "thermolang", key=key)
@@ -27,6 +29,7 @@ DRAWN = {
     "inputs_curve": lambda key: plots.inputs_curve(SETTING["inputs_curve"], key=key),
     "labels_curve": lambda key: plots.labels_curve(SETTING["labels_curve"], METHODS, key=key),
     "risk_coverage": lambda key: plots.risk_coverage(SETTING["risk_coverage"], METHODS, key=key),
+    "meanings": lambda key: plots.meanings(SAID, f"Who? {HOSTILE}", key=key),
     "support": lambda key: plots.support(SETTING["support"]["points"], "distance", key=key),
 }
 

@@ -187,6 +187,30 @@ def support(points: Sequence[Sequence[Any]], measure: str, *, key: str) -> str:
     return to_svg(figure, key, f"Error of the temperature against novelty of {len(points)} tasks; worst: {named}.")
 
 
+@styled
+def meanings(said: Sequence[Record], title: str, *, key: str) -> str:
+    """How often each meaning was said when one question was asked several times, the given answer's first.
+
+    Args:
+        said: Records with ``text`` and ``share``, as ``Confidence.meanings`` gives them.
+        title: The question, and maybe whether the answer is right.
+        key: Starts every id.
+    """
+    figure = new_figure(3.6, 0.75 + 0.26 * len(said))
+    axes = figure.subplots()
+    shares = [float(one["share"]) for one in said]
+    axes.barh(range(len(said)), shares, color=[AFTER, *[COLOURS[0]] * (len(said) - 1)], alpha=0.85)
+    for place, share in enumerate(shares):
+        axes.text(share + 0.02, place, f"{share:.0%}", va="center", fontsize=8)
+    axes.set(xlim=(0, 1.12), xticks=[0, 0.5, 1], title=_short(title, 52))
+    axes.set_xticklabels(["0", "50 %", "100 %"])
+    axes.set_yticks(range(len(said)), [_short(str(one["text"]), 26) or "(empty)" for one in said])
+    axes.invert_yaxis()
+    axes.grid(False, axis="y")
+    told = ", ".join(f"{_short(str(one['text']), 40)} {float(one['share']):.0%}" for one in said)
+    return to_svg(figure, key, f"Shares of the meanings: {told}.")
+
+
 def _curves(curves: Mapping[str, Any], methods: Sequence[Record]) -> tuple[Any, Any, list[Record], dict[str, Any]]:
     """A figure with room for a legend, its axes, the methods that have a curve, the looks of all."""
     shown = [m for m in methods if curves.get(m["name"])]

@@ -144,7 +144,7 @@ def _setting(setting: Record, key: str) -> dict[str, Any]:
 
 
 def _plots(setting: Record, methods: Sequence[Record], ours: Record | None, key: str) -> dict[str, Any]:
-    """The figures that the setting has data for, as safe markup; ``reliability`` is a list."""
+    """The figures that the setting has data for, as safe markup; ``reliability`` and ``meanings`` are lists."""
     tasks, curves = setting.get("tasks") or [], setting.get("labels_curve") or {}
     reliability, style = setting.get("reliability") or {}, looks(methods)
     found: dict[str, str] = {}
@@ -160,12 +160,19 @@ def _plots(setting: Record, methods: Sequence[Record], ours: Record | None, key:
         found["risk"] = plots.risk_coverage(risk, methods, key=f"{key}-risk")
     if (support := setting.get("support") or {}).get("points"):
         found["support"] = plots.support(support["points"], support.get("measure", ""), key=f"{key}-support")
+    said = [
+        plots.meanings(
+            one["said"], f"{one['question']} ({'right' if one['right'] else 'wrong'})", key=f"{key}-said-{n}"
+        )
+        for n, one in enumerate(setting.get("examples") or [])
+    ]
     panels = [
         plots.reliability(reliability[m["name"]], m["label"], key=f"{key}-reliability-{n}", look=style[m["name"]])
         for n, m in enumerate(methods)
         if reliability.get(m["name"])
     ]
-    return {name: Markup(svg) for name, svg in found.items()} | {"reliability": [Markup(svg) for svg in panels]}
+    several = {"reliability": [Markup(svg) for svg in panels], "meanings": [Markup(svg) for svg in said]}
+    return {name: Markup(svg) for name, svg in found.items()} | several
 
 
 def _methods(setting: Record) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -85,6 +85,36 @@ def _signals(items: Sequence[tuple[Sampled, str]], equivalence: Equivalence) -> 
 def _lexical(texts: Sequence[str]) -> float:
     cues = pair_cues([facts(text) for text in texts], None)
     return float(cues[..., 1][np.triu_indices(len(texts), 1)].mean())
+
+
+def examples(
+    tasks: Sequence[TaskFeatures],
+    folder: Path,
+    model: str,
+    *,
+    samples: int = max(ROUNDS),
+    most: int = 6,
+    equivalence: Equivalence | None = None,
+) -> list[dict[str, Any]]:
+    """A few questions with what was said when they were asked again, as a report shows them.
+
+    Of each task the first in the order of keys with two to five meanings, so that there is something to see.
+    """
+    drawn, rows = load_samples(folder, model, n=samples), rows_of(folder, model)
+    found: list[dict[str, Any]] = []
+    for task in tasks[:most]:
+        for key, row in sorted(rows.get(task.name, {}).items()):
+            if key not in drawn:
+                continue
+            one = drawn[key]
+            groups = group(one.texts, answer=row.answer, question=one.question, equivalence=equivalence)
+            if groups.given is not None and 2 <= len(groups.meanings) <= 5:
+                others = [m for m in groups.meanings if m is not groups.given]
+                said = [{"text": row.answer, "share": groups.given.share}]
+                said += [{"text": m.text, "share": m.share} for m in others]
+                found.append({"question": one.question, "right": row.label == 0, "said": said})
+                break
+    return found
 
 
 def sampled_task(task: TaskFeatures, self_check: FloatArray) -> SampledTask | None:

@@ -14,7 +14,7 @@ from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import InvalidInputError, TaskFormatError
 from thermolang.evaluation import experiment as one
 from thermolang.evaluation.checks import checks
-from thermolang.evaluation.sampled import with_samples
+from thermolang.evaluation.sampled import examples, with_samples
 from thermolang.models import chunks
 from thermolang.models.rows import Form, Layer, load
 
@@ -83,7 +83,9 @@ def experiment(
     short = model.rstrip("/").rsplit("/", 1)[-1]
     called = f"{short}, {form} prompt, {name or kind}" + (f", {layer} layer" if layer != "last" else "")
     about = {"name": called, "model": short, "form": form, "layer": layer}
-    return one.run(tasks, others, protocol=protocol, config=config, about=about, progress=progress)
+    setting = one.run(tasks, others, protocol=protocol, config=config, about=about, progress=progress)
+    shown = examples(others or tasks, test or features, model, samples=samples) if samples else []
+    return {**setting, "examples": shown}
 
 
 def opened(path: Path | None) -> Results:

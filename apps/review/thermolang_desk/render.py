@@ -75,7 +75,7 @@ def detail(item: ReviewItem, words: Words) -> str:
         f'<h2>{words["question"]}</h2><div class="tl-question tl-text">{literal(item.question)}</div>{context}'
         f'<h2>{words["answer"]}</h2><div class="tl-answer tl-text">{answer}</div>'
         f"<h2>{words['why']}</h2>{_reasons(item)}"
-        f"{_confidence(item, words)}{_alternatives(item.confidence, words)}</article>"
+        f"{_confidence(item, words)}{_alternatives(item, words)}</article>"
     )
 
 
@@ -144,14 +144,18 @@ def _facts(confidence: Confidence, words: Words) -> list[tuple[str, str]]:
     return [(key, fact) for key, fact in facts.items() if fact]
 
 
-def _alternatives(confidence: Confidence, words: Words) -> str:
-    if not confidence.alternatives:
+def _alternatives(item: ReviewItem, words: Words) -> str:
+    """Other options, or how often each meaning was said when the model was asked again, the answer's own first."""
+    said = item.confidence.meanings(item.answer) if item.confidence.source else ()
+    if not (said or item.confidence.alternatives):
         return ""
     lines = "".join(
-        f'<li><span class="tl-text">{literal(other.text)}</span>{_bar(other.share)}<b>{other.share:.0%}</b></li>'
-        for other in confidence.alternatives
+        f'<li><span class="tl-text">{literal(other.text) or words["no_answer"]}</span>{_bar(other.share)}'
+        f"<b>{other.share:.0%}</b></li>"
+        for other in said or item.confidence.alternatives
     )
-    return f'<h2>{words["alternatives"]}</h2><ul class="tl-others">{lines}</ul>'
+    kind = ' class="tl-others tl-said"' if said else ' class="tl-others"'
+    return f"<h2>{words['meanings' if said else 'alternatives']}</h2><ul{kind}>{lines}</ul>"
 
 
 def _message(kind: str, sign: str, title: str, *lines: str) -> str:
