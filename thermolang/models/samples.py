@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 from thermolang.errors import TaskFormatError
 from thermolang.hashing import digest
 from thermolang.models import chunks
-from thermolang.models.features import ROWS_AT_ONCE, SHORT, Progress, item_key
+from thermolang.models.features import ROWS_AT_ONCE, SHORT, Batch, Progress, batches, item_key
 from thermolang.models.local import LocalModel, row_seeds
 from thermolang.models.prompts import question_messages
 from thermolang.models.rows import home, short_name
@@ -63,18 +63,14 @@ def collect_samples(
     keys = [item_key(model, example) for example in task.examples]
     known = _read(where)
     missing = [i for i, key in enumerate(keys) if key not in known]
-    at_once = max(1, ROWS_AT_ONCE // n)
-    # Questions about one passage stand together, and those of alike lengths.
-    missing.sort(
-        key=lambda i: (len(task.examples[i].context), task.examples[i].context, len(task.examples[i].question))
-    )
-    for start in range(0, len(missing), at_once):
+    done = len(keys) - len(missing)
+    for part in parts(model, task, missing, max(1, ROWS_AT_ONCE // n)) if missing else ():
         if progress:
-            progress(task.name, len(keys) - len(missing) + start, len(keys))
-        part = missing[start : start + at_once]
-        found = _sample(model, [task.examples[i] for i in part], [keys[i] for i in part], n)
+            progress(task.name, done, len(keys))
+        found = _sample(model, part, [keys[i] for i in part.items], n)
         chunks.write(where, found[0].key, *_to_chunk(found))
         known |= {sampled.key: sampled for sampled in found}
+        done += len(part.items)
     if progress:
         progress(task.name, len(keys), len(keys))
     return [known[key] for key in keys]
@@ -88,19 +84,24 @@ def load_samples(folder: Path, model: str, *, n: int = 8) -> dict[str, Sampled]:
     return found
 
 
-def _sample(model: LocalModel, examples: Sequence[Example], keys: Sequence[str], n: int) -> list[Sampled]:
-    asked = [question_messages(example) for example in examples]
-    prompts = [model.encode(model.render(messages)) for messages in asked]
-    prefixes = [model.prefix([prompt, prompt]) for prompt in prompts]
+def parts(model: LocalModel, task: Task, items: Sequence[int], most: int) -> Iterator[Batch]:
+    """Batches of few items; questions about one passage share its KV cache, as in ``collect``."""
+    for batch in batches(model, task, items):
+        for start in range(0, len(batch.items), most):
+            few = slice(start, start + most)
+            yield Batch(batch.items[few], batch.examples[few], batch.prefixes[few])
+
+
+def _sample(model: LocalModel, batch: Batch, keys: Sequence[str], n: int) -> list[Sampled]:
     generations = model.generate_batch(
-        [messages for messages in asked for _ in range(n)],
+        [question_messages(example) for example in batch.examples for _ in range(n)],
         SAMPLING,
-        prefixes=[prefix for prefix in prefixes for _ in range(n)],
+        prefixes=[prefix for prefix in batch.prefixes for _ in range(n)],
         seeds=[seed for key in keys for seed in row_seeds(int(digest(key, 8), 16), n)],
     )
     return [
         _sampled(key, example, generations[i * n : (i + 1) * n])
-        for i, (key, example) in enumerate(zip(keys, examples, strict=True))
+        for i, (key, example) in enumerate(zip(keys, batch.examples, strict=True))
     ]
 
 
