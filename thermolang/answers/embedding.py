@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from safetensors import SafetensorError
 
 from thermolang.errors import ModelError
 
@@ -106,7 +107,7 @@ class SentenceEmbedder:
         location = packaged_folder() if self.name == DEFAULT_EMBEDDER else None
         try:
             return SentenceTransformer(str(location or self.name), device=self._device)
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
             shown = (str(error).strip() or type(error).__name__).splitlines()[0]
             msg = f"cannot load the sentence embedder {self.name!r}: {shown}. Give a folder or a hub id that is there"
             raise ModelError(msg) from error

@@ -29,6 +29,9 @@ SENTENCE = 12
 """Characters from which Japanese text is compared letter by letter, if the embedder does not read it: 三菱商事 and
 三井商事 share most of theirs."""
 
+UNKNOWN = 0.4
+"""P(same) of short Japanese pairs that no rule decides, until a judge does: doubtful, and apart if it does not."""
+
 MOST_JUDGED = 32
 """Pairs of one comparison that a judge is asked about, the most doubtful first."""
 
@@ -104,7 +107,8 @@ class Equivalence:
         comparable = embedded | np.array([len(a.form) >= SENTENCE for a in chosen], dtype=bool)
         same = probability_same(pair_cues(chosen, vectors, asked), embedded=vectors is not None)
         spelled = probability_same(pair_cues(chosen, None, asked), embedded=False) if not embedded.all() else 0.0
-        same = np.where(np.outer(embedded, embedded), same, spelled * np.outer(comparable, comparable))
+        spelled = np.where(np.outer(comparable, comparable), spelled, UNKNOWN if self.judge else 0.0)
+        same = np.where(np.outer(embedded, embedded), same, spelled)
         must, cannot = self._links(chosen, same, asked)
         judged, failed = self._judge(chosen, question, same, must | cannot)
         np.fill_diagonal(same, 1.0)
@@ -127,7 +131,7 @@ class Equivalence:
         usable = np.ones(len(answers), dtype=bool)
         japanese = np.array([a.is_japanese for a in answers], dtype=bool)
         if self.embedder is None:
-            return None, usable, []
+            return None, ~japanese, []
         try:
             vectors = self.embedder.embed([a.text for a in answers])
             if japanese.any() and not self.embedder.reads_japanese:

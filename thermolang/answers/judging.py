@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from safetensors import SafetensorError
 from scipy.special import expit
 
 from thermolang.errors import ModelError
@@ -16,6 +17,7 @@ from thermolang.models.prompts import YES_NO, same_meaning_messages
 
 if TYPE_CHECKING:
     from thermolang.models.local import LocalModel
+    from thermolang.types import FloatArray
 
 KEPT = 20_000
 PAIRS_AT_ONCE = 16
@@ -24,7 +26,7 @@ LONGEST = 600
 
 
 class _Remembering:
-    """Asks about a pair once, in both directions; the mean of both is the verdict, whatever the order."""
+    """Asks about a pair once, in both directions, whatever the order."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str, str], float] = OrderedDict()
@@ -38,11 +40,15 @@ class _Remembering:
             for start in range(0, len(new), PAIRS_AT_ONCE):
                 part = new[start : start + PAIRS_AT_ONCE]
                 both = self._ask([(q, x, y) for q, a, b in part for x, y in ((a, b), (b, a))])
-                self._known.update(zip(part, np.reshape(both, (-1, 2)).mean(axis=1).tolist(), strict=True))
+                self._known.update(zip(part, self._verdicts(np.reshape(both, (-1, 2))).tolist(), strict=True))
             found = [self._known[key] for key in keys]
             while len(self._known) > KEPT:
                 self._known.popitem(last=False)
         return found
+
+    def _verdicts(self, both: FloatArray) -> FloatArray:
+        """From the two directions, shape (P, 2), one probability for each pair: their mean."""
+        return np.asarray(both.mean(axis=1))
 
     def _ask(self, asked: Sequence[tuple[str, str, str]]) -> Sequence[float]:
         """P(same) for each (question, one answer, other answer), in this order."""
@@ -65,7 +71,10 @@ class ChatJudge(_Remembering):
         return self._model.option_ids(YES_NO, names=("yes", "no"))
 
     def _ask(self, asked: Sequence[tuple[str, str, str]]) -> Sequence[float]:
-        prompts = [self._model.encode(self._model.render(same_meaning_messages(*one))) for one in asked]
+        prompts = [self._model.encode(self._model.render(same_meaning_messages(*one), at_once=True)) for one in asked]
+        if (longest := max(map(len, prompts))) >= (most := self._model.context_length):
+            msg = f"question and answers have {longest} tokens, but {self._model.name} takes at most {most}"
+            raise ModelError(msg)
         prefixes = [self._model.prefix(prompts)] * len(prompts)
         found = self._model.read(
             prompts, [self._options] * len(prompts), [("yes", "no")] * len(prompts), prefixes=prefixes
@@ -91,7 +100,7 @@ class EntailmentJudge(_Remembering):
 
         try:
             model = CrossEncoder(self.name)
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
             msg = f"cannot load the cross-encoder {self.name!r}: {error}"
             raise ModelError(msg) from error
         return model
@@ -104,8 +113,13 @@ class EntailmentJudge(_Remembering):
             raise ModelError(msg)
         return labels["entailment"]
 
+    def _verdicts(self, both: FloatArray) -> FloatArray:
+        """Mutual entailment is as sure as the less sure direction."""
+        return np.asarray(both.min(axis=1))
+
     def _ask(self, asked: Sequence[tuple[str, str, str]]) -> Sequence[float]:
+        place = self._entailment
         pairs = [(f"{q} {a}".strip(), f"{q} {b}".strip()) for q, a, b in asked]
         logits = np.asarray(self._model.predict(pairs, show_progress_bar=False), dtype=np.float64)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return list((odds / odds.sum(axis=1, keepdims=True))[:, self._entailment])
+        return list((odds / odds.sum(axis=1, keepdims=True))[:, place])

@@ -12,13 +12,17 @@ from scipy.special import entr
 
 from thermolang.answers.clustering import partition
 from thermolang.answers.equivalence import Comparison, Equivalence
-from thermolang.answers.facts import Kind
+from thermolang.answers.facts import Kind, facts
 from thermolang.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from thermolang.answers.clustering import IntArray
     from thermolang.types import FloatArray
 
+MOST_FORMS = 400
+"""Distinct spellings that are compared with each other; pairs grow with their square."""
+
+TOO_MANY = f"more than {MOST_FORMS} distinct answers: the rarer ones are not compared, each stands for itself"
 NO_SAMPLES = "no answers were sampled, so nothing is known about how often each meaning is said"
 ONE_SAMPLE = "a single sampled answer shows no agreement"
 ALL_EMPTY = "all sampled answers are empty"
@@ -105,40 +109,68 @@ def group(
     if logprobs is not None and len(logprobs) != len(samples):
         msg = f"{len(samples)} samples need as many log-probabilities, got {len(logprobs)}"
         raise InvalidInputError(msg)
-    texts = [*samples, *([] if answer is None else [answer])]
-    found = (equivalence or Equivalence()).compare(texts, question)
-    of_form = partition(found.forms, found.same, found.must, found.cannot)
-    of_text = of_form[list(found.places)] if texts else of_form
     weights = _weights(samples, logprobs)
-    members = [np.flatnonzero(of_text[: len(samples)] == k).tolist() for k in range(len(set(of_form.tolist())))]
-    unordered = [
-        _meaning(found, np.flatnonzero(of_form == k), own, weights, len(samples)) for k, own in enumerate(members)
-    ]
-    order = sorted(range(len(unordered)), key=lambda k: (-unordered[k].count, unordered[k].text))
-    meanings = tuple(unordered[k] for k in order)
+    rare = _rare(samples, answer)
+    close = [i for i, text in enumerate(samples) if facts(text).form not in rare]
+    found, given, warnings = _grouped(samples, close, answer, question, weights, equivalence or Equivalence())
+    found += _alone(samples, rare, weights)
+    ordered = tuple(sorted(found, key=lambda m: (-m.count, m.text)))
     return Meanings(
-        meanings,
-        None if answer is None else order.index(int(of_text[-1])),
+        ordered,
+        next((i for i, m in enumerate(ordered) if m is given), None),
         len(samples),
-        max(0.0, float(entr([m.share for m in meanings]).sum())),
-        (*_limits(samples, temperature), *found.warnings),
+        float(entr([m.share for m in ordered]).sum()),
+        (*_limits(samples, temperature), *([TOO_MANY] if rare else []), *warnings),
     )
 
 
-def _meaning(
-    found: Comparison, forms: IntArray, members: Sequence[int], weights: FloatArray | None, samples: int
+def _rare(samples: Sequence[str], answer: str | None) -> frozenset[str]:
+    """Forms beyond the most frequent ones; never that of the given answer, nor refusals and empty answers."""
+    found = [facts(text) for text in samples]
+    counts = Counter(one.form for one in found if one.kind == "answer")
+    if len(counts) <= MOST_FORMS:
+        return frozenset()
+    order = sorted(counts, key=lambda form: (-counts[form], form))
+    return frozenset(order[MOST_FORMS:]) - {facts(answer or "").form}
+
+
+def _alone(samples: Sequence[str], rare: frozenset[str], weights: FloatArray | None) -> list[Meaning]:
+    places: dict[str, list[int]] = {}
+    for i, text in enumerate(samples):
+        if (form := facts(text).form) in rare:
+            places.setdefault(form, []).append(i)
+    return [_of(min(samples[i] for i in own), "answer", own, 1.0, weights, len(samples)) for own in places.values()]
+
+
+def _grouped(
+    samples: Sequence[str],
+    close: Sequence[int],
+    answer: str | None,
+    question: str,
+    weights: FloatArray | None,
+    equivalence: Equivalence,
+) -> tuple[list[Meaning], Meaning | None, tuple[str, ...]]:
+    """The meanings of the samples at some places, that of the given answer, and what limits them."""
+    texts = [*(samples[i] for i in close), *([] if answer is None else [answer])]
+    compared = equivalence.compare(texts, question)
+    of_form = partition(compared.forms, compared.same, compared.must, compared.cannot)
+    of_text = of_form[list(compared.places)] if texts else of_form
+    found = []
+    for k in range(len(set(of_form.tolist()))):
+        forms, own = np.flatnonzero(of_form == k), np.flatnonzero(of_text[: len(close)] == k).tolist()
+        central = compared.answers[_central(compared, forms, Counter(compared.places[i] for i in own))]
+        pairs = compared.same[np.ix_(forms, forms)][np.triu_indices(len(forms), 1)]
+        cohesion = float(pairs.mean()) if len(pairs) else 1.0
+        found.append(_of(central.text, central.kind, [close[i] for i in own], cohesion, weights, len(samples)))
+    return found, None if answer is None else found[int(of_text[-1])], compared.warnings
+
+
+def _of(
+    text: str, kind: Kind, members: Sequence[int], cohesion: float, weights: FloatArray | None, samples: int
 ) -> Meaning:
-    central = _central(found, forms, Counter(found.places[i] for i in members))
-    pairs = found.same[np.ix_(forms, forms)][np.triu_indices(len(forms), 1)]
-    return Meaning(
-        text=found.answers[central].text,
-        kind=found.answers[central].kind,
-        count=len(members),
-        share=len(members) / samples if samples else 0.0,
-        probability=None if weights is None else float(weights[list(members)].sum()),
-        cohesion=float(pairs.mean()) if len(pairs) else 1.0,
-        members=tuple(members),
-    )
+    share = len(members) / samples if samples else 0.0
+    probability = None if weights is None else float(weights[list(members)].sum())
+    return Meaning(text, kind, len(members), share, probability, cohesion, tuple(members))
 
 
 def _central(found: Comparison, forms: IntArray, counts: Counter[int]) -> int:
