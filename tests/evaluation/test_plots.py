@@ -29,7 +29,7 @@ DRAWN = {
     "inputs_curve": lambda key: plots.inputs_curve(SETTING["inputs_curve"], key=key),
     "labels_curve": lambda key: plots.labels_curve(SETTING["labels_curve"], METHODS, key=key),
     "risk_coverage": lambda key: plots.risk_coverage(SETTING["risk_coverage"], METHODS, key=key),
-    "meanings": lambda key: plots.meanings(SAID, f"Who? {HOSTILE}", key=key),
+    "meanings": lambda key: plots.meanings(SAID, f"Who? {HOSTILE}", right=True, key=key),
     "support": lambda key: plots.support(SETTING["support"]["points"], "distance", key=key),
 }
 

@@ -25,7 +25,8 @@ REMEMBERED = 20_000
 
 _FILLERS = """
 a an the answer is are was were be been it its there they that this he she we i in on at of to for from by with as about
-around over approximately roughly nearly almost exactly only just year years people total
+around over approximately roughly nearly almost exactly only just year years people total old
+約 およそ です だ でした
 """
 FILLERS = frozenset(_FILLERS.split())
 """Words around an amount that add nothing to it, and words that a short answer may do without."""

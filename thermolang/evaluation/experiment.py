@@ -23,7 +23,7 @@ ABOVE_CHANCE = 0.10
 GAP = 0.02
 """Nats between uncalibrated and oracle from which there is something to close."""
 
-SHOWN = ("uncalibrated", "ts_cv", "paper", "thermolang", "head")
+SHOWN = ("uncalibrated", "ts_cv", "paper", "thermolang", "head", "thorough", "adaptive")
 """Methods in the diagrams."""
 
 
@@ -67,6 +67,7 @@ def run(
     parts = {"main": main, "apart": [i for i in range(len(held_out)) if i not in main]}
     summaries = {name: Resampled([measured[i] for i in of]) for name, of in parts.items() if of}
     lead = [held_out[i] for i in main or parts["apart"]]
+    shown = [name for name in SHOWN if all(name in h.predictions for h in lead)]
     resampled = summaries.get("main") or summaries["apart"]
     return {
         **(about or {}),
@@ -76,8 +77,8 @@ def run(
         "tasks": [_task(h, m, i in main) for i, (h, m) in enumerate(zip(held_out, measured, strict=True))],
         "summaries": [_summary(name, s) for name, s in summaries.items()],
         "gap": _gap(resampled),
-        "reliability": {name: reliability(lead, name) for name in SHOWN},
-        "risk_coverage": {name: risk_coverage(lead, name) for name in SHOWN},
+        "reliability": {name: reliability(lead, name) for name in shown},
+        "risk_coverage": {name: risk_coverage(lead, name) for name in shown},
         "inputs_curve": inputs_curve(lead),
         "labels_curve": labels_curve(resampled),
         "support": support(held_out),

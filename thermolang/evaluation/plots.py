@@ -188,27 +188,34 @@ def support(points: Sequence[Sequence[Any]], measure: str, *, key: str) -> str:
 
 
 @styled
-def meanings(said: Sequence[Record], title: str, *, key: str) -> str:
+def meanings(said: Sequence[Record], question: str, *, right: bool, key: str) -> str:
     """How often each meaning was said when one question was asked several times, the given answer's first.
 
     Args:
         said: Records with ``text`` and ``share``, as ``Confidence.meanings`` gives them.
-        title: The question, and maybe whether the answer is right.
+        question: What was asked.
+        right: Whether the given answer, the first one, is right.
         key: Starts every id.
     """
-    figure = new_figure(3.6, 0.75 + 0.26 * len(said))
+    figure = new_figure(3.6, 1.05 + 0.26 * len(said))
     axes = figure.subplots()
     shares = [float(one["share"]) for one in said]
     axes.barh(range(len(said)), shares, color=[AFTER, *[COLOURS[0]] * (len(said) - 1)], alpha=0.85)
     for place, share in enumerate(shares):
-        axes.text(share + 0.02, place, f"{share:.0%}", va="center", fontsize=8)
-    axes.set(xlim=(0, 1.12), xticks=[0, 0.5, 1], title=_short(title, 52))
+        told = f"{share:.0%}" if place else f"{share:.0%} ({_verdict(right)})"
+        axes.text(share + 0.02, place, told, va="center", fontsize=8)
+    axes.set(xlim=(0, 1.4), xticks=[0, 0.5, 1], xlabel="share of samples")
     axes.set_xticklabels(["0", "50 %", "100 %"])
-    axes.set_yticks(range(len(said)), [_short(str(one["text"]), 26) or "(empty)" for one in said])
+    axes.set_yticks(range(len(said)), [_short(str(one["text"]), 24) or "(empty)" for one in said])
+    figure.suptitle(_short(question, 52), fontsize=9)
     axes.invert_yaxis()
     axes.grid(False, axis="y")
-    told = ", ".join(f"{_short(str(one['text']), 40)} {float(one['share']):.0%}" for one in said)
-    return to_svg(figure, key, f"Shares of the meanings: {told}.")
+    alt = ", ".join(f"{_short(str(one['text']), 40)} {float(one['share']):.0%}" for one in said)
+    return to_svg(figure, key, f"Shares of the meanings: {alt}; the first is {_verdict(right)}.")
+
+
+def _verdict(right: bool) -> str:
+    return "right" if right else "wrong"
 
 
 def _curves(curves: Mapping[str, Any], methods: Sequence[Record]) -> tuple[Any, Any, list[Record], dict[str, Any]]:

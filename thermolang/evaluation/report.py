@@ -161,9 +161,7 @@ def _plots(setting: Record, methods: Sequence[Record], ours: Record | None, key:
     if (support := setting.get("support") or {}).get("points"):
         found["support"] = plots.support(support["points"], support.get("measure", ""), key=f"{key}-support")
     said = [
-        plots.meanings(
-            one["said"], f"{one['question']} ({'right' if one['right'] else 'wrong'})", key=f"{key}-said-{n}"
-        )
+        plots.meanings(one["said"], one["question"], right=one["right"], key=f"{key}-said-{n}")
         for n, one in enumerate(setting.get("examples") or [])
     ]
     panels = [

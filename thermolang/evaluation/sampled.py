@@ -112,7 +112,8 @@ def examples(
                 others = [m for m in groups.meanings if m is not groups.given]
                 said = [{"text": row.answer, "share": groups.given.share}]
                 said += [{"text": m.text, "share": m.share} for m in others]
-                found.append({"question": one.question, "right": row.label == 0, "said": said})
+                asked = one.question.strip().splitlines()[-1]  # of a dialogue the last turn
+                found.append({"question": asked, "right": row.label == 0, "said": said})
                 break
     return found
 

@@ -1,0 +1,104 @@
+"""uqlm's semantic clustering beside ours, on the same sampled answers and the same pairwise decisions.
+
+    python benchmarks/peers.py prepare FEATURES MODEL pairs.json [--limit 200]    # in thermolang's environment
+    python benchmarks/peers.py run pairs.json                                     # in one with `pip install uqlm`
+
+uqlm compares each answer with the first one of each cluster, in the order of the samples, and asks a model for natural
+language inference, which comes from a hub. Here its questions are answered from a table of our P(same) >= 0.5, so that
+only the clustering differs. Shown: in how many questions another order of the samples gives other clusters, or another
+entropy; how often an answer stands in two clusters; the time of the clustering alone.
+"""
+
+import argparse
+import json
+import math
+import random
+import time
+from pathlib import Path
+
+ORDERS = 20
+
+
+def prepare(args):
+    import numpy as np
+
+    from thermolang.answers.embedding import SentenceEmbedder
+    from thermolang.answers.equivalence import Equivalence
+    from thermolang.answers.meanings import group
+    from thermolang.models.samples import load_samples
+
+    equivalence, rows, changed, seconds = Equivalence(SentenceEmbedder()), [], 0, 0.0
+    for _, one in sorted(load_samples(args.features, args.model).items())[: args.limit]:
+        found = equivalence.compare(one.texts, one.question)
+        place = np.array(found.places)
+        same = (found.same >= 0.5)[np.ix_(place, place)]
+        start = time.perf_counter()
+        partition = {
+            frozenset(m.members) for m in group(one.texts, question=one.question, equivalence=equivalence).meanings
+        }
+        seconds += time.perf_counter() - start
+        order = random.Random(0).sample(range(len(one.texts)), len(one.texts))
+        moved = group([one.texts[i] for i in order], question=one.question, equivalence=equivalence)
+        changed += {frozenset(order[i] for i in m.members) for m in moved.meanings} != partition
+        rows.append({"texts": list(one.texts), "same": same.astype(int).tolist()})
+    args.out.write_text(json.dumps(rows), encoding="utf-8")
+    each = 1000 * seconds / len(rows)
+    print(f"{len(rows)} questions; ours: other clusters in another order in {changed}, {each:.1f} ms each")
+
+
+class Table:
+    """Answers uqlm's questions from a table; texts are made unique by their place."""
+
+    def __init__(self, same):
+        self.same = same
+
+    def get_nli_results_batch(self, pairs):
+        places = [tuple(int(text.split(":", 1)[0]) for text in pair) for pair in pairs]
+        return [
+            {"entailment": bool(self.same[i][j]), "entailment_score": self.same[i][j], "noncontradiction_score": 1.0}
+            for i, j in places
+        ]
+
+
+def run(args):
+    from uqlm.nli.cluster import SemanticClusterer
+
+    rows = json.loads(args.pairs.read_text(encoding="utf-8"))
+    changed, spread, twice, seconds, calls = 0, [], 0, 0.0, 0
+    for number, row in enumerate(rows):
+        texts = [f"{i}:{text}" for i, text in enumerate(row["texts"])]
+        seen, entropies = set(), []
+        for order in range(ORDERS):
+            moved = random.Random(1000 * number + order).sample(texts, len(texts))
+            start = time.perf_counter()
+            clusters = SemanticClusterer(Table(row["same"])).cluster_responses(responses=moved)[0]
+            seconds, calls = seconds + time.perf_counter() - start, calls + 1
+            seen.add(frozenset(frozenset(c) for c in clusters))
+            twice += sum(len(c) for c in clusters) > len(texts)
+            total = sum(len(c) for c in clusters)
+            entropies.append(-sum(len(c) / total * math.log(len(c) / total) for c in clusters))
+        changed += len(seen) > 1
+        spread.append(max(entropies) - min(entropies))
+    print(f"{len(rows)} questions, {ORDERS} orders each; uqlm: other clusters in another order in {changed}")
+    print(f"an answer in two clusters in {twice} of {calls} runs; entropy differs by up to {max(spread):.2f}")
+    print(f"{1000 * seconds / calls:.2f} ms a clustering, without the inference model")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    first = commands.add_parser("prepare")
+    first.add_argument("features", type=Path)
+    first.add_argument("model")
+    first.add_argument("out", type=Path)
+    first.add_argument("--limit", type=int, default=200)
+    first.set_defaults(job=prepare)
+    second = commands.add_parser("run")
+    second.add_argument("pairs", type=Path)
+    second.set_defaults(job=run)
+    args = parser.parse_args()
+    args.job(args)
+
+
+if __name__ == "__main__":
+    main()
