@@ -101,6 +101,19 @@ def test_the_agent_waits_for_a_person(example):
     assert "went on" in printed
 
 
+@pytest.mark.parametrize("name", ["summary", "translation"])
+def test_each_sentence_of_a_long_answer_has_a_bar(example, name):
+    found, printed = example(f"{name}_confidence.py")
+    assert found["sentences"]
+    assert "not a calibrated probability" in printed
+    for sentence in found["sentences"]:
+        assert sentence["text"] in found[name]
+        # A share of eight samples, drawn as full blocks.
+        assert 8 * sentence["share"] in range(9)
+        full = round(8 * sentence["share"])
+        assert f"{'█' * full}{'░' * (8 - full)}  {sentence['share']:.2f}  {sentence['text']}" in printed
+
+
 QUESTIONS = [
     *(f"What is the capital of {country}?" for country in ("France", "Japan", "Italy", "Peru")),
     *("What is 2 + 3?", "Which gas do plants take in?", "How many legs does a spider have?", "Who wrote Hamlet?"),

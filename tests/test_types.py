@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thermolang.types import Alternative, Confidence, Generation, ModelIdentity
+from thermolang.types import Alternative, Confidence, Generation, ModelIdentity, SentenceSupport
 
 shares = st.floats(0, 1)
 texts = st.text(max_size=20)
@@ -28,6 +28,9 @@ confidences = st.builds(
     reason=texts,
     calibrator=texts,
     seconds=st.floats(0, 1e6),
+    sentences=st.lists(st.builds(SentenceSupport, st.integers(0, 9), st.integers(0, 9), texts, shares), max_size=3).map(
+        tuple
+    ),
 )
 
 

@@ -22,9 +22,10 @@ from thermolang.errors import InvalidInputError, ThermolangError
 from thermolang.hashing import digest
 from thermolang.models.reading import MIN_ANSWER_MASS
 from thermolang.paths import data_dir
+from thermolang.protocols import ScoringModel
 from thermolang.readings import EMPTY, is_empty, read_checks, read_choice
-from thermolang.thorough import SAMPLES, Thorough
-from thermolang.types import Alternative, Confidence, Generation, Message, Mode, OptionScores, ScoringModel, Source
+from thermolang.thorough import SAMPLES, Thorough, check_annotate
+from thermolang.types import Alternative, Confidence, Generation, Message, Mode, OptionScores, Source
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
@@ -88,6 +89,7 @@ class ConfidenceEstimator:
         task: str | None = None,
         choices: Sequence[str] | None = None,
         samples: Sequence[Generation | str] | None = None,
+        annotate: bool = False,
     ) -> Confidence:
         """Compute the confidence of an answer to a conversation.
 
@@ -98,13 +100,19 @@ class ConfidenceEstimator:
             choices: Texts of the options, if the answer is one of a few.
             samples: Other answers of the model to the same conversation, sampled elsewhere; then the confidence is that
                 of the answer's meaning, in any mode.
+            annotate: Also tell for each sentence which share of the sampled answers supports it (experimental; that
+                share is NOT a calibrated probability).
 
         Returns:
             A confidence; ``value`` is None with a ``reason`` if it cannot be computed. Never raises for what
             the model or the question is like.
+
+        Raises:
+            InvalidInputError: ``annotate`` without sampled answers.
         """
         given = None if samples is None else [samples]
-        return self.score_many([(messages, answer)], task=task, choices=choices, samples=given)[0]
+        items = [(messages, answer)]
+        return self.score_many(items, task=task, choices=choices, samples=given, annotate=annotate)[0]
 
     def score_many(
         self,
@@ -115,6 +123,7 @@ class ConfidenceEstimator:
         samples: Sequence[Sequence[Generation | str]] | None = None,
         mode: Mode | None = None,
         threshold: float | None = None,
+        annotate: bool = False,
     ) -> list[Confidence]:
         """Compute the confidences of several (conversation, answer) pairs, with one forward pass for self-checks.
 
@@ -126,7 +135,13 @@ class ConfidenceEstimator:
             mode: As for the estimator, for these items.
             threshold: What an adaptive confidence must be clearly above or below of; the training tasks' mean accuracy
                 by default.
+            annotate: As for ``score``; an adaptive confidence tells of sentences only where it sampled.
+
+        Raises:
+            InvalidInputError: ``annotate`` without sampled answers.
         """
+        if annotate:
+            check_annotate(mode or self.mode, choices=bool(choices), given=samples is not None)
         start = time.perf_counter()
         source: Source = "choice" if choices else "self_check"
         readings: list[tuple[OptionScores, int] | str] = (
@@ -145,17 +160,18 @@ class ConfidenceEstimator:
         found = [replace(confidence, seconds=seconds) for confidence in found]
         if choices or ((mode or self.mode) == "fast" and samples is None):
             return found
-        thorough = self._thorough(mode or self.mode, threshold)
+        thorough = self._thorough(mode or self.mode, threshold, annotate)
         return [
             one if isinstance(reading, str) else thorough.confidence(*item, one, samples[i] if samples else None)
             for i, (item, reading, one) in enumerate(zip(items, readings, found, strict=True))
         ]
 
-    def _thorough(self, mode: Mode, threshold: float | None) -> Thorough:
+    def _thorough(self, mode: Mode, threshold: float | None, annotate: bool) -> Thorough:
         fit = self.calibrator.meaning if self.calibrator else None
         if mode == "adaptive" and fit is not None:
             threshold = fit.base_rate if threshold is None else threshold
-        return Thorough(self.model, fit, self.equivalence, self.samples, threshold if mode == "adaptive" else None)
+        limit = threshold if mode == "adaptive" else None
+        return Thorough(self.model, fit, self.equivalence, self.samples, limit, annotate)
 
     def choose(
         self, messages: Sequence[Message], choices: Sequence[str], *, task: str | None = None

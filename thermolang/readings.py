@@ -11,7 +11,7 @@ from thermolang.models.thinking import UNFINISHED, final_answer
 from thermolang.types import Generation, Message, OptionScores
 
 if TYPE_CHECKING:
-    from thermolang.types import ScoringModel
+    from thermolang.protocols import ScoringModel
 
 EMPTY = "the question is empty"
 

@@ -12,14 +12,15 @@ import numpy as np
 
 from thermolang.answers.equivalence import Equivalence
 from thermolang.answers.meanings import Meanings, group
+from thermolang.answers.sentences import support
 from thermolang.calibration.fitting import predictive_interval
 from thermolang.calibration.meaning import ROUNDS, Evidence, MeaningFit
-from thermolang.errors import ThermolangError
+from thermolang.errors import InvalidInputError, ThermolangError
 from thermolang.hashing import digest
-from thermolang.types import Alternative, Confidence, Generation, Message
+from thermolang.types import Alternative, Confidence, Generation, Message, Mode
 
 if TYPE_CHECKING:
-    from thermolang.types import ScoringModel
+    from thermolang.protocols import ScoringModel
 
 SAMPLES = 8
 TEMPERATURE = 1.0
@@ -44,6 +45,8 @@ class Thorough:
         samples: How many answers to sample, N.
         threshold: Sample in rounds, and only until it is clear on which side of it the confidence ends (adaptive);
             None samples all N at once.
+        annotate: Also tell for each sentence of the answer which share of the samples supports it; that share is NOT a
+            calibrated probability (experimental).
     """
 
     model: ScoringModel
@@ -51,6 +54,7 @@ class Thorough:
     equivalence: Equivalence = field(default_factory=Equivalence)
     samples: int = SAMPLES
     threshold: float | None = None
+    annotate: bool = False
 
     def confidence(
         self,
@@ -132,8 +136,9 @@ class Thorough:
         """The confidence, given the samples."""
         text = answer.text if isinstance(answer, Generation) else answer
         sampled = [g for g in drawn if isinstance(g, Generation)]
+        texts = [g.text if isinstance(g, Generation) else g for g in drawn]
         found = group(
-            [g.text if isinstance(g, Generation) else g for g in drawn],
+            texts,
             answer=text,
             question=str(messages[-1]["content"]),
             logprobs=[sum(g.logprobs) for g in sampled] if len(sampled) == len(drawn) else None,
@@ -148,6 +153,7 @@ class Thorough:
             fast,
             alternatives=tuple(Alternative(m.text, m.share, m.count) for m in others),
             reason=reason,
+            sentences=support(text, texts, self.equivalence) if self.annotate else (),
         )
         if self.fit is None or fast.value is None:
             return replace(known, reason=_joined(reason, NO_FIT if fast.value is not None else ""))
@@ -160,6 +166,20 @@ class Thorough:
             interval=predictive_interval(value, self.fit.half_width),
             source="meaning",
         )
+
+
+def check_annotate(mode: Mode, *, choices: bool, given: bool = False) -> None:
+    """Refuse to annotate sentences where no answers are sampled.
+
+    Raises:
+        InvalidInputError: The mode is fast and no samples are given, or the answers are options.
+    """
+    if choices:
+        msg = "annotate=True tells how sampled answers support each sentence, but with choices none are sampled"
+        raise InvalidInputError(msg)
+    if mode == "fast" and not given:
+        msg = "annotate=True needs sampled answers, and mode 'fast' has none: use mode='thorough', or give samples"
+        raise InvalidInputError(msg)
 
 
 def evidence(groups: Sequence[Meanings]) -> Evidence:

@@ -1,14 +1,12 @@
-"""The frozen records that travel between thermolang's layers, and the protocols its parts agree on."""
+"""The frozen records that travel between thermolang's layers."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -161,6 +159,23 @@ class Alternative:
 
 
 @dataclass(frozen=True)
+class SentenceSupport:
+    """How many sampled answers say what one sentence of an answer says. Experimental.
+
+    Attributes:
+        start: Where the sentence begins in the answer.
+        end: Where it ends.
+        text: The sentence.
+        share: Share of the sampled answers that support it, in [0, 1]. It is NOT a calibrated probability.
+    """
+
+    start: int
+    end: int
+    text: str
+    share: float
+
+
+@dataclass(frozen=True)
 class Confidence:
     """The probability that an answer is right, and what it rests on.
 
@@ -181,6 +196,8 @@ class Confidence:
         reason: Why ``value`` is None, or a warning about it.
         calibrator: Id of the calibrator.
         seconds: Time spent on computing the confidence.
+        sentences: For each sentence of the answer the share of the sampled answers that support it, where that was
+            asked for (experimental; those shares are NOT calibrated probabilities).
     """
 
     value: float | None
@@ -197,6 +214,7 @@ class Confidence:
     reason: str = ""
     calibrator: str = ""
     seconds: float = 0.0
+    sentences: tuple[SentenceSupport, ...] = ()
 
     def meanings(self, answer: str) -> tuple[Alternative, ...]:
         """What was said when the model was asked again: the answer's own meaning first; empty if it was not asked.
@@ -221,6 +239,7 @@ class Confidence:
         record = dataclasses.asdict(self)
         record["interval"] = list(self.interval) if self.interval else None
         record["alternatives"] = [dataclasses.asdict(a) for a in self.alternatives]
+        record["sentences"] = [dataclasses.asdict(s) for s in self.sentences]
         return record
 
     @classmethod
@@ -230,6 +249,7 @@ class Confidence:
         values = {key: value for key, value in record.items() if key in known}
         values["interval"] = tuple(values["interval"]) if values.get("interval") else None
         values["alternatives"] = tuple(Alternative(**a) for a in values.get("alternatives") or ())
+        values["sentences"] = tuple(SentenceSupport(**s) for s in values.get("sentences") or ())
         return cls(**values)
 
 
@@ -246,50 +266,3 @@ class Decision:
     action: Action
     reason: str
     threshold: float
-
-
-class ScoringModel(Protocol):
-    """What the estimator needs of a model; ``LocalModel`` and the tests' fakes provide it."""
-
-    @property
-    def name(self) -> str:
-        """Short name for people."""
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """What a calibrator is matched against."""
-
-    def generate(
-        self,
-        messages: Sequence[Message],
-        *,
-        max_new_tokens: int = ...,
-        temperature: float = ...,
-        top_p: float = ...,
-        seed: int | None = ...,
-        stop: Sequence[str] = ...,
-    ) -> Generation:
-        """Answer a conversation."""
-
-    def sample(
-        self,
-        messages: Sequence[Message],
-        n: int = ...,
-        *,
-        max_new_tokens: int = ...,
-        temperature: float = ...,
-        top_p: float = ...,
-        seed: int | None = ...,
-        stop: Sequence[str] = ...,
-        answer: Generation | None = ...,
-        after: int = ...,
-    ) -> list[Generation]:
-        """Answer a conversation N times, independently; of these the ones after the first ``after``."""
-
-    def choice_logits(
-        self, messages: Sequence[Message], choices: Sequence[str], answer: Generation | None = ...
-    ) -> OptionScores:
-        """Read the options' logits at the answer position, of the answer's own pass if it is given."""
-
-    def self_check_batch(self, pairs: Sequence[tuple[Sequence[Message], Generation | str]]) -> list[OptionScores]:
-        """Ask the model of each (conversation, answer) pair whether the answer is right; options ``("yes", "no")``."""

@@ -65,7 +65,7 @@ class FakeEstimator:
     def __init__(self, **values: float) -> None:
         self.values, self.calls = values, []
 
-    def score_many(self, items, *, task=None, choices=None) -> list[Confidence]:
+    def score_many(self, items, *, task=None, choices=None, **how) -> list[Confidence]:
         ((messages, answer),) = items
         self.calls.append((messages, answer, task, threading.current_thread()))
         return [Confidence(self.values[answer], task=task or "capitals")]

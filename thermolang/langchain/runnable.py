@@ -31,6 +31,7 @@ def with_confidence(
     choices: Sequence[str] | None = ...,
     threshold: float | Policy | None = ...,
     mode: Mode | None = ...,
+    annotate: bool = ...,
     output: Literal["attach"] = ...,
 ) -> BaseChatModel: ...
 
@@ -45,6 +46,7 @@ def with_confidence(
     question: str | None = ...,
     threshold: float | Policy | None = ...,
     mode: Mode | None = ...,
+    annotate: bool = ...,
     of: BaseChatModel | None = ...,
     output: Literal["attach", "dict"] = ...,
 ) -> Runnable[Any, Any]: ...
@@ -59,6 +61,7 @@ def with_confidence(
     question: str | None = None,
     threshold: float | Policy | None = None,
     mode: Mode | None = None,
+    annotate: bool = False,
     of: BaseChatModel | None = None,
     output: Literal["attach", "dict"] = "attach",
 ) -> Runnable[Any, Any]:
@@ -79,6 +82,9 @@ def with_confidence(
         mode: How free-form answers are scored: ``"fast"``, one pass more; ``"thorough"``, eight sampled answers grouped
             by meaning; ``"adaptive"``, samples only until it is clear on which side of ``threshold`` an answer is. The
             estimator's own by default, which is ``"fast"``.
+        annotate: Also tell in ``sentences`` which share of the sampled answers supports each sentence of an answer
+            (experimental; that share is NOT a calibrated probability). Needs mode ``"thorough"``, or ``"adaptive"``,
+            which tells it only of answers for which it sampled.
         of: The one of several models inside whose answers are scored.
         output: ``"attach"`` writes ``response_metadata["thermolang"]`` on the model's message and changes
             nothing else. ``"dict"`` returns ``{"output", "confidence", "question"}``, for chains that end in
@@ -89,7 +95,8 @@ def with_confidence(
 
     Raises:
         ModelError: No local chat model, or several, are inside and neither ``estimator`` nor ``of`` is given.
-        InvalidInputError: ``output`` is neither of the two, or ``question`` is given for a chat model.
+        InvalidInputError: ``output`` is neither of the two, ``question`` is given for a chat model, or ``annotate``
+            where no answers are sampled: in mode ``"fast"``, or with ``choices``.
     """
     if output not in ("attach", "dict"):
         msg = f"output is 'attach' or 'dict', not {output!r}"
@@ -103,7 +110,8 @@ def with_confidence(
     model = _model_in(runnable, of) if of is not None or estimator is None else _only(chat_models(runnable))
     policy = threshold if isinstance(threshold, Policy) or threshold is None else Policy(threshold=threshold)
     name = task or template_name(runnable)
-    scoring = Scoring(estimator or _estimator_of(model), name, tuple(choices) if choices else None, policy, mode)
+    options = tuple(choices) if choices else None
+    scoring = Scoring(estimator or _estimator_of(model), name, options, policy, mode, annotate)
     alone = of is not None or (output == "attach" and model is runnable)
     scored, attached = _scored(runnable, model, scoring, alone=alone)
     if output == "dict":

@@ -14,6 +14,7 @@ from thermolang.estimator import ConfidenceEstimator
 from thermolang.langchain._messages import attach, attach_decision, only_the_answer, question_of
 from thermolang.models.local import LocalModel
 from thermolang.routing.policy import Policy
+from thermolang.thorough import check_annotate
 from thermolang.types import Confidence, Decision, Generation, Message, Mode
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class Scoring:
         choices: The options, if answers are one of a few.
         policy: If given, each message also says whether it is accepted.
         mode: How free-form answers are scored; the estimator's own by default.
+        annotate: Whether each sentence of an answer is told its share of supporting samples (experimental; NOT a
+            calibrated probability).
+
+    Raises:
+        InvalidInputError: ``annotate`` in a mode that samples no answers.
     """
 
     estimator: ConfidenceEstimator
@@ -41,12 +47,17 @@ class Scoring:
     choices: tuple[str, ...] | None = None
     policy: Policy | None = None
     mode: Mode | None = None
+    annotate: bool = False
+
+    def __post_init__(self) -> None:
+        if self.annotate:
+            check_annotate(self.mode or self.estimator.mode, choices=bool(self.choices))
 
     @property
     def key(self) -> str:
         """Everything that a confidence depends on beside the conversation and the answer."""
         estimator = self.estimator
-        how = (self.mode or estimator.mode, estimator.samples)
+        how = (self.mode or estimator.mode, estimator.samples, self.annotate)
         calibrator = estimator.calibrator.id if estimator.calibrator else None
         return repr((self.task, self.choices, self.policy, how, calibrator))
 
@@ -55,7 +66,12 @@ class Scoring:
         try:
             threshold = self.policy.threshold if self.policy else None
             return self.estimator.score_many(
-                items, task=self.task, choices=self.choices, mode=self.mode, threshold=threshold
+                items,
+                task=self.task,
+                choices=self.choices,
+                mode=self.mode,
+                threshold=threshold,
+                annotate=self.annotate,
             )
         except Exception as error:  # whatever it is, it must not cost the user the answer
             logger.exception("answers could not be scored")
