@@ -21,6 +21,7 @@ from thermolang.types import Alternative, Confidence, Generation, Message, Mode
 
 if TYPE_CHECKING:
     from thermolang.protocols import ScoringModel
+    from thermolang.types import FloatArray
 
 SAMPLES = 8
 TEMPERATURE = 1.0
@@ -93,8 +94,9 @@ class Thorough:
             return self._judged(messages, answer, fast, list(given), None)
         if self.threshold is None or self.fit is None or fast.value is None:
             return self._judged(messages, answer, fast, self._sample(messages, answer, self.samples, 0), TEMPERATURE)
-        if self.fit.is_final(np.array(_log_odds(fast.value)), 0, self.threshold):
-            return fast
+        alone = self.fit.alone(np.array([_log_odds(fast.value)]), np.array([_logprob(answer)]))
+        if self.fit.is_final(alone, 0, self.threshold).all():
+            return self._valued(fast, alone)
         drawn: list[Generation | str] = []
         found = fast
         for size in [n for n in ROUNDS if n < self.samples] + [self.samples]:
@@ -158,14 +160,13 @@ class Thorough:
         if self.fit is None or fast.value is None:
             return replace(known, reason=_joined(reason, NO_FIT if fast.value is not None else ""))
         odds = self.fit.log_odds(evidence([found]), np.array([_log_odds(fast.value)]), np.array([_logprob(answer)]))
+        return replace(self._valued(known, odds), raw=own.share, source="meaning")
+
+    def _valued(self, confidence: Confidence, odds: FloatArray) -> Confidence:
+        """The confidence with the value of these log-odds, shape (1,)."""
         value = float(1 / (1 + math.exp(-float(odds[0]))))
-        return replace(
-            known,
-            value=value,
-            raw=own.share,
-            interval=predictive_interval(value, self.fit.half_width),
-            source="meaning",
-        )
+        width = self.fit.half_width if self.fit else 0.0
+        return replace(confidence, value=value, interval=predictive_interval(value, width))
 
 
 def check_annotate(mode: Mode, *, choices: bool, given: bool = False) -> None:

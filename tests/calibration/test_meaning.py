@@ -85,6 +85,17 @@ def test_the_same_answer_scores_the_same_alone_and_among_others(fit):
         assert fit.log_odds(one, task.self_check[[i]], task.logprob[[i]])[0] == together[i]
 
 
+def test_before_any_sample_agreement_has_no_weight(fit):
+    constant, *weights = fit.lines[0]
+    assert weights[1:4] == [0, 0, 0]
+    odds = fit.alone(np.array([-1.0, 1.0]), np.array([0.5, np.nan]))
+    assert odds[0] == pytest.approx(constant - weights[0] + 0.5 * weights[-1])
+    assert odds[1] == pytest.approx(constant + weights[0] + fit.logprob * weights[-1])
+    task = sampled_task(77, items=3000)
+    p = expit(fit.alone(task.self_check, task.logprob))
+    assert p.mean() == pytest.approx(task.right.mean(), abs=0.06)
+
+
 def test_an_unknown_logprob_counts_as_the_usual_one(fit):
     shown = evidence_of(np.ones((2, 8)))
     odds = fit.log_odds(shown, np.zeros(2), np.array([np.nan, fit.logprob]))
@@ -127,7 +138,8 @@ def test_one_group_is_not_enough():
 
 def test_adaptive_stops_where_more_samples_hardly_matter(fit):
     task = sampled_task(50, items=2000)
-    rounds = [task.self_check, *(fit.log_odds(task.rounds[n], task.self_check, task.logprob) for n in ROUNDS)]
+    rounds = [fit.alone(task.self_check, task.logprob)]
+    rounds += [fit.log_odds(task.rounds[n], task.self_check, task.logprob) for n in ROUNDS]
     odds, used = adaptive(fit, rounds, fit.base_rate)
     assert set(used.tolist()) <= {0, *ROUNDS}
     assert used.mean() < 8

@@ -79,7 +79,8 @@ class MeaningFit:
     """What was learned about the meanings of a model's answers.
 
     Attributes:
-        lines: For each number of samples the constant and one weight for each of ``CUES``.
+        lines: For each number of samples the constant and one weight for each of ``CUES``; for 0 samples those of
+            agreement are 0.
         logprob: Stands for an unknown log-probability: the training tasks' mean.
         spreads: For each number of samples below the last, 0 among them, how far the log-odds still moves until the
             last: standard deviation on left-out tasks.
@@ -108,15 +109,21 @@ class MeaningFit:
         Raises:
             InvalidInputError: Numbers are missing or not finite.
         """
-        size = max((n for n in self.lines if n <= evidence.samples), default=min(self.lines))
+        size = max(n for n in self.lines if n <= max(evidence.samples, ROUNDS[0]))
         known = np.where(np.isnan(logprob), self.logprob, logprob)
         constant, *weights = self.lines[size]
         # A sum over the last axis, unlike a matrix product, does not depend on which other answers there are.
         return np.asarray(constant + (meaning_cues(evidence, self_check, known) * np.array(weights)).sum(-1))
 
+    def alone(self, self_check: FloatArray, logprob: FloatArray) -> FloatArray:
+        """Log-odds that each of M answers is right before anything is sampled, on the same scale as ``log_odds``."""
+        constant, of_check, *_, of_logprob = self.lines[0]
+        known = np.where(np.isnan(logprob), self.logprob, logprob)
+        return np.asarray(constant + of_check * np.asarray(self_check) + of_logprob * known)
+
     def is_final(self, log_odds: FloatArray, samples: int, threshold: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Whether more samples would hardly move an answer across a threshold; 0 samples is the self-check alone."""
-        if samples >= max(self.lines):
+        """Whether more samples would hardly move an answer across a threshold."""
+        if samples >= ROUNDS[-1]:
             return np.ones(np.shape(log_odds), dtype=bool)
         size = max(n for n in self.spreads if n <= samples)
         level = float(logit(np.clip(threshold, 1e-6, 1 - 1e-6)))
@@ -140,11 +147,9 @@ class MeaningFit:
         spreads = {int(n): float(s) for n, s in record["spreads"].items()}
         found = cls(**(dict(record) | {"lines": lines, "spreads": spreads}))
         numbers = [x for line in lines.values() for x in line] + [*spreads.values(), found.logprob, found.half_width]
-        if (
-            {len(line) for line in lines.values()} != {1 + len(CUES)}
-            or 0 not in spreads
-            or not np.isfinite(numbers).all()
-        ):
+        sizes = {len(line) for line in lines.values()}
+        known = {0, *ROUNDS} <= set(lines) and {0, *ROUNDS[:-1]} <= set(spreads)
+        if sizes != {1 + len(CUES)} or not known or not np.isfinite(numbers).all():
             msg = "its fit of meanings is not usable"
             raise ValueError(msg)
         return found
@@ -188,10 +193,9 @@ def fit_meaning(tasks: Sequence[SampledTask]) -> MeaningFit:
     typical = float(known.mean()) if len(known) else 0.5
     folds = group_folds(groups, len(set(groups)), seed=0)
     left_out = _left_out(tasks, folds, typical)
-    spreads = {0: _spread([t.self_check for t in tasks], left_out[ROUNDS[-1]])}
-    spreads |= {n: _spread(left_out[n], left_out[ROUNDS[-1]]) for n in ROUNDS[:-1]}
+    spreads = {n: _spread(left_out[n], left_out[ROUNDS[-1]]) for n in (0, *ROUNDS[:-1])}
     fit = MeaningFit(
-        lines={n: _line([_cues(t, n, typical) for t in tasks], [t.right for t in tasks]) for n in ROUNDS},
+        lines={n: _line([_cues(t, n, typical) for t in tasks], [t.right for t in tasks]) for n in (0, *ROUNDS)},
         logprob=typical,
         spreads=spreads,
         reach=REACHES[0],
@@ -209,7 +213,7 @@ def adaptive(
 
     Args:
         fit: What was learned.
-        rounds: Log-odds (M,) after 0 samples (the self-check alone) and after each of ``ROUNDS``.
+        rounds: Log-odds (M,) after 0 samples and after each of ``ROUNDS``.
         threshold: Of the decision, in (0, 1).
 
     Returns:
@@ -234,8 +238,7 @@ def _with_reach(
     for reach in REACHES:
         candidate = MeaningFit(**{**vars(fit), "reach": reach})
         found = [
-            adaptive(candidate, [t.self_check, *(left_out[n][i] for n in ROUNDS)], fit.base_rate)[0]
-            for i, t in enumerate(tasks)
+            adaptive(candidate, [left_out[n][i] for n in (0, *ROUNDS)], fit.base_rate)[0] for i in range(len(tasks))
         ]
         if _mean_auroc(found, rights) < full - LOSS:
             break
@@ -251,7 +254,7 @@ def _mean_auroc(odds: Sequence[FloatArray], rights: Sequence[np.ndarray[Any, Any
 def _left_out(tasks: Sequence[SampledTask], folds: Sequence[int], typical: float) -> dict[int, list[FloatArray]]:
     """For each number of samples, every task's log-odds by the lines of the other folds."""
     found: dict[int, list[FloatArray]] = {}
-    for n in ROUNDS:
+    for n in (0, *ROUNDS):
         cues = [_cues(t, n, typical) for t in tasks]
         lines = {}
         for fold in set(folds):
@@ -263,6 +266,9 @@ def _left_out(tasks: Sequence[SampledTask], folds: Sequence[int], typical: float
 
 def _cues(task: SampledTask, n: int, typical: float) -> FloatArray:
     known = np.where(np.isnan(task.logprob), typical, task.logprob)
+    if n == 0:  # nothing is known of agreement: constant columns get no weight
+        nothing = np.zeros(len(known))
+        return np.stack([task.self_check, nothing, nothing, nothing, known], axis=-1)
     return meaning_cues(task.rounds[n], task.self_check, known)
 
 

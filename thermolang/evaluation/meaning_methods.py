@@ -51,7 +51,8 @@ def as_needed(fold: Fold) -> Predict:
         task = _sampled(reading, ours.scale(reading, None))
         if fit is None or task is None:
             return None
-        rounds = [task.self_check, *(fit.log_odds(task.rounds[n], task.self_check, task.logprob) for n in ROUNDS)]
+        rounds = [fit.alone(task.self_check, task.logprob)]
+        rounds += [fit.log_odds(task.rounds[n], task.self_check, task.logprob) for n in ROUNDS]
         odds, used = adaptive(fit, rounds, fit.base_rate)
         tokens = np.stack([np.zeros(len(odds)), *(reading.task.signals[f"tokens@{n}"] for n in ROUNDS)])
         return [Prediction(expit(odds), cost=tokens[np.searchsorted((0, *ROUNDS), used), np.arange(len(odds))])]
