@@ -316,3 +316,10 @@ def test_text_without_dates_is_given_up_early():
     for _ in range(200):
         moments(text)
     assert (time.process_time() - start) / 200 < 100e-6
+
+
+def test_a_date_with_a_wrong_weekday_agrees_with_itself():
+    (wrong,), (right,), (day,) = map(moments, ("Monday, 2 March 1995", "Thursday, 2 March 1995", "Monday"))
+    assert agree(wrong, wrong) is True
+    assert agree(wrong, right) is False
+    assert agree(right, day) is False

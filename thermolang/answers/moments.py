@@ -106,6 +106,8 @@ def _implied_conflict(a: Moment, b: Moment) -> bool:
         return True
     if b.weekday is None or a.year is None or a.month is None or a.day is None:
         return False
+    if b.year is not None and b.month is not None and b.day is not None:
+        return False  # it has a date of its own, which was compared; its weekday may be wrong
     try:
         return datetime.date(a.year, a.month, a.day).weekday() != b.weekday
     except ValueError:
