@@ -104,10 +104,9 @@ def _implied_conflict(a: Moment, b: Moment) -> bool:
     last = None if first is None else first if a.year is not None else first + 9
     if first is not None and last is not None and b.century is not None and b.century not in _centuries(first, last):
         return True
-    if b.weekday is None or a.year is None or a.month is None or a.day is None:
+    # Where both name a weekday they were compared, whether or not they fit their dates.
+    if b.weekday is None or a.weekday is not None or a.year is None or a.month is None or a.day is None:
         return False
-    if b.year is not None and b.month is not None and b.day is not None:
-        return False  # it has a date of its own, which was compared; its weekday may be wrong
     try:
         return datetime.date(a.year, a.month, a.day).weekday() != b.weekday
     except ValueError:
