@@ -21,7 +21,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from thermolang.answers.embedding import SentenceEmbedder
 from thermolang.answers.equivalence import Equivalence
 from thermolang.answers.facts import facts
-from thermolang.answers.grading import normalize
+from thermolang.answers.graders import exact_match, token_f1
 from thermolang.answers.judging import ChatJudge
 from thermolang.answers.similarity import pair_cues
 
@@ -66,12 +66,6 @@ def adversarial():
     return [Pair(r["question"], r["a"], (r["b"],), r["same"]) for r in rows]
 
 
-def token_f1(a, b):
-    left, right = normalize(a).split(), normalize(b).split()
-    common = sum(min(left.count(w), right.count(w)) for w in set(left))
-    return 2 * common / max(len(left) + len(right), 1)
-
-
 def methods(embedder, judge):
     """Name -> (function of question and two answers, threshold); cosine's and F1's thresholds are SAS SQuAD's best."""
 
@@ -81,8 +75,8 @@ def methods(embedder, judge):
 
     ours, plain, rules = Equivalence(embedder), Equivalence(embedder, guards=False), Equivalence(None)
     found = {
-        "exact match": (lambda _q, a, b: float(normalize(a) == normalize(b)), 0.5),
-        "token F1": (lambda _q, a, b: token_f1(a, b), 0.5),
+        "exact match": (lambda q, a, b: exact_match(a, [b], q), 0.5),
+        "token F1": (lambda q, a, b: token_f1(a, [b], q), 0.5),
         "cosine": (cosine, 0.717),
         "embedding + letters": (lambda q, a, b: plain.same(a, b, q), 0.5),
         "guards + letters": (lambda q, a, b: rules.same(a, b, q), 0.5),

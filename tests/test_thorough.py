@@ -110,6 +110,10 @@ def test_what_cannot_be_read_is_not_sampled(messages, answer):
 # Adaptive
 
 
+def uncalibrated():
+    return ConfidenceEstimator(FakeModel(), state_dir=None, mode="adaptive", equivalence=Equivalence(None))
+
+
 def calls(scorer):
     return [call for call in scorer.model.calls if call.startswith("sample")]
 
@@ -135,6 +139,15 @@ def test_a_doubtful_answer_is_sampled_to_the_end_in_rounds():
     found = scorer.score(ASKED, "Paris")
     assert calls(scorer) == ["sample 2", "sample 2", "sample 4"]
     assert found.value == estimator(fit).score(ASKED, "Paris").value
+
+
+@pytest.mark.parametrize("scorer", [lambda: estimator(None, mode="adaptive"), uncalibrated])
+def test_where_no_sample_could_change_the_decision_none_is_drawn(scorer):
+    made = scorer()
+    found = made.score(ASKED, "Paris")
+    assert (found.source, found.alternatives) == ("self_check", ())
+    assert "thermolang calibrate" in found.reason
+    assert calls(made) == []
 
 
 # What goes wrong

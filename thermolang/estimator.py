@@ -168,9 +168,8 @@ class ConfidenceEstimator:
 
     def _thorough(self, mode: Mode, threshold: float | None, annotate: bool) -> Thorough:
         fit = self.calibrator.meaning if self.calibrator else None
-        if mode == "adaptive" and fit is not None:
-            threshold = fit.base_rate if threshold is None else threshold
-        limit = threshold if mode == "adaptive" else None
+        usual = fit.base_rate if fit else 0.5
+        limit = (usual if threshold is None else threshold) if mode == "adaptive" else None
         return Thorough(self.model, fit, self.equivalence, self.samples, limit, annotate)
 
     def choose(

@@ -13,7 +13,7 @@ import numpy as np
 from thermolang.answers.equivalence import Equivalence
 from thermolang.answers.meanings import Meanings, group
 from thermolang.answers.sentences import support
-from thermolang.calibration.fitting import predictive_interval
+from thermolang.calibration.fitting import log_odds, predictive_interval
 from thermolang.calibration.meaning import ROUNDS, Evidence, MeaningFit
 from thermolang.errors import InvalidInputError, ThermolangError
 from thermolang.hashing import digest
@@ -92,9 +92,11 @@ class Thorough:
     ) -> Confidence:
         if given is not None:
             return self._judged(messages, answer, fast, list(given), None)
-        if self.threshold is None or self.fit is None or fast.value is None:
+        if self.threshold is None:
             return self._judged(messages, answer, fast, self._sample(messages, answer, self.samples, 0), TEMPERATURE)
-        alone = self.fit.alone(np.array([_log_odds(fast.value)]), np.array([_logprob(answer)]))
+        if self.fit is None or fast.value is None:  # no sample could change what is decided
+            return replace(fast, reason=_joined(fast.reason, NO_FIT if fast.value is not None else ""))
+        alone = self.fit.alone(np.array([log_odds(fast.value)]), np.array([_logprob(answer)]))
         if self.fit.is_final(alone, 0, self.threshold).all():
             return self._valued(fast, alone)
         drawn: list[Generation | str] = []
@@ -102,7 +104,7 @@ class Thorough:
         for size in [n for n in ROUNDS if n < self.samples] + [self.samples]:
             drawn += self._sample(messages, answer, size, len(drawn))
             found = self._judged(messages, answer, fast, drawn, TEMPERATURE)
-            odds = np.array(_log_odds(found.value if found.value is not None else 0.5))
+            odds = np.array(log_odds(found.value if found.value is not None else 0.5))
             if self.fit.is_final(odds, size, self.threshold):
                 break
         return found
@@ -159,7 +161,7 @@ class Thorough:
         )
         if self.fit is None or fast.value is None:
             return replace(known, reason=_joined(reason, NO_FIT if fast.value is not None else ""))
-        odds = self.fit.log_odds(evidence([found]), np.array([_log_odds(fast.value)]), np.array([_logprob(answer)]))
+        odds = self.fit.log_odds(evidence([found]), np.array([log_odds(fast.value)]), np.array([_logprob(answer)]))
         return replace(self._valued(known, odds), raw=own.share, source="meaning")
 
     def _valued(self, confidence: Confidence, odds: FloatArray) -> Confidence:
@@ -196,11 +198,6 @@ def _logprob(answer: Generation | str) -> float:
     """Exp of the mean token log-probability; NaN where it is unknown."""
     known = isinstance(answer, Generation) and len(answer.logprobs) > 0
     return float(np.exp(np.mean(answer.logprobs))) if known else float("nan")  # type: ignore[union-attr]
-
-
-def _log_odds(p: float) -> float:
-    p = min(max(p, 1e-6), 1 - 1e-6)
-    return math.log(p / (1 - p))
 
 
 def _joined(*reasons: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
-from thermolang.answers import word_tables as tables
+from thermolang.answers import negation_tables as tables
 from thermolang.answers.normal import spelled_words
 from thermolang.answers.phrases import HAS_JAPANESE, expanded, fold
 from thermolang.answers.wording import japanese_polarity

@@ -16,7 +16,7 @@ import unicodedata
 from typing import Any
 
 from thermolang.answers.grading import normalize
-from thermolang.answers.word_tables import NO_LIST_WORDS, NO_PARTS, SIGNS, SPELLINGS
+from thermolang.answers.word_tables import NO_LIST_WORDS, NO_PARTS, SIGNS, spelled
 
 _CACHED_LENGTH = 200
 _MOST_ITEMS, _MOST_WORDS, _MOST_CHARACTERS, _SHORT_JAPANESE = 8, 4, 12, 16
@@ -142,9 +142,7 @@ def spelled_words(text: str) -> str:
     words = normalize(_signs_as_words(_fold(_CAPITAL_A.sub(LETTER_A, text) if _CAPITAL.search(text) else text)))
     if not words.isascii():
         words = _without_accents(words)  # an accent may have stood behind a foreign mark that is gone now
-    for pattern, spelling in SPELLINGS:
-        words = pattern.sub(spelling, words)
-    return words
+    return spelled(words)
 
 
 def _read_as(written: frozenset[str], kana: frozenset[str]) -> bool:

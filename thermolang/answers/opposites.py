@@ -9,7 +9,8 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
-from thermolang.answers import word_tables as tables
+from thermolang.answers import opposite_tables as tables
+from thermolang.answers.negation_tables import IRREGULAR
 from thermolang.answers.negations import negation
 from thermolang.answers.normal import LETTER_A, normal_form
 from thermolang.answers.phrases import HAS_JAPANESE, expanded
@@ -77,7 +78,7 @@ def _are_antonyms(a: str, b: str) -> bool:
 @functools.lru_cache(maxsize=4096)
 def _bases(word: str) -> frozenset[str]:
     """The word and what it may be an inflection of, for the table of antonyms."""
-    found = {word, tables.IRREGULAR.get(word, word)}
+    found = {word, IRREGULAR.get(word, word)}
     for ending, instead in (("s", ""), ("es", ""), ("ies", "y"), ("ed", ""), ("d", ""), ("ied", "y"), ("ing", "")):
         if word.endswith(ending) and len(word) - len(ending) > 1:
             found |= {word[: -len(ending)] + instead, word[: -len(ending)] + "e"}

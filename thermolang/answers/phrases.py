@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from thermolang.answers import word_tables as tables
+from thermolang.answers import negation_tables as tables
 from thermolang.answers.normal import JAPANESE
 
 HAS_JAPANESE = re.compile(f"[{JAPANESE}]")

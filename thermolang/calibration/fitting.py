@@ -149,9 +149,13 @@ def prior_and_scales(
 
 def accuracy_miss(task: TaskFeatures, scale: tuple[float, float]) -> float:
     """How far a task's accuracy is from its mean confidence under 1/T and bias, in log-odds, >= 0."""
-    expected = probability_right(task.logits, *scale, self_check=task.self_check).mean()
-    accuracy = (task.right.sum() + 0.5) / (len(task) + 1)  # Jeffreys: no infinite log-odds at 0 or 1
-    return abs(_log_odds(float(accuracy)) - _log_odds(float(expected)))
+    return miss(task.right, probability_right(task.logits, *scale, self_check=task.self_check))
+
+
+def miss(right: np.ndarray[Any, Any], confidence: FloatArray) -> float:
+    """How far the share of right answers is from the mean confidence, both of shape (N,), in log-odds, >= 0."""
+    accuracy = (right.sum() + 0.5) / (len(right) + 1)  # Jeffreys: no infinite log-odds at 0 or 1
+    return abs(log_odds(float(accuracy)) - log_odds(float(confidence.mean())))
 
 
 def _starts(tasks: Sequence[TaskFeatures], config: TrainingConfig) -> list[tuple[float, float]]:
@@ -198,7 +202,8 @@ def conformal_quantile(misses: Sequence[float]) -> float:
     return float(sorted(misses)[min(rank, len(misses)) - 1])
 
 
-def _log_odds(p: float) -> float:
+def log_odds(p: float) -> float:
+    """log(p / (1 - p)) of a probability, kept 1e-6 away from 0 and 1."""
     p = min(max(p, 1e-6), 1 - 1e-6)
     return math.log(p / (1 - p))
 

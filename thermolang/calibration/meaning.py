@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import expit, logit
 
-from thermolang.calibration.fitting import conformal_quantile
+from thermolang.calibration.fitting import conformal_quantile, miss
 from thermolang.calibration.logistic import fit_logistic
 from thermolang.calibration.metrics import auroc
 from thermolang.calibration.regression import group_folds
@@ -199,7 +199,9 @@ def fit_meaning(tasks: Sequence[SampledTask]) -> MeaningFit:
         logprob=typical,
         spreads=spreads,
         reach=REACHES[0],
-        half_width=conformal_quantile([_miss(t.right, o) for t, o in zip(tasks, left_out[ROUNDS[-1]], strict=True)]),
+        half_width=conformal_quantile(
+            [miss(t.right, expit(o)) for t, o in zip(tasks, left_out[ROUNDS[-1]], strict=True)]
+        ),
         base_rate=float(np.mean([t.right.mean() for t in tasks])),
         tasks=len(tasks),
     )
@@ -286,9 +288,3 @@ def _line(cues: Sequence[FloatArray], rights: Sequence[np.ndarray[Any, Any]]) ->
 
 def _spread(now: Sequence[FloatArray], later: Sequence[FloatArray]) -> float:
     return float(np.concatenate([b - a for a, b in zip(now, later, strict=True)]).std())
-
-
-def _miss(right: np.ndarray[Any, Any], odds: FloatArray) -> float:
-    """How far a task's accuracy is from its mean confidence, in log-odds, as for self-checks."""
-    accuracy = (right.sum() + 0.5) / (len(right) + 1)
-    return abs(float(logit(accuracy) - logit(np.clip(expit(odds).mean(), 1e-6, 1 - 1e-6))))
