@@ -96,7 +96,8 @@ def calibrator_for():
         def task(index, options):
             hidden = random.normal(0.2 * index, 1, (20, identity.hidden_size)).astype(np.float32)
             logits = random.normal(0, 2, (20, options)).astype(np.float32)
-            return TaskFeatures(f"task {index}", hidden, logits, random.integers(0, options, 20))
+            labels = random.integers(0, options, 20)
+            return TaskFeatures(f"task {index}", hidden, logits, labels, self_check=options == 2)
 
         fits = {}
         for source in sources:

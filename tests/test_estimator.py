@@ -13,10 +13,12 @@ import pytest
 from tests.fakes import HIDDEN, IDENTITY, FakeModel
 from thermolang.calibration import registry
 from thermolang.calibration.calibrator import Calibrator
+from thermolang.calibration.head import Head
+from thermolang.calibration.regression import Recipe
 from thermolang.errors import CalibratorFormatError, CalibratorMismatchError
 from thermolang.estimator import ConfidenceEstimator, task_of
 from thermolang.paths import data_dir
-from thermolang.types import Generation
+from thermolang.types import Confidence, Generation
 
 
 def ask(question="Why?"):
@@ -484,3 +486,103 @@ def test_a_full_disk_costs_no_answer(fake_model, calibrator, tmp_path, monkeypat
     assert all(c.value is not None for c in found)
     assert "No space left on device" in caplog.text
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+# Verdicts
+
+
+def with_head(calibrator, *, logprob=4.0):
+    """The same calibrator with a head for both kinds of answers."""
+    weights = np.linspace(-0.5, 0.5, HIDDEN).astype(np.float32)
+    fits = {}
+    for source, fit in calibrator.fits.items():
+        kind = source == "self_check"
+        head = Head(
+            np.array([0.1, -0.2, 0.1, 0.1], np.float32),
+            weights,
+            kind,
+            0.8,
+            0.5,
+            Recipe(4, 0.3, 8, 1.0),
+            0.1,
+            0.01,
+            0.02,
+            logprob if kind else 0.0,
+            0.5,
+        )
+        fits[source] = replace(fit, head=head)
+    return Calibrator(calibrator.identity, fits, calibrator.probe, model_name=calibrator.model_name)
+
+
+@pytest.fixture(params=["without a head", "with a head"])
+def learning(request, fake_model, calibrator):
+    known = with_head(calibrator) if request.param == "with a head" else calibrator
+    return ConfidenceEstimator(fake_model, known, state_dir=None)
+
+
+@pytest.mark.parametrize("choices", [None, ["Paris", "Rome", "Oslo"]])
+@pytest.mark.parametrize("right", [True, False])
+def test_verdicts_move_the_next_confidences(learning, choices, right):
+    questions = [f"Question {i}?" for i in range(20)]
+
+    def scored(question):
+        given = learning.choose(ask(question), choices)[0] if choices else "Paris"
+        return learning.score(ask(question), given, task="t", choices=choices)
+
+    asked = [scored(q) for q in questions]
+    before = scored("Another?")
+    assert learning.learn([(c, right) for c in asked]) == 20
+    after = scored("Another?")
+    assert (after.value > before.value) is right
+    assert after.task_version > before.task_version
+    assert np.subtract(*after.interval[::-1]) != np.subtract(*before.interval[::-1])
+    assert after.basis.half_width < before.basis.half_width
+    assert learning.learn([(c, right) for c in asked]) == 20  # once more: the same
+    assert without_seconds(scored("Another?")) == without_seconds(after)
+
+
+def test_a_confidence_that_was_stored_teaches_as_well(estimator):
+    found = estimator.score(ask(), answer(), task="t")
+    stored = Confidence.from_dict(json.loads(json.dumps(found.to_dict())))
+    assert stored == found
+    assert estimator.learn([(stored, False)]) == 1
+    assert estimator.state("t", "self_check").current.verdicts == 1
+
+
+def test_verdicts_that_teach_nothing_are_counted(fake_model, calibrator, caplog):
+    estimator = ConfidenceEstimator(FakeModel(logits=fixed(0.0, 3.0, 1.0)), calibrator, state_dir=None)
+    second = estimator.score(ask(), "Paris", task="t", choices=["Paris", "Rome", "Oslo"])
+    good = estimator.score(ask(), "Rome", task="t", choices=["Paris", "Rome", "Oslo"])
+    nothing = Confidence(None, task="t", reason="broken")
+    foreign = replace(good, calibrator="another@1")
+    with caplog.at_level(logging.WARNING):
+        assert estimator.learn([(second, True), (good, True), (nothing, False), (foreign, True)]) == 1
+    assert "3 of 4 verdicts" in caplog.text
+    assert ConfidenceEstimator(fake_model, calibrator=None, state_dir=None).learn([]) == 0
+
+
+def test_a_head_counts_how_probable_the_tokens_were(fake_model, calibrator):
+    estimator = ConfidenceEstimator(fake_model, with_head(calibrator), state_dir=None)
+    sure, unsure = (replace(answer(), logprobs=(x,)) for x in (-0.01, -3.0))
+    values = [estimator.score(ask(), given, task="t").value for given in (sure, "Paris", unsure)]
+    assert values == sorted(values, reverse=True)
+    assert values[0] - values[2] > 0.1
+
+
+def test_with_a_head_the_options_still_add_up(calibrator, fake_model):
+    estimator = ConfidenceEstimator(fake_model, with_head(calibrator), state_dir=None)
+    names = ["Paris", "Rome", "Oslo"]
+    for given in names:
+        found = estimator.score(ask(), given, task="t", choices=names)
+        assert found.value + sum(a.share for a in found.alternatives) == pytest.approx(1)
+
+
+def test_the_heads_mean_is_that_of_the_temperature(fake_model, calibrator):
+    estimator = ConfidenceEstimator(fake_model, with_head(calibrator), state_dir=None)
+    plain = ConfidenceEstimator(fake_model, calibrator, state_dir=None)
+    names, questions = ["Paris", "Rome", "Oslo"], [f"Question {i}?" for i in range(30)]
+    for one in (estimator, plain):
+        for q in questions:
+            one.choose(ask(q), names, task="t")
+    means = [np.mean([one.choose(ask(q), names, task="t")[1].value for q in questions]) for one in (estimator, plain)]
+    assert means[0] == pytest.approx(means[1], abs=1e-6)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -13,19 +14,20 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from thermolang.answers.equivalence import Equivalence
+from thermolang.applying import applied, lessons, option_probabilities, reading_of
 from thermolang.calibration import registry
 from thermolang.calibration.calibrator import Calibrator
-from thermolang.calibration.fitting import Fit, predictive_interval
+from thermolang.calibration.fitting import Fit
+from thermolang.calibration.learner import AnswerReading
 from thermolang.calibration.state import TaskState, TaskVersion
-from thermolang.calibration.thermometer import choice_probabilities, self_check_probability
 from thermolang.errors import InvalidInputError, ThermolangError
 from thermolang.hashing import digest
 from thermolang.models.reading import MIN_ANSWER_MASS
 from thermolang.paths import data_dir
 from thermolang.protocols import ScoringModel
-from thermolang.readings import EMPTY, is_empty, read_checks, read_choice
+from thermolang.readings import EMPTY, is_empty, mean_probability, read_checks, read_choice
 from thermolang.thorough import SAMPLES, Thorough, check_annotate
-from thermolang.types import Alternative, Confidence, Generation, Message, Mode, OptionScores, Source
+from thermolang.types import Confidence, Generation, Message, Mode, OptionScores, Source
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
@@ -150,12 +152,12 @@ class ConfidenceEstimator:
             else read_checks(self.model, items)
         )
         found = []
-        for (messages, _), reading in zip(items, readings, strict=True):
+        for (messages, answer), reading in zip(items, readings, strict=True):
             name = task or task_of(messages)
             if isinstance(reading, str):
                 found.append(Confidence(None, task=name, source=source, reason=reading))
             else:
-                found.append(self._calibrate(*reading, messages, name, source))
+                found.append(self._calibrate(*reading, messages, name, source, mean_probability(answer)))
         seconds = (time.perf_counter() - start) / max(len(items), 1)
         found = [replace(confidence, seconds=seconds) for confidence in found]
         if choices or ((mode or self.mode) == "fast" and samples is None):
@@ -190,6 +192,33 @@ class ConfidenceEstimator:
             return None, Confidence(None, task=task, source="choice", reason=str(error))
         return choices[best], replace(confidence, seconds=time.perf_counter() - start)
 
+    def learn(self, verdicts: Iterable[tuple[Confidence, bool]]) -> int:
+        """Learn from people's verdicts: the next confidences of the same tasks are better calibrated, and narrower.
+
+        Each verdict moves the temperature, the bias or the level of its task by Bayes' rule, starting from what the
+        calibrator predicts. Giving the same verdicts again changes nothing, so all that a store holds can be given
+        each time. It does no harm that mostly doubtful answers were judged.
+
+        Args:
+            verdicts: The confidence that each judged answer had (``ReviewItem.confidence``, or on a LangChain message),
+                and whether the answer is right.
+
+        Returns:
+            How many of them could be used. The others, which a warning counts, are of another calibrator or of one that
+            is too old to learn, have no confidence, or are on an option that was not the model's own answer.
+        """
+        given = list(verdicts)
+        fits = self.calibrator.fits if self.calibrator else {}
+        found = lessons(given, self.calibrator.id) if self.calibrator else {}
+        # A calibrator from before verdicts could teach does not know how far a task may be from what it predicts.
+        tasks = {key: judged for key, judged in found.items() if fits[key[1]].verdicts}
+        for key, judged in tasks.items():
+            cast("TaskState", self.state(*key)).learn(judged)
+        used = sum(map(len, tasks.values()))
+        if used < len(given):
+            logger.warning("%d of %d verdicts teach this calibrator nothing", len(given) - used, len(given))
+        return used
+
     def state(self, task: str, source: Source) -> TaskState | None:
         """The state of a task, or None without a calibrator for this source."""
         fit = self.calibrator.fits.get(source) if self.calibrator else None
@@ -199,21 +228,25 @@ class ConfidenceEstimator:
             if (task, source) not in self._states:
                 name = digest(f"{source}:{task}")
                 folder = Path(self._state_dir) / self.calibrator.id if self._state_dir else None
-                self._states[task, source] = TaskState(
-                    task, fit.prior, path=folder / f"{name}.json" if folder else None
-                )
+                path = folder / f"{name}.json" if folder else None
+                self._states[task, source] = TaskState(task, fit.prior, learner=fit.learner, path=path)
             return self._states[task, source]
 
     def _calibrate(
-        self, scores: OptionScores, given: int, messages: Sequence[Message], task: str, source: Source
+        self,
+        scores: OptionScores,
+        given: int,
+        messages: Sequence[Message],
+        task: str,
+        source: Source,
+        logprob: float = math.nan,
     ) -> Confidence:
         """From a reading to a confidence; ``given`` is the option whose probability is asked for."""
         if not all(np.isfinite(x).all() for x in (scores.logits, scores.hidden, scores.answer_mass)):
             return Confidence(
                 None, task=task, source=source, reason="the model's logits or hidden state are not finite"
             )
-        probability = choice_probabilities if source == "choice" else _yes_no_probabilities
-        raw = probability(scores.logits, 1.0)
+        raw = option_probabilities(scores.logits, source, 1.0, 0.0)
         unscored = Confidence(None, raw=float(raw[given]), task=task, source=source)
         if scores.answer_mass < MIN_ANSWER_MASS:
             share = f"{scores.answer_mass:.2%}"
@@ -224,50 +257,28 @@ class ConfidenceEstimator:
         fit = self.calibrator.fits.get(source) if self.calibrator else None
         if fit is None or self.calibrator is None:
             return replace(unscored, reason=self._why_uncalibrated(source))
+        reading = reading_of(fit, scores, given, logprob)
         try:
-            version = self._observed(fit, scores.hidden, messages, task, source)
+            version = self._observed(fit, scores.hidden, reading, messages, task, source)
         except InvalidInputError as error:
             return replace(unscored, reason=str(error))
-        if source == "choice":
-            calibrated = choice_probabilities(scores.logits, version.inverse_temperature)
-        else:
-            calibrated = _yes_no_probabilities(scores.logits, version.inverse_temperature, version.bias)
-        return self._confidence(unscored, fit, version, scores, calibrated, given)
-
-    def _confidence(
-        self,
-        unscored: Confidence,
-        fit: Fit,
-        version: TaskVersion,
-        scores: OptionScores,
-        calibrated: FloatArray,
-        given: int,
-    ) -> Confidence:
-        value = float(calibrated[given])
-        novelty = float(fit.support.novelty(scores.hidden))
-        others = [i for i in np.argsort(-calibrated) if i != given] if unscored.source == "choice" else []
-        return replace(
-            unscored,
-            value=value,
-            temperature=1.0 / version.inverse_temperature,
-            bias=version.bias,
-            interval=predictive_interval(value, fit.prior.half_width),
-            task_version=version.version,
-            supported=novelty <= 1.0,
-            novelty=novelty,
-            alternatives=tuple(Alternative(scores.options[i], float(calibrated[i])) for i in others),
-            reason=self.warning or version.warning,
-            calibrator=self.calibrator.id if self.calibrator else "",
-        )
+        found = applied(unscored, fit, version, scores, reading, given)
+        return replace(found, reason=self.warning or version.warning, calibrator=self.calibrator.id)
 
     def _observed(
-        self, fit: Fit, hidden: FloatArray, messages: Sequence[Message], task: str, source: Source
+        self,
+        fit: Fit,
+        hidden: FloatArray,
+        reading: AnswerReading,
+        messages: Sequence[Message],
+        task: str,
+        source: Source,
     ) -> TaskVersion:
         state = cast("TaskState", self.state(task, source))
         inverse, bias = fit.network.predict(hidden)
         # The whole conversation: after a prefilled answer, or "Why?", the last message alone is the same for all.
         text = "\0".join(m["content"] for m in messages)
-        state.observe(text, float(inverse), float(bias))
+        state.observe(text, float(inverse), float(bias), reading)
         return state.current
 
     def _why_uncalibrated(self, source: Source) -> str:
@@ -282,8 +293,3 @@ def task_of(messages: Sequence[Message]) -> str:
     """A name for conversations without one: a hash of their system messages, which streams of questions share."""
     system = "\n".join(m["content"] for m in messages if m["role"] == "system")
     return f"unnamed-{digest(system, 8)}"
-
-
-def _yes_no_probabilities(logits: FloatArray, inverse_temperature: float, bias: float = 0.0) -> FloatArray:
-    yes = float(self_check_probability(logits, inverse_temperature, bias))
-    return np.array([yes, 1.0 - yes])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from thermolang.answers.choice import given_choice
 from thermolang.errors import ThermolangError
@@ -51,6 +54,12 @@ def read_checks(
     for i, scores in zip(readable, together, strict=False):
         found[i] = scores, 0
     return found
+
+
+def mean_probability(answer: Generation | str) -> float:
+    """Exp of the answer's mean token log-probability; NaN where it is unknown."""
+    known = isinstance(answer, Generation) and len(answer.logprobs) > 0
+    return float(np.exp(np.mean(answer.logprobs))) if known else math.nan  # type: ignore[union-attr]
 
 
 def is_empty(messages: Sequence[Message]) -> bool:

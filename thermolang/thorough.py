@@ -17,6 +17,7 @@ from thermolang.calibration.fitting import log_odds, predictive_interval
 from thermolang.calibration.meaning import ROUNDS, Evidence, MeaningFit
 from thermolang.errors import InvalidInputError, ThermolangError
 from thermolang.hashing import digest
+from thermolang.readings import mean_probability
 from thermolang.types import Alternative, Confidence, Generation, Message, Mode
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Thorough:
             return self._judged(messages, answer, fast, self._sample(messages, answer, self.samples, 0), TEMPERATURE)
         if self.fit is None or fast.value is None:  # no sample could change what is decided
             return replace(fast, reason=_joined(fast.reason, NO_FIT if fast.value is not None else ""))
-        alone = self.fit.alone(np.array([log_odds(fast.value)]), np.array([_logprob(answer)]))
+        alone = self.fit.alone(np.array([log_odds(fast.value)]), np.array([mean_probability(answer)]))
         if self.fit.is_final(alone, 0, self.threshold).all():
             return self._valued(fast, alone)
         drawn: list[Generation | str] = []
@@ -161,7 +162,9 @@ class Thorough:
         )
         if self.fit is None or fast.value is None:
             return replace(known, reason=_joined(reason, NO_FIT if fast.value is not None else ""))
-        odds = self.fit.log_odds(evidence([found]), np.array([log_odds(fast.value)]), np.array([_logprob(answer)]))
+        odds = self.fit.log_odds(
+            evidence([found]), np.array([log_odds(fast.value)]), np.array([mean_probability(answer)])
+        )
         return replace(self._valued(known, odds), raw=own.share, source="meaning")
 
     def _valued(self, confidence: Confidence, odds: FloatArray) -> Confidence:
@@ -192,12 +195,6 @@ def evidence(groups: Sequence[Meanings]) -> Evidence:
     rival = np.array([max((m.share for m in g.meanings if m is not g.given), default=0.0) for g in groups])
     entropy = np.array([g.entropy for g in groups]) / max(math.log(n), 1e-9) if n > 1 else np.zeros(len(groups))
     return Evidence(n, share, entropy, share - rival)
-
-
-def _logprob(answer: Generation | str) -> float:
-    """Exp of the mean token log-probability; NaN where it is unknown."""
-    known = isinstance(answer, Generation) and len(answer.logprobs) > 0
-    return float(np.exp(np.mean(answer.logprobs))) if known else float("nan")  # type: ignore[union-attr]
 
 
 def _joined(*reasons: str) -> str:

@@ -176,6 +176,23 @@ class SentenceSupport:
 
 
 @dataclass(frozen=True)
+class Basis:
+    """The numbers that a confidence was computed from, so that a verdict on the answer can teach its task.
+
+    Attributes:
+        logits: Of the options, the given answer's first; of a self-check yes, no.
+        beside: What else added to the log-odds, such as the hidden state; 0 without a per-answer head.
+        level: What the task added to the head's log-odds.
+        half_width: Of the predictive interval, in log-odds.
+    """
+
+    logits: tuple[float, ...]
+    beside: float = 0.0
+    level: float = 0.0
+    half_width: float = 0.0
+
+
+@dataclass(frozen=True)
 class Confidence:
     """The probability that an answer is right, and what it rests on.
 
@@ -198,6 +215,7 @@ class Confidence:
         seconds: Time spent on computing the confidence.
         sentences: For each sentence of the answer the share of the sampled answers that support it, where that was
             asked for (experimental; those shares are NOT calibrated probabilities).
+        basis: What ``ConfidenceEstimator.learn`` needs to learn from a verdict on this answer.
     """
 
     value: float | None
@@ -215,6 +233,7 @@ class Confidence:
     calibrator: str = ""
     seconds: float = 0.0
     sentences: tuple[SentenceSupport, ...] = ()
+    basis: Basis | None = None
 
     def meanings(self, answer: str) -> tuple[Alternative, ...]:
         """What was said when the model was asked again: the answer's own meaning first; empty if it was not asked.
@@ -240,6 +259,8 @@ class Confidence:
         record["interval"] = list(self.interval) if self.interval else None
         record["alternatives"] = [dataclasses.asdict(a) for a in self.alternatives]
         record["sentences"] = [dataclasses.asdict(s) for s in self.sentences]
+        if self.basis is not None:
+            record["basis"]["logits"] = list(self.basis.logits)
         return record
 
     @classmethod
@@ -250,6 +271,8 @@ class Confidence:
         values["interval"] = tuple(values["interval"]) if values.get("interval") else None
         values["alternatives"] = tuple(Alternative(**a) for a in values.get("alternatives") or ())
         values["sentences"] = tuple(SentenceSupport(**s) for s in values.get("sentences") or ())
+        basis = values.get("basis")
+        values["basis"] = Basis(**{**basis, "logits": tuple(basis["logits"])}) if basis else None
         return cls(**values)
 
 

@@ -15,6 +15,9 @@ from safetensors.torch import load_file, save_file
 from tests.calibration.synthetic import IDENTITY, calibrator
 from thermolang.calibration import calibrator as module
 from thermolang.calibration.calibrator import PROBE_OK, PROBE_REFUSE, Calibrator, probe_similarity
+from thermolang.calibration.fewshot import VerdictPrior
+from thermolang.calibration.head import Head
+from thermolang.calibration.regression import Recipe
 from thermolang.errors import CalibratorFormatError, CalibratorMismatchError
 
 HIDDEN = np.random.default_rng(9).normal(0, 1, (6, 8))
@@ -73,6 +76,52 @@ def test_round_trip(tmp_path):
     assert sorted(p.name for p in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
     assert_same(one, Calibrator.load(folder))
     assert_same(one, Calibrator.load(str(folder)))
+
+
+def taught(*, width=8):
+    """A calibrator that knows how to learn from verdicts, with a head for self-checks."""
+    one = calibrator()
+    weights = np.random.default_rng(3).normal(0, 1, width).astype(np.float32)
+    head = Head(np.ones(4, np.float32), weights, True, 0.5, 0.4, Recipe(4, 0.3), 0.1, 0.01, 0.02, 1.5, 0.6)
+    fits = {kind: replace(fit, verdicts=VerdictPrior(0.4, 0.8, 0.1)) for kind, fit in one.fits.items()}
+    fits["self_check"] = replace(fits["self_check"], head=head)
+    return Calibrator(one.identity, fits, one.probe, model_name=one.model_name, card=one.card)
+
+
+def test_head_and_verdict_prior_come_back(tmp_path):
+    one = taught()
+    other = Calibrator.load(one.save(tmp_path / "saved"))
+    assert_same(one, other)
+    assert one.id != calibrator().id
+    for kind, fit in one.fits.items():
+        assert other.fits[kind].verdicts == fit.verdicts
+    head = other.fits["self_check"].head
+    assert other.fits["choice"].head is None
+    assert head.to_dict() == one.fits["self_check"].head.to_dict()
+    np.testing.assert_array_equal(head.weights, one.fits["self_check"].head.weights)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda fit: fit["head"].update(tau="wide"),
+        lambda fit: fit["head"].update(self_check=False),
+        lambda fit: fit["head"].update(usual_logprob=float("nan")),
+        lambda fit: fit["verdicts"].update(sd_bias=-1.0),
+        lambda fit: fit["verdicts"].update(colour="red"),
+    ],
+)
+def test_a_damaged_head_or_verdict_prior_is_refused(tmp_path, change):
+    folder = taught().save(tmp_path / "saved")
+    edit_config(folder, lambda config: change(config["fits"]["self_check"]))
+    with pytest.raises(CalibratorFormatError):
+        Calibrator.load(folder)
+
+
+def test_a_head_for_another_width_is_refused(tmp_path):
+    folder = taught(width=9).save(tmp_path / "saved")
+    with pytest.raises(CalibratorFormatError, match="9 weights"):
+        Calibrator.load(folder)
 
 
 def test_a_second_round_trip_changes_no_byte(tmp_path, folder):

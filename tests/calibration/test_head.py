@@ -10,7 +10,8 @@ from scipy.special import expit
 
 from thermolang.calibration.cues import answer_cues
 from thermolang.calibration.fitting import probability_right
-from thermolang.calibration.head import Head, HeadConfig, fit_head
+from thermolang.calibration.head import Head
+from thermolang.calibration.head_fitting import HeadConfig, fit_head
 from thermolang.calibration.intercept import anchor
 from thermolang.calibration.metrics import auroc, binary_nll
 from thermolang.calibration.regression import Recipe
@@ -258,7 +259,49 @@ def test_tasks_that_do_not_fit_together_are_refused(tasks):
 def test_bad_inputs_are_refused(tasks, head):
     hidden, logits = tasks[0].hidden, tasks[0].logits
     for bad in (np.where(hidden > 2, np.nan, hidden), hidden[:, :8], hidden[0], hidden[1:]):
-        with pytest.raises(InvalidInputError, match="hidden states"):
+        with pytest.raises(InvalidInputError, match="hidden state"):
             head.predict(bad, logits, ONE)
     with pytest.raises(InvalidInputError, match="logits"):
         head.predict(hidden, np.full_like(logits, np.nan), ONE)
+
+
+def with_logprob(tasks, strength, seed=0):
+    """Self-checks whose answers were the likelier to be right the more probable their tokens were."""
+    rng, found = np.random.default_rng(seed), []
+    for t in tasks:
+        logprob = rng.random(len(t))
+        odds = answer_cues(t.logits, ONE, self_check=True)[:, 0] + strength * (logprob - 0.5)
+        labels = np.where(rng.random(len(t)) < expit(odds), 0, 1)
+        found.append(replace(t, labels=labels, signals={"mean_logprob": logprob}))
+    return found
+
+
+@pytest.mark.parametrize("strength", [6.0, 0.0])
+def test_an_answers_log_probability_counts_where_it_tells_something(strength):
+    tasks = with_logprob(tasks_with_a_direction(14, strength=0.0, items=80, self_check=True), strength)
+    head = fit_head(tasks, scales(tasks), config=SMALL)
+    assert (head.logprob_weight > 3) is (strength > 0)
+    t = tasks[0]
+    after = expit(head.log_odds(t.hidden, t.logits, ONE, t.signals["mean_logprob"]))
+    gained = auroc(after, t.right) - auroc(probability_right(t.logits, *ONE, self_check=True), t.right)
+    assert gained > 0.05 if strength else abs(gained) < 0.02
+
+
+def test_a_missing_log_probability_breaks_nothing():
+    tasks = with_logprob(tasks_with_a_direction(14, strength=0.0, items=80, self_check=True), 6.0)
+    known = [t.signals["mean_logprob"] for t in tasks]
+    some = [np.where(np.arange(80) % 5, x, np.nan) for x in known]
+    holes = [replace(t, signals={"mean_logprob": x}) for t, x in zip(tasks, some, strict=True)]
+    head = fit_head(holes, scales(tasks), config=SMALL)
+    assert head.logprob_weight > 2
+    assert 0.4 < head.usual_logprob < 0.6
+    without = [replace(t, signals={}) if i == 3 else t for i, t in enumerate(tasks)]
+    assert fit_head(without, scales(tasks), config=SMALL).logprob_weight == 0.0
+
+
+def test_training_odds_are_out_of_fold_and_not_saved(tasks, head):
+    assert [len(o) for o in head.training_odds] == [len(t) for t in tasks]
+    again = np.concatenate([head.log_odds(t.hidden, t.logits, ONE) for t in tasks])
+    assert not np.allclose(np.concatenate(head.training_odds), again)
+    assert auroc(expit(np.concatenate(head.training_odds)), np.concatenate([t.right for t in tasks])) > 0.7
+    assert "training_odds" not in head.to_dict()

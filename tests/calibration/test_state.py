@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.calibration.synthetic import PRIOR
+from thermolang.calibration.fewshot import VerdictPrior
+from thermolang.calibration.learner import AnswerReading, Learner
 from thermolang.calibration.state import REFRESH_AT, TaskState, TaskVersion
 from thermolang.errors import InvalidInputError
 
@@ -26,7 +28,7 @@ def observed(state, n, *, inverse=0.8, bias=0.5, start=0):
 
 
 def test_before_the_first_input_the_prior_speaks():
-    assert TaskState("t", PRIOR).current == TaskVersion(0, PRIOR.inverse_temperature, PRIOR.bias, 0)
+    assert TaskState("t", PRIOR).current == TaskVersion(0, PRIOR.inverse_temperature, PRIOR.bias, 0, PRIOR.half_width)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 4.0, 100.0])
@@ -195,7 +197,7 @@ def test_a_damaged_file_is_set_aside_and_scoring_goes_on(tmp_path, caplog, conte
     path.write_bytes(content)
     with caplog.at_level(logging.WARNING, LOGGER):
         state = TaskState("t", PRIOR, path=path)
-    assert state.versions == [TaskVersion(0, PRIOR.inverse_temperature, PRIOR.bias, 0)]
+    assert state.versions == [TaskVersion(0, PRIOR.inverse_temperature, PRIOR.bias, 0, PRIOR.half_width)]
     assert str(path) in caplog.text
     assert (tmp_path / "s.json.broken").read_bytes() == content
     observed(state, 3)
@@ -322,3 +324,71 @@ def test_two_states_with_one_file_never_leave_it_torn(tmp_path, caplog):
     assert not caplog.records
     assert TaskState("t", PRIOR, path=path).current.inputs == 300
     assert [p.name for p in tmp_path.iterdir()] == ["s.json"]
+
+
+# Verdicts
+
+LEARNER = Learner(True, VerdictPrior(0.5, 1.0))
+
+
+def verdicts(n, *, right=True, start=0):
+    return [(AnswerReading((0.1 * i, 0.0)), right) for i in range(start, start + n)]
+
+
+def test_verdicts_make_a_version_that_rests_on_them():
+    state = observed(TaskState("t", PRIOR, learner=LEARNER), 3)
+    before = state.current
+    after = state.learn(verdicts(20))
+    assert (after.version, after.inputs, after.verdicts) == (before.version + 1, 3, 20)
+    assert after.bias > before.bias
+    assert after.half_width < before.half_width == PRIOR.half_width
+
+
+def test_verdicts_come_before_any_input():
+    found = TaskState("t", PRIOR, learner=LEARNER).learn(verdicts(5))
+    expected = LEARNER.learned((PRIOR.inverse_temperature, PRIOR.bias), 0.0, verdicts(5))
+    assert found.scale == expected.scale
+
+
+def test_the_same_verdicts_again_change_nothing():
+    state = TaskState("t", PRIOR, learner=LEARNER)
+    state.learn(verdicts(10))
+    version = state.learn(verdicts(10))
+    assert (version.version, version.verdicts) == (1, 10)
+    assert state.learn(verdicts(3, right=False)).verdicts == 10  # three of them were corrected
+    other = TaskState("t", PRIOR, learner=LEARNER)
+    assert other.learn([*verdicts(3, right=False), *verdicts(7, start=3)]).scale == pytest.approx(state.current.scale)
+
+
+def test_verdicts_outlive_the_process(tmp_path):
+    path = tmp_path / "s.json"
+    learned = TaskState("t", PRIOR, learner=LEARNER, path=path).learn(verdicts(10))
+    again = TaskState("t", PRIOR, learner=LEARNER, path=path)
+    assert again.current == learned
+    assert observed(again, 3).current.verdicts == 10
+
+
+def test_a_process_that_scores_never_writes_over_verdicts(tmp_path):
+    path = tmp_path / "s.json"
+    scoring = observed(TaskState("t", PRIOR, learner=LEARNER, path=path), 1)
+    TaskState("t", PRIOR, learner=LEARNER, path=path).learn(verdicts(10))
+    observed(scoring, 9, start=1)  # saves at every input, and makes a version at 3 and at 10
+    assert scoring.current.verdicts == 10
+    assert TaskState("t", PRIOR, learner=LEARNER, path=path).current.verdicts == 10
+
+
+def test_inputs_move_what_verdicts_start_from():
+    early, late = (TaskState("t", PRIOR, learner=LEARNER) for _ in range(2))
+    early.learn(verdicts(5))
+    observed(early, 10)
+    observed(late, 10)
+    late.learn(verdicts(5))
+    assert early.current.scale == pytest.approx(late.current.scale)
+
+
+@pytest.mark.parametrize("numbers", [[1, float("nan"), 0, 0], ["x"], [1, None]])
+def test_damaged_verdicts_are_set_aside(tmp_path, numbers):
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps(json.loads(GOOD) | {"verdicts": {"k": numbers}}))
+    assert TaskState("t", PRIOR, learner=LEARNER, path=path).current.version == 0
+    assert (tmp_path / "s.json.broken").exists()

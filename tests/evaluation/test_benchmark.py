@@ -9,6 +9,7 @@ import pytest
 
 from tests.calibration.synthetic import PRIOR, choice_task, self_check_task
 from thermolang.calibration.fitting import probability_right
+from thermolang.calibration.learner import Learner
 from thermolang.calibration.metrics import auroc, binary_nll, brier
 from thermolang.calibration.task import TaskFeatures
 from thermolang.evaluation.benchmark import METRICS, calibrated, compare, markdown_table
@@ -22,7 +23,9 @@ def knowing(temperature=1.0, bias=0.0, *, inputs=0.0):
     def predict(hidden):
         return np.full(len(hidden), 1 / temperature), np.full(len(hidden), bias)
 
-    return SimpleNamespace(network=SimpleNamespace(predict=predict), prior=replace(PRIOR, inputs=inputs))
+    return SimpleNamespace(
+        network=SimpleNamespace(predict=predict), prior=replace(PRIOR, inputs=inputs), learner=Learner(self_check=False)
+    )
 
 
 def reading():
@@ -32,7 +35,9 @@ def reading():
         half = hidden.shape[1] // 2
         return np.exp(-hidden[:, :half].mean(1)), hidden[:, half:].mean(1)
 
-    return SimpleNamespace(network=SimpleNamespace(predict=predict), prior=replace(PRIOR, inputs=0.0))
+    return SimpleNamespace(
+        network=SimpleNamespace(predict=predict), prior=replace(PRIOR, inputs=0.0), learner=Learner(self_check=False)
+    )
 
 
 def test_knowing_the_temperature_beats_not_calibrating():

@@ -20,7 +20,9 @@ from huggingface_hub import ModelHubMixin, snapshot_download
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from thermolang.calibration.fewshot import VerdictPrior
 from thermolang.calibration.fitting import Fit, Prior
+from thermolang.calibration.head import Head
 from thermolang.calibration.meaning import MeaningFit
 from thermolang.calibration.support import Support
 from thermolang.calibration.thermometer import Thermometer
@@ -126,6 +128,8 @@ class Calibrator(
                 "bias": fit.network.bias,
                 "radius": fit.support.radius,
                 "prior": fit.prior.to_dict(),
+                **({"verdicts": asdict(fit.verdicts)} if fit.verdicts else {}),
+                **({"head": fit.head.to_dict()} if fit.head else {}),
             }
             for kind, fit in self.fits.items()
         }
@@ -136,6 +140,8 @@ class Calibrator(
             tensors |= {f"{kind}.network.{k}": v for k, v in fit.network.state_dict().items()}
             tensors[f"{kind}.support.center"] = torch.tensor(fit.support.center)
             tensors[f"{kind}.support.scale"] = torch.tensor(fit.support.scale)
+            if fit.head is not None:
+                tensors |= {f"{kind}.head.{k}": torch.tensor(v) for k, v in fit.head.to_tensors().items()}
         return {name: t.to(torch.float32).contiguous() for name, t in sorted(tensors.items())}
 
     def _save_pretrained(self, save_directory: Path) -> None:
@@ -261,7 +267,19 @@ def _fit(kind: str, spec: dict[str, Any], tensors: dict[str, torch.Tensor], inpu
     if shapes != {(input_size,)} or support.radius <= 0 or not all(math.isfinite(x) for x in numbers):
         msg = f"its support has shapes {shapes}, or its radius or prior is unusable: {numbers}"
         raise ValueError(msg)
-    return Fit(network.eval(), prior, support)
+    verdicts = VerdictPrior(**spec["verdicts"]) if "verdicts" in spec else None
+    return Fit(network.eval(), prior, support, verdicts, _head(kind, spec, tensors, input_size))
+
+
+def _head(kind: str, spec: dict[str, Any], tensors: dict[str, torch.Tensor], input_size: int) -> Head | None:
+    if "head" not in spec:
+        return None
+    arrays = {name: tensors[f"{kind}.head.{name}"].numpy() for name in ("coefficients", "weights")}
+    head = Head.from_tensors(arrays, spec["head"])
+    if len(head.weights) != input_size or head.self_check != spec["bias"]:
+        msg = f"its head for {kind} has {len(head.weights)} weights for hidden states of {input_size}"
+        raise ValueError(msg)
+    return head
 
 
 def _exchange(work: Path, target: Path) -> None:

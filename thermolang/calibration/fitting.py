@@ -8,7 +8,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import expit
 
+from thermolang.calibration.fewshot import VerdictPrior, fit_verdict_prior
+from thermolang.calibration.head import Head
+from thermolang.calibration.head_fitting import fit_head
+from thermolang.calibration.learner import Learner
 from thermolang.calibration.support import Support
 from thermolang.calibration.task import TaskFeatures
 from thermolang.calibration.temperature import fit_temperature, task_nll
@@ -21,8 +26,8 @@ if TYPE_CHECKING:
 
 MIN_TASKS = 3
 LEVEL = 0.9
-STARTS = 10
-"""Parts of the tasks that are left out in turn to find where a new task starts."""
+PARTS = 10
+"""Parts of the tasks that are left out in turn, at most: to find where a new task starts, and how far off it ends."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +81,24 @@ class Fit:
         network: The Thermometer.
         prior: What a new task starts from.
         support: The inputs it was trained on.
-        scales: 1/T and bias of each training task out of fold; empty once it was saved and read again.
+        verdicts: How far a task's temperature and bias are from what is predicted for it; None in calibrators that
+            were made before verdicts could teach them.
+        head: Tells right from wrong within a task; None where it was of no use on the training tasks.
+        odds: Log-odds of a right answer of the training tasks' items, (N_k,) each, out of fold; empty once it was saved
+            and read again.
     """
 
     network: Thermometer
     prior: Prior
     support: Support
-    scales: tuple[tuple[float, float], ...] = ()
+    verdicts: VerdictPrior | None = None
+    head: Head | None = None
+    odds: tuple[FloatArray, ...] = ()
+
+    @property
+    def learner(self) -> Learner:
+        """How answers are judged under this fit."""
+        return Learner(self.network.bias, self.verdicts, self.head)
 
 
 def fit(
@@ -91,7 +107,7 @@ def fit(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> Fit:
-    """Train on all tasks, and on all but one group in turn to learn how far a new task is off.
+    """Train on all tasks, and on all but a tenth of the groups in turn to learn how far a new task is off.
 
     Args:
         tasks: Labelled features of at least three tasks.
@@ -104,16 +120,28 @@ def fit(
     if len(tasks) < MIN_TASKS:
         msg = f"a calibrator needs at least {MIN_TASKS} tasks of one kind, got {len(tasks)}: {[t.name for t in tasks]}"
         raise NotEnoughDataError(msg)
-    groups = [task.group or task.name for task in tasks]
-    folds = {g: [i for i, other in enumerate(groups) if other != g] for g in dict.fromkeys(groups)}
-    if len(folds) < MIN_TASKS:
-        msg = f"a calibrator needs tasks of at least {MIN_TASKS} groups, got {list(folds)}"
+    part = _parts(tasks)
+    if len(set(part)) < MIN_TASKS:
+        found = sorted({t.group or t.name for t in tasks})
+        msg = f"a calibrator needs tasks of at least {MIN_TASKS} groups, got {found}"
         raise NotEnoughDataError(msg)
-    network, *left_out = train(tasks, [list(range(len(tasks))), *folds.values()], config, progress=progress)
-    reader = dict(zip(folds, left_out, strict=True))
-    readings = [reader[g].predict(t.hidden) for g, t in zip(groups, tasks, strict=True)]
+    folds = [[i for i, other in enumerate(part) if other != p] for p in range(max(part) + 1)]
+    network, *left_out = train(tasks, [list(range(len(tasks))), *folds], config, progress=progress)
+    readings = [left_out[p].predict(t.hidden) for p, t in zip(part, tasks, strict=True)]
     prior, scales = prior_and_scales(tasks, readings, config)
-    return Fit(network, prior, Support.fit([t.hidden for t in tasks]), tuple(scales))
+    verdicts, head = fit_verdict_prior(tasks, scales), fit_head(tasks, scales)
+    if head.chosen:  # its mean over a task, not the temperature's, is what the interval is about
+        misses = [miss(t.right, expit(o)) for t, o in zip(tasks, head.training_odds, strict=True)]
+        prior = replace(prior, half_width=conformal_quantile(misses))
+    support = Support.fit([t.hidden for t in tasks])
+    return Fit(network, prior, support, verdicts, head if head.chosen else None, head.training_odds)
+
+
+def _parts(tasks: Sequence[TaskFeatures]) -> list[int]:
+    """The part that each task is left out with, tasks of one group together."""
+    groups = [task.group or task.name for task in tasks]
+    part = {g: i % PARTS for i, g in enumerate(dict.fromkeys(groups))}
+    return [part[g] for g in groups]
 
 
 def probability_right(logits: FloatArray, inverse_temperature: float, bias: float, *, self_check: bool) -> FloatArray:
@@ -159,14 +187,13 @@ def miss(right: np.ndarray[Any, Any], confidence: FloatArray) -> float:
 
 
 def _starts(tasks: Sequence[TaskFeatures], config: TrainingConfig) -> list[tuple[float, float]]:
-    """For each task the temperature and bias that fit the tasks of the other groups best."""
-    groups = [task.group or task.name for task in tasks]
-    parts = {g: i % STARTS for i, g in enumerate(dict.fromkeys(groups))}
+    """For each task the temperature and bias that fit the tasks of the other parts best."""
+    part = _parts(tasks)
     found = {
-        part: fit_temperature([t for t, g in zip(tasks, groups, strict=True) if parts[g] != part], config)
-        for part in set(parts.values())
+        left_out: fit_temperature([t for t, p in zip(tasks, part, strict=True) if p != left_out], config)
+        for left_out in set(part)
     }
-    return [found[parts[g]] for g in groups]
+    return [found[p] for p in part]
 
 
 def _moved(prior: Prior, reading: tuple[FloatArray, FloatArray]) -> tuple[float, float]:

@@ -1,56 +1,26 @@
 """Who is right within a task: a probability of its own for each answer.
 
-log-odds(right) = logit p_T + a logit p_T + w1 margin + w2 entropy + v . h + c + u_task, u_task ~ N(0, tau^2): a ridge
-logistic regression with a random intercept for each task, on what one answer shows under its task's temperature
-and on its hidden state. How much of that is used is decided on training tasks left out. Where nothing helps for
-sure, the head is p_T itself.
+log-odds(right) = logit p_T + a logit p_T + w1 margin + w2 entropy + w3 logprob + v . h + c + u_task,
+u_task ~ N(0, tau^2): a ridge logistic regression with a random intercept for each task, on what one answer shows under
+its task's temperature, on how probable its tokens were (self-checks only) and on its hidden state. ``head_fitting``
+decides how much of that is used.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit
-from scipy.stats import t as student
 
 from thermolang.calibration.cues import CUES, answer_cues
-from thermolang.calibration.intercept import anchor, intercept_spread
-from thermolang.calibration.metrics import auroc
-from thermolang.calibration.regression import Answers, Line, Recipe, Regression, group_folds, group_means, leaving_out
-from thermolang.calibration.task import TaskFeatures
-from thermolang.errors import CalibratorFormatError, InvalidInputError, NotEnoughDataError
+from thermolang.calibration.regression import Recipe
+from thermolang.errors import CalibratorFormatError, InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from thermolang.types import FloatArray
-
-MIN_GROUPS = 3
-
-
-@dataclass(frozen=True)
-class HeadConfig:
-    """What the head may be.
-
-    Attributes:
-        cue_spreads: Candidates of ``Recipe.cue_spread``.
-        components: Candidates of ``Recipe.components``.
-        hidden_spreads: Candidates of ``Recipe.hidden_spread``.
-        folds: In how many parts the groups of tasks are left out.
-        level: How sure it must be, by a one-sided paired t-test over groups, that a part helps, for it to be used.
-        seed: Of the folds.
-    """
-
-    cue_spreads: tuple[float, ...] = (0.1, 0.3, 1.0)
-    components: tuple[int, ...] = (8, 32, 128)
-    hidden_spreads: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
-    folds: int = 10
-    level: float = 0.975
-    seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +38,10 @@ class Head:
             of p_T. It is the best of several candidates, so a little too good.
         gain_error: Standard error of the gain, over groups.
         auroc_gain: The mean rise in AUROC within a left-out task.
+        logprob_weight: What an answer's exp of its mean token log-probability adds to the log-odds; self-checks only.
+        usual_logprob: Stands for one that is unknown: the training tasks' mean.
+        training_odds: Log-odds of each training task's answers out of fold, (N_k,) each, anchored if the head is; empty
+            once it was saved and read again.
     """
 
     coefficients: FloatArray
@@ -79,26 +53,76 @@ class Head:
     gain: float
     gain_error: float
     auroc_gain: float
+    logprob_weight: float = 0.0
+    usual_logprob: float = 0.0
+    training_odds: tuple[FloatArray, ...] = ()
 
-    def log_odds(self, hidden: FloatArray, logits: FloatArray, scale: tuple[float, float]) -> FloatArray:
+    @property
+    def chosen(self) -> bool:
+        """Whether anything helped; otherwise the head is p_T itself."""
+        return self.recipe != Recipe()
+
+    @property
+    def anchored(self) -> bool:
+        """Whether a task's level starts where the mean of p_T is kept.
+
+        Always for choices; for self-checks where left-out tasks were nearer to that level than to 0.
+        """
+        return not self.self_check or self.tau_anchored < self.tau
+
+    @property
+    def spread(self) -> float:
+        """Spread of the levels that left-out tasks needed, around the one they start at."""
+        return self.tau_anchored if self.anchored else self.tau
+
+    def beside(self, hidden: FloatArray, logprob: FloatArray | None = None) -> FloatArray:
+        """What else than the logits adds to the log-odds, shape (N,), whatever the task's scale.
+
+        Args:
+            hidden: Shape (N, d).
+            logprob: Shape (N,), exp of each answer's mean token log-probability; NaN, or None for all, where unknown.
+
+        Raises:
+            InvalidInputError: Another shape, or a number is not finite.
+        """
+        h = np.asarray(hidden, dtype=np.float64)
+        if h.ndim != 2 or h.shape[1] != len(self.weights) or not np.isfinite(h).all():
+            expected = f"(N, {len(self.weights)})"
+            msg = f"hidden states must be finite and {expected}, got {h.shape}, finite: {np.isfinite(h).all()}"
+            raise InvalidInputError(msg)
+        # A sum along rows, unlike a matrix product, does not depend on which other answers are in the batch.
+        known = np.full(len(h), np.nan) if logprob is None else np.asarray(logprob, dtype=np.float64)
+        known = np.where(np.isnan(known), self.usual_logprob, known)
+        return np.asarray((h * self.weights).sum(1) + self.logprob_weight * known)
+
+    def odds(self, logits: FloatArray, beside: FloatArray, scale: tuple[float, float]) -> FloatArray:
+        """Log-odds of a right answer at level 0, shape (N,), from logits (N, K) and ``beside`` (N,)."""
+        cues = answer_cues(logits, scale, self_check=self.self_check)
+        if np.shape(beside) != (len(cues),):
+            msg = f"expected what the hidden states add for each of {len(cues)} answers, got {np.shape(beside)}"
+            raise InvalidInputError(msg)
+        constant, *slopes = self.coefficients.astype(np.float64)
+        return np.asarray(cues[:, 0] + constant + (cues * slopes).sum(1) + beside)
+
+    def log_odds(
+        self,
+        hidden: FloatArray,
+        logits: FloatArray,
+        scale: tuple[float, float],
+        logprob: FloatArray | None = None,
+    ) -> FloatArray:
         """Log-odds of a right answer at intercept 0, shape (N,); what ``anchor`` and ``intercept_posterior`` take.
 
         Args:
             hidden: Shape (N, d).
             logits: Shape (N, K).
             scale: 1/T and bias of the task.
+            logprob: As for ``beside``.
 
         Raises:
             InvalidInputError: Shapes do not fit, or a number is not finite.
         """
-        cues, h = answer_cues(logits, scale, self_check=self.self_check), np.asarray(hidden, dtype=np.float64)
-        if h.shape != (len(cues), len(self.weights)) or not np.isfinite(h).all():
-            expected = f"({len(cues)}, {len(self.weights)})"
-            msg = f"hidden states must be finite and {expected}, got {h.shape}, finite: {np.isfinite(h).all()}"
-            raise InvalidInputError(msg)
-        constant, *slopes = self.coefficients.astype(np.float64)
-        # Sums along rows, unlike a matrix product, do not depend on which other answers are in the batch.
-        return np.asarray(cues[:, 0] + constant + (cues * slopes).sum(1) + (h * self.weights).sum(1))
+        return self.odds(logits, self.beside(hidden, logprob), scale)
 
     def predict(
         self, hidden: FloatArray, logits: FloatArray, scale: tuple[float, float], *, intercept: float = 0.0
@@ -122,8 +146,8 @@ class Head:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the arrays, as plain JSON types."""
-        record = asdict(self)
-        return {name: value for name, value in record.items() if name not in ("coefficients", "weights")}
+        left_out = ("coefficients", "weights", "training_odds")
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, FloatArray], config: Mapping[str, Any]) -> Head:
@@ -138,6 +162,7 @@ class Head:
             head = cls(**parts)
             usable = head.coefficients.shape == (1 + len(CUES),) and head.weights.ndim == 1
             numbers = [*head.coefficients, *head.weights, head.tau, head.tau_anchored]
+            numbers += [head.logprob_weight, head.usual_logprob]
             usable = usable and bool(np.isfinite(numbers).all()) and min(head.tau, head.tau_anchored) > 0
         except (KeyError, TypeError, ValueError) as error:
             msg = f"a head cannot be read: {error!r}; calibrate the model again"
@@ -146,140 +171,3 @@ class Head:
             msg = f"a head has unusable numbers: coefficients {head.coefficients}, tau {head.tau}; calibrate again"
             raise CalibratorFormatError(msg)
         return head
-
-
-@dataclass(frozen=True, eq=False)
-class _Score:
-    """How a candidate does on left-out tasks, once their mean is anchored to that of p_T."""
-
-    recipe: Recipe
-    nll: FloatArray  # of each group
-    auroc: FloatArray  # of each task, NaN where it has none
-
-
-def fit_head(
-    tasks: Sequence[TaskFeatures],
-    scales: Sequence[tuple[float, float]],
-    *,
-    groups: Sequence[str] | None = None,
-    config: HeadConfig | None = None,
-) -> Head:
-    """Choose and fit a head.
-
-    Candidates are compared by their NLL within left-out tasks, anchored to the mean of p_T and averaged over groups,
-    then by AUROC. In this order p_T is challenged by another slope, which keeps the ranking, then by all cues, then by
-    the hidden state. A challenger takes over only if its NLL is lower at ``config.level`` and its AUROC not lower.
-
-    Args:
-        tasks: Labelled tasks, all self-checks or all choices.
-        scales: For each task its 1/T and bias, as found without the task: the head must see what it will see in use.
-        groups: For each task its group, left out together; by default as the tasks say.
-        config: See ``HeadConfig``.
-
-    Raises:
-        NotEnoughDataError: Tasks of fewer than three groups.
-        InvalidInputError: Tasks, scales and groups do not fit together.
-    """
-    config = config or HeadConfig()
-    names = task_groups(tasks, groups)
-    if len(scales) != len(tasks) or len({t.self_check for t in tasks}) > 1:
-        kinds = sorted({"self-checks" if t.self_check else "choices" for t in tasks})
-        msg = f"a head needs tasks of one kind and a scale for each, got {len(tasks)} {kinds} and {len(scales)} scales"
-        raise InvalidInputError(msg)
-    answers = [_answers(task, scale) for task, scale in zip(tasks, scales, strict=True)]
-    tau = intercept_spread([a.offset for a in answers], [a.right for a in answers])
-    most = max(config.components)
-    left_out = leaving_out(answers, group_folds(names, config.folds, config.seed), most, tau)
-    nothing, best = _choose(left_out, answers, names, config)
-    line = Line(0.0, np.zeros(len(CUES)), np.zeros(tasks[0].hidden.shape[1]))
-    odds = [a.offset for a in answers]
-    if best.recipe != nothing.recipe:
-        line, odds = Regression(answers, most, tau).fit(best.recipe), left_out(best.recipe)
-    rights = [a.right for a in answers]
-    gain, error = _gain(best, nothing)
-    return Head(
-        coefficients=np.array([line.constant, *line.cues], dtype=np.float32),
-        weights=line.hidden.astype(np.float32),
-        self_check=tasks[0].self_check,
-        tau=intercept_spread(odds, rights),
-        tau_anchored=intercept_spread([_anchored(o, a) for o, a in zip(odds, answers, strict=True)], rights),
-        recipe=best.recipe,
-        gain=gain,
-        gain_error=error,
-        auroc_gain=_mean(best.auroc - nothing.auroc),
-    )
-
-
-def task_groups(tasks: Sequence[TaskFeatures], groups: Sequence[str] | None) -> list[str]:
-    """The group of each task; the task's own, or its name, by default.
-
-    Raises:
-        NotEnoughDataError: Fewer than three groups.
-        InvalidInputError: Not one group for each task, or hidden states of different widths.
-    """
-    names = [t.group or t.name for t in tasks] if groups is None else list(groups)
-    widths = {t.hidden.shape[1:] for t in tasks}
-    if len(names) != len(tasks) or len(widths) > 1:
-        msg = f"{len(tasks)} tasks need a group each and hidden states of one width, got {len(names)} and {widths}"
-        raise InvalidInputError(msg)
-    if len(set(names)) < MIN_GROUPS:
-        msg = f"who is right is learned from tasks of at least {MIN_GROUPS} groups, got {sorted(set(names))}"
-        raise NotEnoughDataError(msg)
-    return names
-
-
-def _answers(task: TaskFeatures, scale: tuple[float, float]) -> Answers:
-    cues = answer_cues(task.logits, scale, self_check=task.self_check)
-    return Answers(task.hidden, task.right, cues[:, 0], cues)
-
-
-def _choose(
-    left_out: Callable[[Recipe], list[FloatArray]],
-    answers: Sequence[Answers],
-    groups: Sequence[str],
-    config: HeadConfig,
-) -> tuple[_Score, _Score]:
-    """The scores of p_T and of the candidate to use."""
-
-    def score(recipe: Recipe) -> _Score:
-        anchored = [_anchored(o, a) for o, a in zip(left_out(recipe), answers, strict=True)]
-        return _score(recipe, anchored, answers, groups)
-
-    nothing = _score(Recipe(), [a.offset for a in answers], answers, groups)
-    best = nothing
-    for cues in (1, len(CUES)):
-        best = _better(best, [score(Recipe(cues, spread)) for spread in config.cue_spreads], config.level)
-    grid = itertools.product(config.components, config.hidden_spreads)
-    with_hidden = [score(replace(best.recipe, components=r, hidden_spread=spread)) for r, spread in grid]
-    return nothing, _better(best, with_hidden, config.level)
-
-
-def _score(recipe: Recipe, odds: Sequence[FloatArray], answers: Sequence[Answers], groups: Sequence[str]) -> _Score:
-    pairs = list(zip(odds, answers, strict=True))
-    nll = np.array([np.logaddexp(0, np.where(a.right, -o, o)).mean() for o, a in pairs])
-    return _Score(recipe, group_means(nll, groups), np.array([auroc(expit(o), a.right) for o, a in pairs]))
-
-
-def _better(incumbent: _Score, candidates: Sequence[_Score], level: float) -> _Score:
-    """The best candidate if it beats the incumbent for sure, otherwise the incumbent."""
-    # Differences below 1e-4 nats mean nothing; among such the ranking decides.
-    best = min(candidates, key=lambda c: (round(float(c.nll.mean()), 4), -_mean(c.auroc)))
-    gain, error = _gain(best, incumbent)
-    needed = max(float(student.ppf(level, len(best.nll) - 1)) * error, 1e-6)
-    return best if gain > needed and _mean(best.auroc - incumbent.auroc) >= 0 else incumbent
-
-
-def _gain(candidate: _Score, incumbent: _Score) -> tuple[float, float]:
-    """Mean and standard error over groups of the NLL taken off the incumbent's."""
-    gains = incumbent.nll - candidate.nll
-    return float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))
-
-
-def _anchored(odds: FloatArray, answers: Answers) -> FloatArray:
-    return np.asarray(odds + anchor(odds, float(expit(answers.offset).mean())))
-
-
-def _mean(values: FloatArray) -> float:
-    """Mean of those that are defined; 0 if none is."""
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if defined.size else 0.0

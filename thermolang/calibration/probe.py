@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit
 
-from thermolang.calibration.head import HeadConfig, task_groups
+from thermolang.calibration.head_fitting import HeadConfig, task_groups
 from thermolang.calibration.regression import Answers, Recipe, Regression, group_folds, group_means, leaving_out
 from thermolang.calibration.task import TaskFeatures
 from thermolang.errors import InvalidInputError

@@ -1,4 +1,4 @@
-"""The versioned temperature and bias of a task, from its unlabelled inputs."""
+"""The versioned temperature, bias and level of a task, from its unlabelled inputs and from verdicts on its answers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import logging
 import math
 import os
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from thermolang.calibration.fitting import Prior
+from thermolang.calibration.learner import AnswerReading, Learner
 from thermolang.errors import InvalidInputError
 from thermolang.hashing import digest
 
@@ -37,26 +39,37 @@ class TaskVersion:
         inverse_temperature: 1 / T*, > 0.
         bias: In log-odds.
         inputs: Number of distinct inputs it rests on.
+        half_width: Of the predictive interval, in log-odds; verdicts make it narrower.
+        level: Added to the per-answer head's log-odds; 0 without a head.
+        verdicts: Number of verdicts it rests on.
     """
 
     version: int
     inverse_temperature: float
     bias: float
     inputs: int
+    half_width: float
+    level: float = 0.0
+    verdicts: int = 0
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """1/T and bias."""
+        return self.inverse_temperature, self.bias
 
     @property
     def warning(self) -> str:
         """A sentence while T* still moves; empty once it has settled."""
-        if self.inputs >= SETTLED:
+        if self.inputs + self.verdicts >= SETTLED:
             return ""
         return f"the task's temperature rests on {self.inputs} of its inputs so far; it settles at about {SETTLED}"
 
 
 class TaskState:
-    """Collects a task's inputs and turns them into versions of T* and bias. Thread-safe.
+    """Collects a task's inputs and verdicts and turns them into versions of T*, bias and level. Thread-safe.
 
     The estimate is the mean over the inputs, shrunk to the prior: with n inputs the prior weighs
-    ``prior.inputs / (prior.inputs + n)``.
+    ``prior.inputs / (prior.inputs + n)``. Verdicts move it by Bayes' rule.
 
     A file that cannot be read or written never stops the scoring: a warning is logged and the state goes on in
     memory. A damaged file is kept beside the new one with ``.broken`` at its end.
@@ -64,14 +77,17 @@ class TaskState:
     Args:
         task: The task's name.
         prior: What is known before the first input.
+        learner: Finds the level, and learns from verdicts.
         path: JSON file that keeps the state; None keeps it in memory only.
     """
 
-    def __init__(self, task: str, prior: Prior, *, path: Path | None = None) -> None:
+    def __init__(self, task: str, prior: Prior, *, learner: Learner | None = None, path: Path | None = None) -> None:
         self.task, self._prior, self._path = task, prior, path
+        self._learner = learner or Learner(self_check=False)
         self._lock, self._warned = threading.Lock(), False
-        self._seen: dict[str, tuple[float, float]] = {}
-        self.versions = [TaskVersion(0, prior.inverse_temperature, prior.bias, 0)]
+        self._seen: dict[str, _Input] = {}
+        self._verdicts: dict[str, _Verdict] = {}
+        self.versions = [TaskVersion(0, prior.inverse_temperature, prior.bias, 0, prior.half_width)]
         self._load()
 
     @property
@@ -79,10 +95,18 @@ class TaskState:
         """The newest version."""
         return self.versions[-1]
 
-    def observe(self, text: str, inverse_temperature: float, bias: float = 0.0) -> None:
+    def observe(
+        self, text: str, inverse_temperature: float, bias: float = 0.0, reading: AnswerReading | None = None
+    ) -> None:
         """Note one input; the same text again is a retry and changes nothing.
 
         At 1, 3, 10, 30, ... distinct inputs a new version is made and saved.
+
+        Args:
+            text: What was asked.
+            inverse_temperature: 1/T that the network reads in it.
+            bias: The bias it reads.
+            reading: What a head's level is found from; needed with a head only.
 
         Raises:
             InvalidInputError: The inverse temperature is not positive, or a number is not finite.
@@ -95,30 +119,57 @@ class TaskState:
         with self._lock:
             if key in self._seen or len(self._seen) >= REFRESH_AT[-1]:
                 return
-            self._seen[key] = (inverse_temperature, bias)
+            shown = reading if reading is not None and self._learner.head is not None else None
+            self._seen[key] = (inverse_temperature, bias, *(_packed(shown) if shown else ()))
             if len(self._seen) in REFRESH_AT:
                 self._refresh()
             elif len(self._seen) < SAVE_EACH:
                 self._save()
 
-    def refresh(self) -> TaskVersion:
-        """Make a new version from all inputs seen, save it and return it; no new inputs, no new version."""
+    def learn(self, verdicts: Sequence[tuple[AnswerReading, bool]]) -> TaskVersion:
+        """Note verdicts on answers of this task, save them and return the version that rests on all of them.
+
+        The same answer's newer verdict replaces the older one, so that giving all of them again changes nothing.
+        """
         with self._lock:
-            if len(self._seen) > self.current.inputs:
+            known = self._verdicts | {digest(repr(r)): (float(right), *_packed(r)) for r, right in verdicts}
+            if known != self._verdicts or len(known) > self.current.verdicts:
+                self._verdicts = known
+                self._refresh()
+            return self.current
+
+    def refresh(self) -> TaskVersion:
+        """Make a new version from all that was seen, save it and return it; nothing new, no new version."""
+        with self._lock:
+            if len(self._seen) > self.current.inputs or len(self._verdicts) > self.current.verdicts:
                 self._refresh()
             return self.current
 
     def _refresh(self) -> None:
-        n = len(self._seen)
-        inverse = math.fsum(s for s, _ in self._seen.values()) / n
-        inverse, bias = self._prior.moved(inverse, math.fsum(b for _, b in self._seen.values()) / n, n)
-        self.versions.append(TaskVersion(self.current.version + 1, inverse, bias, n))
+        n, inputs = len(self._seen), self._seen.values()
+        inverse, bias = (math.fsum(x) / n for x in list(zip(*inputs, strict=False))[:2]) if n else (1.0, 0.0)
+        scale = self._prior.moved(inverse, bias, n)
+        level = self._learner.level(scale, [_unpacked(x[2:]) for x in inputs if len(x) > 2])
+        judged = [(_unpacked(x[1:]), x[0] > 0) for x in self._verdicts.values()]
+        found = self._learner.learned(scale, level, judged)
+        width = self._prior.half_width * found.share
+        self.versions.append(
+            TaskVersion(self.current.version + 1, *found.scale, n, width, found.level, len(self._verdicts))
+        )
         self._save()
 
     def _save(self) -> None:
         if self._path is None:
             return
-        record = {"task": self.task, "versions": [asdict(v) for v in self.versions], "seen": self._seen}
+        # Another process may have learned from verdicts since: they are people's work, and must not be written over.
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            self._verdicts = _read(self._path, 0.0)[2] | self._verdicts
+        record = {
+            "task": self.task,
+            "versions": [asdict(v) for v in self.versions],
+            "seen": self._seen,
+            "verdicts": self._verdicts,
+        }
         part = self._path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +187,7 @@ class TaskState:
         try:
             if self._path is None or not self._path.is_file():
                 return
-            self.versions, self._seen = _read(self._path)
+            self.versions, self._seen, self._verdicts = _read(self._path, self._prior.half_width)
         except OSError as error:
             logger.warning("the state of task %r starts anew in memory: %s", self.task, error)
             self._path = None
@@ -157,16 +208,34 @@ class TaskState:
             self._path = None
 
 
-def _read(path: Path) -> tuple[list[TaskVersion], dict[str, tuple[float, float]]]:
-    """Versions and inputs of a saved state; raises what bad content raises."""
+_Input = tuple[float, ...]
+"""1/T, bias and, where a head needs it, the packed reading."""
+
+_Verdict = tuple[float, ...]
+"""1 for right or 0 for wrong, and the packed reading."""
+
+
+def _packed(reading: AnswerReading) -> tuple[float, ...]:
+    return reading.beside, *reading.logits
+
+
+def _unpacked(numbers: Sequence[float]) -> AnswerReading:
+    return AnswerReading(tuple(numbers[1:]), numbers[0])
+
+
+def _read(path: Path, half_width: float) -> tuple[list[TaskVersion], dict[str, _Input], dict[str, _Verdict]]:
+    """Versions, inputs and verdicts of a saved state; raises what bad content raises."""
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    versions = [TaskVersion(**v) for v in record["versions"]]
-    seen = {key: (float(s), float(b)) for key, (s, b) in record["seen"].items()}
-    numbers = [*seen.values(), *((v.inverse_temperature, v.bias) for v in versions)]
-    if not versions or versions[-1].inputs > len(seen) or not all(_usable(s, b) for s, b in numbers):
+    versions = [TaskVersion(**{"half_width": half_width, **v}) for v in record["versions"]]
+    seen = {key: tuple(map(float, x)) for key, x in record["seen"].items()}
+    verdicts = {key: tuple(map(float, x)) for key, x in record.get("verdicts", {}).items()}
+    usable = all(_usable(*x[:2]) for x in (*seen.values(), *(v.scale for v in versions)))
+    usable = usable and all(map(math.isfinite, (y for x in (*seen.values(), *verdicts.values()) for y in x)))
+    usable = usable and all(map(math.isfinite, (y for v in versions for y in (v.half_width, v.level))))
+    if not versions or versions[-1].inputs > len(seen) or versions[-1].verdicts > len(verdicts) or not usable:
         msg = "it holds no usable versions"
         raise ValueError(msg)
-    return versions, seen
+    return versions, seen, verdicts
 
 
 def _usable(inverse_temperature: float, bias: float) -> bool:

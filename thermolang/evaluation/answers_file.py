@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from thermolang.calibration.fitting import Prior
+from thermolang.calibration.learner import AnswerReading
 from thermolang.calibration.state import SETTLED, TaskState, TaskVersion
 from thermolang.errors import InvalidInputError
 from thermolang.estimator import ConfidenceEstimator
@@ -129,7 +130,9 @@ class _Still(TaskState):
         super().__init__(task, prior)
         self.versions = [version]
 
-    def observe(self, text: str, inverse_temperature: float, bias: float = 0.0) -> None:
+    def observe(
+        self, text: str, inverse_temperature: float, bias: float = 0.0, reading: AnswerReading | None = None
+    ) -> None:
         """Leave T* as it is."""
 
 

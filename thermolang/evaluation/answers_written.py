@@ -13,7 +13,7 @@ from thermolang.errors import InvalidInputError
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.evaluation.answer_lines import Key, Line, encoded
 from thermolang.routing.policy import Policy
-from thermolang.types import Confidence, Decision
+from thermolang.types import Basis, Confidence, Decision
 
 SHOWN = 5
 """Bad lines that a summary names."""
@@ -121,8 +121,8 @@ class SoFar:
         else:
             self._scored += 1
             self._sum += confidence.value
-            if confidence.temperature and line.key not in self.versions:
-                self.versions[line.key] = _version(confidence, confidence.temperature)
+            if confidence.temperature and confidence.basis and line.key not in self.versions:
+                self.versions[line.key] = _version(confidence, confidence.temperature, confidence.basis)
 
     def _difference(self, line: Line, confidence: Confidence, decision: Decision | None) -> str:
         """What a written line was scored with that this run would not use; empty if nothing."""
@@ -136,9 +136,10 @@ class SoFar:
         return f"the threshold {before}, not {now}" if before != now else ""
 
 
-def _version(confidence: Confidence, temperature: float) -> TaskVersion:
+def _version(confidence: Confidence, temperature: float, basis: Basis) -> TaskVersion:
     """The version of its task that a written confidence was computed under."""
-    version = TaskVersion(confidence.task_version, 1 / temperature, confidence.bias or 0.0, SETTLED)
+    scale = 1 / temperature, confidence.bias or 0.0
+    version = TaskVersion(confidence.task_version, *scale, SETTLED, basis.half_width, basis.level)
     # On how many inputs it rests stands only in the warning that they are few.
     fewer = (replace(version, inputs=n) for n in range(SETTLED))
     return next((v for v in fewer if v.warning == confidence.reason), version)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from thermolang.calibration.fitting import Fit, probability_right
 from thermolang.calibration.intervals import Interval, bootstrap
 from thermolang.calibration.task import TaskFeatures
 from thermolang.errors import NotEnoughDataError
+from thermolang.evaluation.methods import shown
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
@@ -80,10 +81,13 @@ def compare(fit: Fit, tasks: Sequence[TaskFeatures], *, self_check: bool, resamp
 
 
 def calibrated(fit: Fit, task: TaskFeatures, *, self_check: bool) -> FloatArray:
-    """P(right) of a task's answers under the temperature and bias that its own inputs predict, shape (N,)."""
+    """P(right) of a task's answers under what its own inputs predict for it, shape (N,)."""
     inverse, bias = fit.network.predict(task.hidden)
-    s, b = fit.prior.moved(float(inverse.mean()), float(bias.mean()), len(inverse))
-    return probability_right(task.logits, s, b, self_check=self_check)
+    scale = fit.prior.moved(float(inverse.mean()), float(bias.mean()), len(inverse))
+    learner = replace(fit.learner, self_check=self_check)
+    readings = shown(learner, task)
+    beside = np.array([r.beside for r in readings])
+    return learner.probability(task.logits, beside, scale, learner.level(scale, readings))
 
 
 def markdown_table(comparison: Comparison) -> str:

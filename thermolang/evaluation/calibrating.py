@@ -9,15 +9,11 @@ from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from scipy.special import logit
-
 from thermolang._version import __version__
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.fitting import MIN_TASKS, Fit, fit
 from thermolang.calibration.meaning import CUES, ROUNDS, MeaningFit, fit_meaning
 from thermolang.calibration.task import TaskFeatures
-from thermolang.calibration.thermometer import self_check_probability
 from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import InvalidInputError, NotEnoughDataError
 from thermolang.evaluation.benchmark import Comparison, compare, markdown_table
@@ -135,11 +131,7 @@ def _meaning(tasks: Sequence[TaskFeatures], fit: Fit | None) -> MeaningFit | Non
     """What sampled answers tell, if the tasks have some."""
     if fit is None:
         return None
-    odds = [
-        logit(np.clip(self_check_probability(t.logits, *s), 1e-6, 1 - 1e-6))
-        for t, s in zip(tasks, fit.scales, strict=True)
-    ]
-    sampled = [s for t, o in zip(tasks, odds, strict=True) if (s := sampled_task(t, o)) is not None]
+    sampled = [s for t, o in zip(tasks, fit.odds, strict=True) if (s := sampled_task(t, o)) is not None]
     return fit_meaning(sampled) if sampled else None
 
 

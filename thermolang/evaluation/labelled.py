@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thermolang.calibration.fewshot import VerdictPrior, fit_verdict_prior, posterior
+from thermolang.calibration.fewshot import posterior
 from thermolang.calibration.temperature import fit_task_temperature, fit_temperature, spread_of
 from thermolang.calibration.training import TrainingConfig
 from thermolang.evaluation.folds import Fold, Reading
-from thermolang.evaluation.methods import Method, Ours, Predict, Prediction, scaled
+from thermolang.evaluation.methods import Method, Ours, Predict, Prediction, learner, scaled, shown, verdict_prior
 from thermolang.hashing import digest
 
 if TYPE_CHECKING:
@@ -89,16 +89,11 @@ def _centre_and_spread(fold: Fold) -> tuple[tuple[float, float], tuple[float, fl
     return centre, spread_of(tasks, centre, bias=bias)
 
 
-@lru_cache(maxsize=1)
-def _verdict_prior(fold: Fold) -> VerdictPrior:
-    return fit_verdict_prior([r.task for r in fold.training], Ours.learn(fold).training_scales)
-
-
 def verdicts(labels: int) -> Callable[[Fold], Predict]:
     """Posterior after n verdicts (right or wrong), with the Thermometer as prior."""
 
     def fit(fold: Fold) -> Predict:
-        ours, prior = Ours.learn(fold), _verdict_prior(fold)
+        ours, prior = Ours.learn(fold), verdict_prior(fold)
 
         def score(whole: Reading, labelled: TaskFeatures, rest: Reading) -> Prediction:
             kind, centre = labelled.self_check, ours.scale(whole, None)
@@ -106,6 +101,29 @@ def verdicts(labels: int) -> Callable[[Fold], Predict]:
             return Prediction(found.predict(rest.task.logits))
 
         return lambda reading: cross_scored(reading, score, labels)
+
+    return fit
+
+
+def judged(labels: int) -> Callable[[Fold], Predict]:
+    """What is done in use after n verdicts: they move the head's level, or else the means of temperature and bias."""
+
+    def fit(fold: Fold) -> Predict:
+        ours, found = Ours.learn(fold), learner(fold)
+
+        def predict(reading: Reading) -> list[Prediction] | None:
+            scale = ours.scale(reading, None)
+            level = found.level(scale, shown(found, reading.task))
+
+            def score(_whole: Reading, labelled: TaskFeatures, rest: Reading) -> Prediction:
+                verdicts = list(zip(shown(found, labelled), labelled.right.tolist(), strict=True))
+                now = found.learned(scale, level, verdicts)
+                beside = np.array([r.beside for r in shown(found, rest.task)])
+                return Prediction(found.probability(rest.task.logits, beside, now.scale, now.level))
+
+            return cross_scored(reading, score, labels)
+
+        return predict
 
     return fit
 
@@ -125,6 +143,17 @@ LABELLED: tuple[Method, ...] = (
     *(
         Method(
             f"verdicts_{n}", f"thermolang, {n} verdicts", "Thermometer moved by verdicts.", verdicts(n), n, ours=True
+        )
+        for n in LABELS
+    ),
+    *(
+        Method(
+            f"answer_{n}",
+            f"thermolang (answer), {n} verdicts",
+            "As in use: verdicts move the head's level, or without a head the means of temperature and bias.",
+            judged(n),
+            n,
+            ours=True,
         )
         for n in LABELS
     ),

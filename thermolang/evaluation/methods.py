@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thermolang.calibration.fitting import prior_and_scales, probability_right
-from thermolang.calibration.head import MIN_GROUPS, Head, fit_head
-from thermolang.calibration.intercept import anchor
+from thermolang.calibration.fewshot import VerdictPrior, fit_verdict_prior
+from thermolang.calibration.fitting import prior_and_scales
+from thermolang.calibration.head_fitting import MIN_GROUPS, fit_head
+from thermolang.calibration.learner import AnswerReading, Learner
 from thermolang.calibration.probe import fit_probe
 from thermolang.calibration.scaling import Isotonic, Platt
 from thermolang.calibration.temperature import fit_temperature
@@ -148,10 +149,25 @@ def thermolang(fold: Fold) -> Predict:
     return lambda reading: [scaled(reading, *ours.scale(reading, None))]
 
 
-def learn_head(fold: Fold, ours: Ours) -> Head:
-    """Fit the per-answer head on out-of-fold scales."""
-    tasks = [r.task for r in fold.training]
-    return fit_head(tasks, list(ours.training_scales), groups=groups_of(tasks))
+@lru_cache(maxsize=1)
+def learner(fold: Fold) -> Learner:
+    """The per-answer head, fitted on out-of-fold scales, and what verdicts are judged against."""
+    tasks, scales = [r.task for r in fold.training], Ours.learn(fold).training_scales
+    found = fit_head(tasks, scales, groups=groups_of(tasks))
+    return Learner(tasks[0].self_check, verdict_prior(fold), found if found.chosen else None)
+
+
+@lru_cache(maxsize=1)
+def verdict_prior(fold: Fold) -> VerdictPrior:
+    """How far the training tasks' temperatures and biases are from their out-of-fold scales."""
+    return fit_verdict_prior([r.task for r in fold.training], Ours.learn(fold).training_scales)
+
+
+def shown(learner: Learner, task: TaskFeatures) -> list[AnswerReading]:
+    """What each answer of a task shows to a learner."""
+    logprob = task.signals.get("mean_logprob")
+    beside = learner.head.beside(task.hidden, logprob) if learner.head else np.zeros(len(task))
+    return [AnswerReading(tuple(z), b) for z, b in zip(task.logits.tolist(), beside.tolist(), strict=True)]
 
 
 def groups_of(tasks: Sequence[TaskFeatures]) -> list[str]:
@@ -162,17 +178,12 @@ def groups_of(tasks: Sequence[TaskFeatures]) -> list[str]:
 
 def head(fold: Fold) -> Predict:
     """The per-answer head; for choices, and where training says so for self-checks, at the Thermometer's mean."""
-    ours = Ours.learn(fold)
-    found = learn_head(fold, ours)
+    ours, found = Ours.learn(fold), learner(fold)
 
     def predict(reading: Reading) -> list[Prediction]:
-        task, scale = reading.task, ours.scale(reading, None)
-        odds = found.log_odds(task.hidden, task.logits, scale)
-        level = 0.0
-        if not task.self_check or found.tau_anchored < found.tau:
-            mean = probability_right(task.logits, *scale, self_check=task.self_check).mean()
-            level = anchor(odds, float(mean))
-        return [Prediction(1 / (1 + np.exp(-(odds + level))))]
+        scale, readings = ours.scale(reading, None), shown(found, reading.task)
+        beside = np.array([r.beside for r in readings])
+        return [Prediction(found.probability(reading.task.logits, beside, scale, found.level(scale, readings)))]
 
     return predict
 
