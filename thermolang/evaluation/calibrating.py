@@ -12,6 +12,7 @@ from pathlib import Path
 from thermolang._version import __version__
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.fitting import MIN_TASKS, Fit, fit
+from thermolang.calibration.head import Head
 from thermolang.calibration.meaning import CUES, ROUNDS, MeaningFit, fit_meaning
 from thermolang.calibration.task import TaskFeatures
 from thermolang.calibration.training import TrainingConfig
@@ -163,11 +164,13 @@ def card(calibrator: Calibrator, training: dict[str, list[TaskFeatures]], compar
         "fixed prompts are compared when it is loaded, and another quantisation or a fine-tuned copy is refused.",
         *[_trained_on(source, tasks) for source, tasks in training.items()],
         *[_measured(source, comparison) for source, comparison in comparisons.items()],
+        *[_headed(source, fit.head) for source, fit in calibrator.fits.items() if fit.head],
         *([_sampled(calibrator.meaning)] if calibrator.meaning else []),
         "## What it does not promise",
         "A confidence is an expectation over many answers to similar questions, not a fact about one. It is honest for "
         "inputs like those above; `supported` and `novelty` warn when they are not. It does not make the answers any "
-        "better, and one temperature a task cannot tell the right from the wrong answers within it.",
+        "better, and one temperature a task cannot tell the right from the wrong answers within it; a per-answer head, "
+        "where there is one above, can in part.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -182,6 +185,14 @@ def _measured(source: str, comparison: Comparison) -> str:
     figures = f"{comparison.items} items of {names}; accuracy {comparison.accuracy:.3f}."
     head = f"## Measured on held-out tasks ({source})\n\n{figures} Brackets: 95 % bootstrap intervals over items."
     return f"{head}\n\n{markdown_table(comparison)}"
+
+
+def _headed(source: str, head: Head) -> str:
+    return (
+        f"## Per-answer head ({source})\n\nOn training tasks left out in turn it took {head.gain:.3f} nats (standard "
+        f"error {head.gain_error:.3f}) off the NLL of right and wrong and raised the AUROC within a task by "
+        f"{head.auroc_gain:.3f}. It was chosen by that, so both are a little too good."
+    )
 
 
 def _sampled(meaning: MeaningFit) -> str:

@@ -151,10 +151,14 @@ def thermolang(fold: Fold) -> Predict:
 
 @lru_cache(maxsize=1)
 def learner(fold: Fold) -> Learner:
-    """The per-answer head, fitted on out-of-fold scales, and what verdicts are judged against."""
+    """The per-answer head, fitted on out-of-fold scales, and what verdicts are judged against.
+
+    Parts of fewer than three data sets do not show what a head does on another one: then there is none, as in use.
+    """
     tasks, scales = [r.task for r in fold.training], Ours.learn(fold).training_scales
-    found = fit_head(tasks, scales, groups=groups_of(tasks))
-    return Learner(tasks[0].self_check, verdict_prior(fold), found if found.chosen else None)
+    enough = len({t.group or t.name for t in tasks}) >= MIN_GROUPS
+    found = fit_head(tasks, scales) if enough else None
+    return Learner(tasks[0].self_check, verdict_prior(fold), found if found and found.chosen else None)
 
 
 @lru_cache(maxsize=1)
