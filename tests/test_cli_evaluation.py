@@ -75,7 +75,9 @@ def test_train_saves_a_calibrator_of_this_model(run, features, tmp_path, tiny_mo
     assert status == 0, said
     made = Calibrator.load(tmp_path / "made")
     assert list(made.fits) == ["choice"] and made.identity == tiny_model.identity
-    assert "task0" in (tmp_path / "made" / "README.md").read_text(encoding="utf-8")
+    card = (tmp_path / "made" / "README.md").read_text(encoding="utf-8")
+    assert "task0" in card
+    assert "Measured on the training tasks, each left out in turn (choice)" in card
 
 
 @pytest.mark.parametrize(

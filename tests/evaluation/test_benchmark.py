@@ -12,7 +12,7 @@ from thermolang.calibration.fitting import probability_right
 from thermolang.calibration.learner import Learner
 from thermolang.calibration.metrics import auroc, binary_nll, brier
 from thermolang.calibration.task import TaskFeatures
-from thermolang.evaluation.benchmark import METRICS, calibrated, compare, markdown_table
+from thermolang.evaluation.benchmark import METRICS, calibrated, compare, compare_left_out, markdown_table
 
 RESAMPLES = 100
 
@@ -138,3 +138,13 @@ def test_a_comparison_is_plain_json():
     again = json.loads(json.dumps(found.to_dict()))
     assert again["figures"]["base rate"]["NLL"]["level"] == 0.95
     assert again["tasks"] == ["a"]
+
+
+def test_left_out_tasks_are_measured_by_what_was_said_without_them():
+    tasks = [self_check_task("a", 1.0, 0.0, items=60), self_check_task("b", 1.0, 0.0, items=40)]
+    p = [probability_right(t.logits, 0.5, 0.3, self_check=True) for t in tasks]
+    fit = SimpleNamespace(prior=PRIOR, odds=tuple(np.log(x / (1 - x)) for x in p))
+    found = compare_left_out(fit, tasks, self_check=True, resamples=RESAMPLES)
+    right = np.concatenate([t.right for t in tasks])
+    assert found.figures["thermolang"]["NLL"].estimate == pytest.approx(binary_nll(np.concatenate(p), right))
+    assert found.items == 100

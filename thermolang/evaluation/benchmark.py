@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import expit
 
 from thermolang.calibration import metrics
 from thermolang.calibration.fitting import Fit, probability_right
@@ -61,19 +62,39 @@ def compare(fit: Fit, tasks: Sequence[TaskFeatures], *, self_check: bool, resamp
         self_check: Whether these are self-checks.
         resamples: Bootstrap draws.
     """
+    ours = [calibrated(fit, t, self_check=self_check) for t in tasks]
+    return _compared(fit, tasks, ours, self_check, resamples)
+
+
+def compare_left_out(fit: Fit, tasks: Sequence[TaskFeatures], *, self_check: bool, resamples: int = 1000) -> Comparison:
+    """Measure a fit on its own training tasks, each by what the others alone would have made of it.
+
+    How far to trust the network and whether a head helps was chosen on these tasks, so this is a little too good.
+
+    Args:
+        fit: As it comes from ``fitting.fit``.
+        tasks: Its training tasks, in the same order.
+        self_check: Whether these are self-checks.
+        resamples: Bootstrap draws.
+    """
+    return _compared(fit, tasks, [expit(o) for o in fit.odds], self_check, resamples)
+
+
+def _compared(
+    fit: Fit, tasks: Sequence[TaskFeatures], ours: Sequence[FloatArray], self_check: bool, resamples: int
+) -> Comparison:
     right = np.concatenate([(t.labels == 0) if self_check else t.right for t in tasks])
     confidences = {
         "uncalibrated": np.concatenate([probability_right(t.logits, 1.0, 0.0, self_check=self_check) for t in tasks]),
         "base rate": np.full(len(right), fit.prior.base_rate),
-        "thermolang": np.concatenate([calibrated(fit, t, self_check=self_check) for t in tasks]),
+        "thermolang": np.concatenate(ours),
     }
     figures = {
         name: {metric: _figure(f, p, right, None, resamples) for metric, f in METRICS.items()}
         for name, p in confidences.items()
     }
-    ours = confidences["thermolang"]
     gain = {
-        name: {metric: _figure(f, ours, right, p, resamples) for metric, f in METRICS.items()}
+        name: {metric: _figure(f, confidences["thermolang"], right, p, resamples) for metric, f in METRICS.items()}
         for name, p in confidences.items()
         if name != "thermolang"
     }

@@ -17,7 +17,7 @@ from thermolang.calibration.meaning import CUES, ROUNDS, MeaningFit, fit_meaning
 from thermolang.calibration.task import TaskFeatures
 from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import InvalidInputError, NotEnoughDataError
-from thermolang.evaluation.benchmark import Comparison, compare, markdown_table
+from thermolang.evaluation.benchmark import Comparison, compare, compare_left_out, markdown_table
 from thermolang.evaluation.sampled import sampled_task, with_samples
 from thermolang.models.features import collect, is_choice
 from thermolang.models.local import LocalModel
@@ -122,9 +122,11 @@ def _trained(
         fits[source] = fit(tasks, settings, progress=partial(report, f"training ({source})"))
         if held_out := [t for t in testing if t.self_check == settings.bias]:
             comparisons[source] = compare(fits[source], held_out, self_check=settings.bias)
+        elif not testing:
+            comparisons[source] = compare_left_out(fits[source], tasks, self_check=settings.bias)
     meaning = _meaning(by_source.get("self_check", []), fits.get("self_check"))
     calibrator = Calibrator(model.identity, fits, model.probe(), model_name=model.name, meaning=meaning)
-    calibrator.card = card(calibrator, by_source, comparisons)
+    calibrator.card = card(calibrator, by_source, comparisons, left_out=not testing)
     return calibrator, comparisons
 
 
@@ -155,15 +157,28 @@ def _enough(tasks: dict[str, list[Task]]) -> dict[str, list[Task]]:
     return enough
 
 
-def card(calibrator: Calibrator, training: dict[str, list[TaskFeatures]], comparisons: dict[str, Comparison]) -> str:
-    """The README of a calibrator: what it was trained on, what was measured, what it does not promise."""
+def card(
+    calibrator: Calibrator,
+    training: dict[str, list[TaskFeatures]],
+    comparisons: dict[str, Comparison],
+    *,
+    left_out: bool = False,
+) -> str:
+    """The README of a calibrator: what it was trained on, what was measured, what it does not promise.
+
+    Args:
+        calibrator: The calibrator.
+        training: Its training tasks, by source.
+        comparisons: What was measured, by source.
+        left_out: Whether that was on the training tasks, each left out in turn.
+    """
     parts = [
         f"# Calibrator of {calibrator.model_name}",
         f"Made by `thermolang calibrate` {__version__} on {datetime.now(timezone.utc):%Y-%m-%d} with the method of "
         "Thermometer (Shen et al., ICML 2024, arXiv 2403.08819). It belongs to these weights: hidden states on eight "
         "fixed prompts are compared when it is loaded, and another quantisation or a fine-tuned copy is refused.",
         *[_trained_on(source, tasks) for source, tasks in training.items()],
-        *[_measured(source, comparison) for source, comparison in comparisons.items()],
+        *[_measured(source, comparison, left_out) for source, comparison in comparisons.items()],
         *[_headed(source, fit.head) for source, fit in calibrator.fits.items() if fit.head],
         *([_sampled(calibrator.meaning)] if calibrator.meaning else []),
         "## What it does not promise",
@@ -180,10 +195,14 @@ def _trained_on(source: str, tasks: Sequence[TaskFeatures]) -> str:
     return "\n".join([f"## Trained on ({source})", "", "| task | items | accuracy |", "|---|---|---|", *rows])
 
 
-def _measured(source: str, comparison: Comparison) -> str:
+def _measured(source: str, comparison: Comparison, left_out: bool) -> str:
     names = ", ".join(map(_cell, comparison.tasks))
-    figures = f"{comparison.items} items of {names}; accuracy {comparison.accuracy:.3f}."
-    head = f"## Measured on held-out tasks ({source})\n\n{figures} Brackets: 95 % bootstrap intervals over items."
+    title, of = "held-out tasks", f"{comparison.items} items of {names}"
+    if left_out:
+        title = "the training tasks, each left out in turn"
+        of = f"{comparison.items} items, how much to trust what is read having been chosen on the same tasks"
+    figures = f"{of}; accuracy {comparison.accuracy:.3f}."
+    head = f"## Measured on {title} ({source})\n\n{figures} Brackets: 95 % bootstrap intervals over items."
     return f"{head}\n\n{markdown_table(comparison)}"
 
 
