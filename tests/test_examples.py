@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,22 @@ def test_one_line_is_added_to_a_chain(example):
     # In half precision the same answer, read beside others or in another order, comes out a little different.
     assert [r["confidence"] for r in same[1:]] == pytest.approx([after["confidence"]] * 5, abs=0.05)
     assert len(printed.splitlines()) == len(found)
+
+
+def test_verdicts_teach(example):
+    found, printed = example("learn_from_verdicts.py")
+    before, after = found["before"], found["after"]
+    assert found["verdicts"] == 12
+    assert before["answer"] == after["answer"]
+    share = found["right"] / 12
+    assert abs(after["confidence"] - share) < abs(before["confidence"] - share)
+
+    def width(found):
+        low, high = found["interval"]
+        return math.log(high / (1 - high)) - math.log(low / (1 - low))
+
+    assert width(after) < width(before)
+    assert "12 verdicts" in printed
 
 
 def test_doubtful_free_text_is_held_back(example):

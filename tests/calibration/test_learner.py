@@ -9,9 +9,9 @@ from scipy.special import expit, logit
 from thermolang.calibration.fewshot import VerdictPrior
 from thermolang.calibration.fitting import probability_right
 from thermolang.calibration.head import Head
-from thermolang.calibration.intercept import intercept_posterior
 from thermolang.calibration.learner import AnswerReading, Learned, Learner
 from thermolang.calibration.regression import Recipe
+from thermolang.calibration.robust import robust_intercept
 
 PRIOR = VerdictPrior(0.5, 1.0, -0.3)
 SCALE = (0.8, -0.4)
@@ -90,8 +90,9 @@ def test_many_verdicts_find_the_level():
 def test_the_level_is_that_of_the_intercepts_posterior():
     one, readings = head(), answers(12)
     verdicts = judged(readings, np.zeros(12))
-    mean, sd = intercept_posterior(one.odds(*arrays(readings), SCALE) + 0.4, [v for _, v in verdicts], one.spread)
-    assert Learner(True, PRIOR, one).learned(SCALE, 0.4, verdicts) == Learned(SCALE, 0.4 + mean, sd / one.spread)
+    odds, right = one.odds(*arrays(readings), SCALE) + 0.4, np.array([v for _, v in verdicts])
+    (mean, sd), (_, start) = (robust_intercept(odds[:n], right[:n], one.spread) for n in (12, 0))
+    assert Learner(True, PRIOR, one).learned(SCALE, 0.4, verdicts) == Learned(SCALE, 0.4 + mean, sd / start)
 
 
 def test_each_verdict_leaves_less_to_know():

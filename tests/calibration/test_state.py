@@ -341,7 +341,12 @@ def test_verdicts_make_a_version_that_rests_on_them():
     after = state.learn(verdicts(20))
     assert (after.version, after.inputs, after.verdicts) == (before.version + 1, 3, 20)
     assert after.bias > before.bias
-    assert after.half_width < before.half_width == PRIOR.half_width
+
+
+def test_verdicts_that_agree_narrow_the_interval():
+    state = TaskState("t", PRIOR, learner=LEARNER)
+    mixed = [(reading, i % 2 == 0) for i, (reading, _) in enumerate(verdicts(40))]
+    assert state.learn(mixed).half_width < PRIOR.half_width
 
 
 def test_verdicts_come_before_any_input():

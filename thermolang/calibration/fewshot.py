@@ -148,14 +148,12 @@ class Posterior:
         rows = (w @ expit(o + b[:, None]) for w, b, o in zip(self.weights, self.bias, odds, strict=True))
         return np.asarray(sum(rows))
 
-    def spread(self, logits: FloatArray) -> float:
-        """Standard deviation of the log-odds of a right answer, mean over items with logits (M, K)."""
+    def log_odds_moments(self, logits: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and mean square of the log-odds of a right answer, (M,) each, of items with logits (M, K)."""
         odds, _ = answer_log_odds(_gaps(logits, self_check=self.self_check), np.exp(-self.log_temperature))
-        along_t = self.weights.sum(1)  # (G,)
-        first = along_t @ odds + (self.weights * self.bias).sum()  # (M,)
-        squares = along_t @ odds**2 + 2 * (self.weights * self.bias).sum(1) @ odds
-        variance = squares + (self.weights * self.bias**2).sum() - first**2
-        return float(np.sqrt(np.maximum(variance, 0)).mean())
+        along_t, bias = self.weights.sum(1), (self.weights * self.bias).sum(1)  # (G,)
+        mean = along_t @ odds + bias.sum()
+        return mean, along_t @ odds**2 + 2 * bias @ odds + (self.weights * self.bias**2).sum()
 
 
 def posterior(

@@ -65,6 +65,12 @@ def intercept_posterior(head_logits: ArrayLike, right: ArrayLike, tau: float) ->
     Raises:
         InvalidInputError: Shapes differ, a verdict is neither 0 nor 1, or tau is not positive and finite.
     """
+    mean, sd, _ = intercept_moments(head_logits, right, tau)
+    return mean, sd
+
+
+def intercept_moments(head_logits: ArrayLike, right: ArrayLike, tau: float) -> tuple[float, float, float]:
+    """As ``intercept_posterior``, and the log probability of all verdicts together, in nats."""
     odds, verdicts = _finite("head_logits", head_logits), _finite("right", right)
     if odds.shape != verdicts.shape or not np.isin(verdicts, (0, 1)).all():
         msg = f"right must be 0 or 1 for each of {odds.size} log-odds, got {verdicts.size} verdicts {verdicts[:5]}"
@@ -73,7 +79,7 @@ def intercept_posterior(head_logits: ArrayLike, right: ArrayLike, tau: float) ->
         msg = f"tau must be positive and finite, not {tau}"
         raise InvalidInputError(msg)
     if not odds.size:
-        return 0.0, float(tau)
+        return 0.0, float(tau), 0.0
     reach = odds.size * tau**2  # the verdicts' pull is at most one each
     mode = brentq(lambda u: (verdicts - expit(odds + u)).sum() - u / tau**2, -reach, reach)
     p = expit(odds + mode)
@@ -81,9 +87,10 @@ def intercept_posterior(head_logits: ArrayLike, right: ArrayLike, tau: float) ->
     # Where all verdicts agree the posterior is skewed: the mode and this width only say where to look.
     grid = mode + np.linspace(-12, 12, 801) * width
     log_density = _log_likelihood(odds, verdicts, grid) + norm.logpdf(grid, scale=tau)
-    weight = np.exp(log_density - logsumexp(log_density))
+    total = logsumexp(log_density)
+    weight = np.exp(log_density - total)
     mean = float(weight @ grid)
-    return mean, float(np.sqrt(weight @ (grid - mean) ** 2))
+    return mean, float(np.sqrt(weight @ (grid - mean) ** 2)), float(total + np.log(grid[1] - grid[0]))
 
 
 def intercept_spread(head_logits: Sequence[FloatArray], right: Sequence[np.ndarray[Any, Any]]) -> float:

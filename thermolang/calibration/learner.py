@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit, logit
 
-from thermolang.calibration.fewshot import VerdictPrior, posterior
+from thermolang.calibration.fewshot import VerdictPrior
 from thermolang.calibration.head import Head
-from thermolang.calibration.intercept import anchor, intercept_posterior
+from thermolang.calibration.intercept import anchor
+from thermolang.calibration.robust import robust_intercept, robust_posterior
 from thermolang.calibration.thermometer import choice_probabilities, self_check_probability
 
 if TYPE_CHECKING:
@@ -107,13 +108,16 @@ class Learner:
             return Learned(scale, level, 1.0)
         readings, right = [r for r, _ in verdicts], np.array([v for _, v in verdicts])
         if self.head is not None:
-            tau = self.head.spread
-            moved, sd = intercept_posterior(self._odds(scale, readings) + level, right, tau)
-            return Learned(scale, level + moved, min(1.0, sd / tau))
+            odds, tau = self._odds(scale, readings) + level, self.head.spread
+            moved, sd = robust_intercept(odds, right, tau)
+            start = robust_intercept(odds[:0], right[:0], tau)[1]
+            return Learned(scale, level + moved, min(1.0, sd / start))
         if self.prior is None:
             return Learned(scale, level, 1.0)
         z, prior = _filled(readings), self.prior
-        before, after = (posterior(prior, scale, z[:n], right[:n], self_check=self.self_check) for n in (0, len(z)))
+        before, after = (
+            robust_posterior(prior, scale, z[:n], right[:n], self_check=self.self_check) for n in (0, len(z))
+        )
         return Learned(after.mean, level, min(1.0, after.spread(z) / before.spread(z)))
 
     def _odds(self, scale: tuple[float, float], readings: Sequence[AnswerReading]) -> FloatArray:

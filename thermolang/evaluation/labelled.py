@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thermolang.calibration.fewshot import posterior
+from thermolang.calibration.robust import robust_posterior
 from thermolang.calibration.temperature import fit_task_temperature, fit_temperature, spread_of
 from thermolang.calibration.training import TrainingConfig
 from thermolang.evaluation.folds import Fold, Reading
@@ -97,7 +97,7 @@ def verdicts(labels: int) -> Callable[[Fold], Predict]:
 
         def score(whole: Reading, labelled: TaskFeatures, rest: Reading) -> Prediction:
             kind, centre = labelled.self_check, ours.scale(whole, None)
-            found = posterior(prior, centre, labelled.logits, labelled.right, self_check=kind)
+            found = robust_posterior(prior, centre, labelled.logits, labelled.right, self_check=kind)
             return Prediction(found.predict(rest.task.logits))
 
         return lambda reading: cross_scored(reading, score, labels)
