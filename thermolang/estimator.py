@@ -157,7 +157,7 @@ class ConfidenceEstimator:
             if isinstance(reading, str):
                 found.append(Confidence(None, task=name, source=source, reason=reading))
             else:
-                found.append(self._calibrate(*reading, messages, name, source, mean_probability(answer)))
+                found.append(self._calibrate(*reading, messages, name, source, mean_probability(answer, reading[0])))
         seconds = (time.perf_counter() - start) / max(len(items), 1)
         found = [replace(confidence, seconds=seconds) for confidence in found]
         if choices or ((mode or self.mode) == "fast" and samples is None):

@@ -56,10 +56,11 @@ def read_checks(
     return found
 
 
-def mean_probability(answer: Generation | str) -> float:
-    """Exp of the answer's mean token log-probability; NaN where it is unknown."""
-    known = isinstance(answer, Generation) and len(answer.logprobs) > 0
-    return float(np.exp(np.mean(answer.logprobs))) if known else math.nan  # type: ignore[union-attr]
+def mean_probability(answer: Generation | str, read: OptionScores | None = None) -> float:
+    """Exp of the answer's mean token log-probability, as generated or as ``read`` with the options; NaN if unknown."""
+    if isinstance(answer, Generation) and answer.logprobs:
+        return float(np.exp(np.mean(answer.logprobs)))
+    return math.nan if read is None or read.answer_logprob is None else read.answer_logprob
 
 
 def is_empty(messages: Sequence[Message]) -> bool:

@@ -104,6 +104,8 @@ class OptionScores:
         tokens_computed: Tokens the model had to process for this reading.
         cache_reused: Whether the KV cache of the generation was continued.
         middle: Shape (d,), float32; output of a middle layer at the same position, where it was asked for.
+        answer_logprob: Exp of the mean log-probability of the tokens of an answer that was given as text, in [0, 1];
+            None where it was not read.
     """
 
     options: tuple[str, ...]
@@ -113,6 +115,7 @@ class OptionScores:
     tokens_computed: int = 0
     cache_reused: bool = False
     middle: FloatArray | None = field(default=None, repr=False)
+    answer_logprob: float | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from thermolang.errors import ModelError
 from thermolang.models.decoding import Sampling
 from thermolang.models.local import LocalModel
 from thermolang.models.prompts import SELF_CHECK, SENTINEL, self_check_messages
+from thermolang.models.reading import answer_span
 
 WHY = [{"role": "system", "content": "Answer in as few words as possible."}, {"role": "user", "content": "Why?"}]
 AFTER = f"<|im_end|>\n<|im_start|>user\n{SELF_CHECK}<|im_end|>\n<|im_start|>assistant\n"
@@ -123,6 +124,46 @@ def test_a_text_is_checked_by_reading_everything(tiny_model):
     assert check.tokens_computed == len(tiny_model.encode(tiny_model.render(self_check_messages(WHY, "Paris"))))
 
 
+def test_a_text_is_read_with_how_probable_its_tokens_are(tiny_model):
+    ids = tiny_model.encode(tiny_model.render(self_check_messages(WHY, "Paris")))
+    start, spelling = len(tiny_model.encode(tiny_model.render(WHY))), tiny_model.encode("Paris")
+    assert list(ids[start : start + len(spelling)]) == list(spelling)
+    said = [*spelling, ids[start + len(spelling)]]  # the template ends the answer as the model would
+    assert said[-1] in tiny_model._end_ids
+    with torch.inference_mode():
+        logprobs = tiny_model.model(torch.tensor([ids])).logits[0].float().log_softmax(-1)
+    expected = np.exp(np.mean([float(logprobs[start + i - 1, token]) for i, token in enumerate(said)]))
+    assert tiny_model.self_check(WHY, "Paris").answer_logprob == pytest.approx(expected, rel=1e-4)
+    # Beside others of another length, and beside one whose tokens are known.
+    answer = tiny_model.generate(WHY, max_new_tokens=4)
+    long = [{"role": "user", "content": "What is the capital of France, and of Spain?"}]
+    together = tiny_model.self_check_batch([(long, "Paris and Madrid, I think"), (WHY, "Paris"), (WHY, answer)])
+    assert together[1].answer_logprob == pytest.approx(expected, rel=1e-3)
+    assert together[2].answer_logprob is None
+    alone = tiny_model.self_check(long, "Paris and Madrid, I think").answer_logprob
+    assert together[0].answer_logprob == pytest.approx(alone, rel=1e-3)
+
+
+def test_of_a_long_text_the_last_tokens_are_read(tiny_model):
+    long = " ".join(["Paris"] * 100)
+    assert 0 < tiny_model.self_check(WHY, long).answer_logprob < 1
+
+
+@pytest.mark.parametrize(
+    ("ids", "before", "after", "expected"),
+    [
+        ([1, 2, 7, 8, 3, 4], [1, 2], [3, 4], range(2, 4)),
+        ([1, 2, 7, 8, 9, 4], [1, 2], [9, 4], range(2, 5)),  # 9 ends an answer
+        ([1, 2, 3, 4], [1, 2], [3, 4], None),  # nothing was said
+        ([1, 5, 7, 3, 4], [1, 2], [3, 4], None),  # a token merges with the template's
+        ([1, 2, 7, 34], [1, 2], [3, 4], None),
+        ([1, *[7] * 100, 3], [1], [3], range(53, 101)),
+    ],
+)
+def test_where_an_answer_is_spelled(ids, before, after, expected):
+    assert answer_span(ids, before, after, {9}) == expected
+
+
 def test_answers_of_a_batch_are_checked_on_their_own_caches(tiny_model):
     asked = [WHY, [{"role": "user", "content": "What is the capital of France, and of Spain?"}], WHY]
     answers = tiny_model.generate_batch(asked, Sampling(max_new_tokens=9, temperature=1.0), seeds=[1, 2, 3])
@@ -156,7 +197,7 @@ def test_another_conversation_does_not_continue_the_cache(tiny_model):
     other = [{"role": "user", "content": "Who?"}]
     check = tiny_model.self_check(other, answer)
     assert not check.cache_reused
-    np.testing.assert_array_equal(check.logits, tiny_model.self_check(other, answer.text).logits)
+    np.testing.assert_allclose(check.logits, tiny_model.self_check(other, answer.text).logits, rtol=1e-5)
 
 
 def test_another_models_cache_is_not_continued(tiny_model):

@@ -40,6 +40,7 @@ def test_it_answers_and_checks_itself(bfloat16):
     assert check.tokens_computed < 35 < full.tokens_computed
     assert check.answer_mass > 0.1  # .43; far above what the estimator refuses
     assert_alike(check, full)
+    assert full.answer_logprob == pytest.approx(np.exp(np.mean(answer.logprobs)), abs=0.02)
 
 
 def test_an_answer_cut_at_a_stop_string_is_checked_alike(bfloat16):

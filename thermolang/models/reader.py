@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -16,7 +17,7 @@ from thermolang.models.chat_tokenizer import ChatTokenizer
 from thermolang.models.decoding import left_padded
 from thermolang.models.prefix import Prefix, fitting, inputs_after, shared_length
 from thermolang.models.prompts import SENTINEL, YES_NO, self_check_messages
-from thermolang.models.reading import KVCache, hidden_tap, option_scores
+from thermolang.models.reading import KVCache, answer_span, hidden_tap, language_only, option_scores, spelled
 from thermolang.models.thinking import CLOSE, OPEN, UNFINISHED, final_answer
 from thermolang.types import Generation, Message, OptionScores
 
@@ -37,7 +38,7 @@ class Reader(ChatTokenizer):
 
     def __init__(self, model: Any, tokenizer: Any, *, name: str = "") -> None:
         super().__init__(model, tokenizer, name=name)
-        _language_only(model)
+        language_only(model)
         self._tap, self._lock = hidden_tap(model)
         self._accepted = set(inspect.signature(model.forward).parameters)
 
@@ -120,6 +121,10 @@ class Reader(ChatTokenizer):
             [("yes", "no")] * len(found),
             prefixes=[prefix for _, prefix in found],
             middle=middle,
+            spans=[
+                None if again or prefixes else self._span(*pair, ids)
+                for pair, again, (ids, _) in zip(pairs, continued, found, strict=True)
+            ],
         )
         return [replace(s, cache_reused=c is not None) for s, c in zip(scores, continued, strict=True)]
 
@@ -143,6 +148,7 @@ class Reader(ChatTokenizer):
         ends: Sequence[int] = (0,),
         prefixes: Sequence[Prefix] = (),
         middle: int | None = None,
+        spans: Sequence[range | None] = (),
     ) -> list[list[OptionScores]]:
         """Read the next-token options after each prompt, with one forward pass over a left-padded batch.
 
@@ -153,14 +159,19 @@ class Reader(ChatTokenizer):
             ends: Where to read: how many tokens before the end of every prompt.
             prefixes: What each prompt begins with, computed before; one for each, or none.
             middle: Also keep the output of this layer, counted from 1.
+            spans: For each prompt, which of its tokens spell an answer whose probability is wanted; or none.
 
         Returns:
             For each prompt the scores at each of ``ends``.
         """
+        asked = spans or [None] * len(prompts)
+        # How far before the end a prompt must be read for the probability of a token: the logits stand one before it.
+        places_of = [[len(p) - t for t in span or ()] for p, span in zip(prompts, asked, strict=True)]
+        reads = list(dict.fromkeys((*ends, *itertools.chain(*places_of))))
         inputs = inputs_after(prefixes, prompts, self._pad_id, self.model.device)
         known = [len(p.ids) for p in fitting(prefixes, prompts)]
         width = inputs["input_ids"].shape[1]
-        places = torch.tensor([width - 1 - end for end in ends], device=self.model.device)
+        places = torch.tensor([width - 1 - end for end in reads], device=self.model.device)
         logits, hidden, between = self._positions(places, middle, **inputs)
         found = []
         for row, (prompt, ids, names) in enumerate(zip(prompts, option_ids, options, strict=True)):
@@ -175,6 +186,10 @@ class Reader(ChatTokenizer):
                 )
                 for i in range(len(ends))
             ]
+            if span := asked[row]:
+                columns = [reads.index(end) for end in places_of[row]]
+                logprob = spelled(logits[row, columns], [prompt[t] for t in span])
+                at = [replace(scores, answer_logprob=logprob) for scores in at]
             found.append(at)
         return found
 
@@ -204,6 +219,13 @@ class Reader(ChatTokenizer):
         if said is None or (cut and CLOSE not in text and self._opens_thinking(messages)):
             raise ModelError(UNFINISHED)
         return self._checked(self.encode(self.render(self_check_messages(messages, said), at_once=True)))
+
+    def _span(self, messages: Sequence[Message], answer: Generation | str, ids: Sequence[int]) -> range | None:
+        """Which of a self-check's ids spell an answer whose log-probabilities are not known yet."""
+        if isinstance(answer, Generation) and answer.logprobs:
+            return None
+        before, _, after = self.render(self_check_messages(messages, SENTINEL), at_once=True).partition(SENTINEL)
+        return answer_span(ids, self.encode(before), self.encode(after), self._end_ids)
 
     def _before(self, kept: KVCache, length: int) -> Prefix:
         """The first ids of a generation, as far as its cache goes."""
@@ -246,15 +268,3 @@ class Reader(ChatTokenizer):
     @cached_property
     def _yes_no(self) -> list[list[int]]:
         return self.option_ids(YES_NO, names=("yes", "no"))
-
-
-def _language_only(model: Any) -> None:
-    """Refuse models that are read in another way than from left to right, as text."""
-    kind = ""
-    if getattr(model.config, "is_encoder_decoder", False):
-        kind = "an encoder-decoder (seq2seq) model"
-    elif getattr(model.config, "vision_config", None) is not None:
-        kind = "a vision model"
-    if kind:
-        msg = f"{type(model).__name__} is {kind}: use a causal language model for chat, such as Qwen2.5-Instruct"
-        raise ModelError(msg)

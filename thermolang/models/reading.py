@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -15,6 +15,9 @@ from thermolang.types import Message, OptionScores
 
 MIN_ANSWER_MASS = 0.01
 """Below this share of the next-token probability the options are not what the model wants to say."""
+
+LONGEST_SPELLED = 48
+"""Tokens of an answer given as text whose probability is read: each costs logits over the whole vocabulary."""
 
 
 class Tap(threading.local):
@@ -132,3 +135,42 @@ def option_scores(
     mass = float((z - logits.logsumexp(-1)).exp().sum().clamp(max=1.0))  # the sum may round to just above 1
     between = None if middle is None else middle.numpy()
     return OptionScores(options, z.numpy(), hidden.numpy(), mass, tokens, middle=between)
+
+
+def language_only(model: Any) -> None:
+    """Refuse models that are read in another way than from left to right, as text."""
+    kind = ""
+    if getattr(model.config, "is_encoder_decoder", False):
+        kind = "an encoder-decoder (seq2seq) model"
+    elif getattr(model.config, "vision_config", None) is not None:
+        kind = "a vision model"
+    if kind:
+        msg = f"{type(model).__name__} is {kind}: use a causal language model for chat, such as Qwen2.5-Instruct"
+        raise ModelError(msg)
+
+
+def answer_span(
+    ids: Sequence[int], before: Sequence[int], after: Sequence[int], end_ids: Collection[int]
+) -> range | None:
+    """Which of a conversation's ids spell an answer, with the token that ends it; the last ones of a long answer.
+
+    Args:
+        ids: Of the conversation with the answer in it.
+        before: Of what the template writes before an answer.
+        after: Of what it writes after it.
+        end_ids: Tokens that end an answer.
+
+    Returns:
+        None where the answer's tokens merge with the template's, so that it cannot be told.
+    """
+    end = len(ids) - len(after)
+    if list(ids[: len(before)]) != list(before) or list(ids[end:]) != list(after) or end <= len(before):
+        return None
+    end += bool(after) and after[0] in end_ids
+    return range(max(len(before), end - LONGEST_SPELLED), end)
+
+
+def spelled(logits: torch.Tensor, token_ids: Sequence[int]) -> float:
+    """Exp of the mean log-probability of n tokens, from the logits (n, V) that each was chosen by."""
+    logprobs = logits.log_softmax(-1)[range(len(token_ids)), list(token_ids)]
+    return float(logprobs.mean().exp())
