@@ -31,7 +31,7 @@ CAPITALS = {
 
 def main() -> dict[str, Any]:
     chat = ChatThermolang.from_model("smollm2-135m", max_tokens=24)
-    estimator = ConfidenceEstimator(chat.local)
+    estimator = ConfidenceEstimator(chat.local, state_dir=None)  # in real use it is kept, and goes on after a restart
     chain = with_confidence(PROMPT | chat, task="capitals", estimator=estimator)
     with tempfile.TemporaryDirectory() as folder, ReviewStore(f"sqlite:///{Path(folder) / 'review.db'}") as store:
         # Everything goes to a person at first, until there are verdicts to learn from.
@@ -43,7 +43,8 @@ def main() -> dict[str, Any]:
             right = CAPITALS[country] in item.answer
             store.decide(item.id, "accept" if right else "reject", operator="ann")
 
-        judged = [(item.confidence, item.status == "accepted") for item in store.list(status=None) if item.verdict]
+        items = store.list(status=None, limit=10_000)
+        judged = [(item.confidence, item.status == "accepted") for item in items if item.verdict]
         used = estimator.learn(judged)  # all of them each time: what was learned before changes nothing
         return {
             "verdicts": used,

@@ -32,6 +32,7 @@ FACTS = [
 PROMPT = ChatPromptTemplate.from_messages(
     [("system", "Answer from the context in as few words as possible."), ("human", "{context}\n\n{question}")]
 )
+ANSWER = "The bakery is open at six in the morning."
 QUESTIONS = ["When does the bakery open?", "On which day is the swimming pool closed?", "How long is the ferry trip?"]
 
 
@@ -62,13 +63,13 @@ def main() -> dict[str, Any]:
             for i in store.list()
         ]
 
-    # The same answer beside the right passage and beside a wrong one: the number moves, as the self-check reads what
-    # the answer rests on. Whether it moves the right way is up to the model, and so small a one does not know.
+    # The same answer beside the right passage and beside a wrong one: how probable its words are, and the self-check,
+    # depend on what it rests on.
     beside = {}
     for name, passage in (("right", FACTS[0]), ("wrong", FACTS[1])):
         system, human = PROMPT.format_messages(context=passage, question=QUESTIONS[0])
         conversation = [{"role": "system", "content": system.text}, {"role": "user", "content": human.text}]
-        beside[name] = estimator.score(conversation, "six", task="town").value
+        beside[name] = estimator.score(conversation, ANSWER, task="town").value
     return {"waiting": waiting, "beside": beside}
 
 
@@ -81,4 +82,4 @@ if __name__ == "__main__":
     for w in found["waiting"]:
         print(f"{shown(w['confidence'])}  {w['question']}  {w['answer']}\n       beside it: {w['context']!r}")
     right, wrong = (shown(found["beside"][name]) for name in ("right", "wrong"))
-    print(f"\n{QUESTIONS[0]} 'six': {right} beside the right passage, {wrong} beside a wrong one")
+    print(f"\n{QUESTIONS[0]} {ANSWER!r}: {right} beside the right passage, {wrong} beside a wrong one")

@@ -15,7 +15,8 @@ from thermolang.calibration import registry
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.head import Head
 from thermolang.calibration.regression import Recipe
-from thermolang.errors import CalibratorFormatError, CalibratorMismatchError
+from thermolang.calibration.state import LOCK
+from thermolang.errors import CalibratorFormatError, CalibratorMismatchError, InvalidInputError
 from thermolang.estimator import ConfidenceEstimator, task_of
 from thermolang.paths import data_dir
 from thermolang.types import Confidence, Generation
@@ -485,7 +486,7 @@ def test_a_full_disk_costs_no_answer(fake_model, calibrator, tmp_path, monkeypat
     _, found = scored(fake_model, calibrator, ["a", "b", "c"], state_dir=tmp_path)
     assert all(c.value is not None for c in found)
     assert "No space left on device" in caplog.text
-    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == [LOCK]
 
 
 # Verdicts
@@ -585,3 +586,18 @@ def test_the_heads_mean_is_that_of_the_temperature(fake_model, calibrator):
             one.choose(ask(q), names, task="t")
     means = [np.mean([one.choose(ask(q), names, task="t")[1].value for q in questions]) for one in (estimator, plain)]
     assert means[0] == pytest.approx(means[1], abs=1e-6)
+
+
+@pytest.mark.parametrize("verdict", [float("nan"), None, 0.5, "accept"])
+def test_a_verdict_that_is_none_is_refused_and_nothing_learned(estimator, verdict):
+    found = estimator.score(ask(), answer(), task="t")
+    with pytest.raises(InvalidInputError, match=r"True \(right\) or False"):
+        estimator.learn([(found, True), (found, verdict)])
+    assert estimator.state("t", "self_check").current.verdicts == 0
+
+
+def test_a_certain_option_still_gets_the_heads_number(calibrator):
+    estimator = ConfidenceEstimator(FakeModel(logits=fixed(800.0, 0.0, 0.0)), with_head(calibrator), state_dir=None)
+    found = estimator.score(ask(), "Paris", task="t", choices=["Paris", "Rome", "Oslo"])
+    assert found.value < 1
+    assert found.value + sum(a.share for a in found.alternatives) == pytest.approx(1)

@@ -107,7 +107,7 @@ def test_the_self_check_reads_the_retrieved_passage(example):
     right, wrong = found["beside"]["right"], found["beside"]["wrong"]
     assert is_probability(right)
     assert is_probability(wrong)
-    assert abs(right - wrong) > 0.001  # the same passage twice gives the same number
+    assert right > wrong + 0.05
     assert printed.count("beside it: ") == 3
 
 

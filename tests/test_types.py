@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thermolang.types import Alternative, Confidence, Generation, ModelIdentity, SentenceSupport
+from thermolang.types import Alternative, Basis, Confidence, Generation, ModelIdentity, SentenceSupport
 
 shares = st.floats(0, 1)
 texts = st.text(max_size=20)
@@ -69,3 +69,9 @@ def test_differences_name_both_values():
     theirs = dataclasses.replace(ours, hidden_size=64, template="d")
     assert ours.differences(ours) == []
     assert ours.differences(theirs) == ["hidden_size: 32 against 64", "template: 'c' against 'd'"]
+
+
+def test_a_basis_with_keys_of_a_newer_version_is_read():
+    record = Confidence(0.5, basis=Basis((1.0, 0.0), 0.2)).to_dict()
+    record["basis"]["colour"] = "red"
+    assert Confidence.from_dict(record).basis == Basis((1.0, 0.0), 0.2)

@@ -12,6 +12,7 @@ from thermolang.calibration.fitting import Fit, predictive_interval
 from thermolang.calibration.learner import AnswerReading
 from thermolang.calibration.state import TaskVersion
 from thermolang.calibration.thermometer import choice_probabilities, self_check_probability
+from thermolang.errors import InvalidInputError
 from thermolang.types import Alternative, Basis, Confidence, OptionScores, Source
 
 if TYPE_CHECKING:
@@ -83,22 +84,29 @@ def lessons(
 
     Temperature, bias and level are about the model's own answer, its most probable option. So a verdict on another
     option teaches nothing about them, nor does one on an answer without a confidence or with another calibrator's.
+
+    Raises:
+        InvalidInputError: A verdict is neither right nor wrong.
     """
     found: dict[tuple[str, Source], list[tuple[AnswerReading, bool]]] = {}
     for confidence, right in verdicts:
+        if right not in (0, 1):
+            msg = f"a verdict is True (right) or False (wrong), not {right!r}; leave answers out that nobody judged"
+            raise InvalidInputError(msg)
         choice, basis = confidence.source == "choice", confidence.basis
         if basis is None or confidence.calibrator != calibrator or (choice and basis.logits[0] < max(basis.logits)):
             continue
         key: tuple[str, Source] = confidence.task, "choice" if choice else "self_check"
-        found.setdefault(key, []).append((AnswerReading(basis.logits, basis.beside), right))
+        found.setdefault(key, []).append((AnswerReading(basis.logits, basis.beside), bool(right)))
     return found
 
 
 def _with(probabilities: FloatArray, best: int, p: float) -> FloatArray:
     """The options' probabilities (K,) with p for the best one; the others keep their proportions."""
     rest = 1.0 - probabilities[best]
-    if probabilities[best] == p or rest <= 0:
+    if probabilities[best] == p:
         return probabilities
-    found = np.asarray(probabilities * ((1.0 - p) / rest))
+    even = np.full(len(probabilities), (1.0 - p) / (len(probabilities) - 1))
+    found = probabilities * ((1.0 - p) / rest) if rest > 0 else even
     found[best] = p
-    return found
+    return np.asarray(found)

@@ -193,19 +193,23 @@ class ConfidenceEstimator:
         return choices[best], replace(confidence, seconds=time.perf_counter() - start)
 
     def learn(self, verdicts: Iterable[tuple[Confidence, bool]]) -> int:
-        """Learn from people's verdicts: the next confidences of the same tasks are better calibrated, and narrower.
+        """Learn from people's verdicts: the next confidences of the same tasks are better calibrated.
 
         Each verdict moves the temperature, the bias or the level of its task by Bayes' rule, starting from what the
         calibrator predicts. Giving the same verdicts again changes nothing, so all that a store holds can be given
-        each time. It does no harm that mostly doubtful answers were judged.
+        each time. It does no harm that mostly doubtful answers were judged; where doubt came from sampled answers
+        (``mode="thorough"``) it does, as what is learned here knows only one pass: judge some at random there.
 
         Args:
-            verdicts: The confidence that each judged answer had (``ReviewItem.confidence``, or on a LangChain message),
-                and whether the answer is right.
+            verdicts: The confidence that each judged answer had (``ReviewItem.confidence``, or ``confidence_of`` a
+                LangChain message), and whether the answer is right.
 
         Returns:
             How many of them could be used. The others, which a warning counts, are of another calibrator or of one that
             is too old to learn, have no confidence, or are on an option that was not the model's own answer.
+
+        Raises:
+            InvalidInputError: A verdict is neither right nor wrong; then nothing is learned.
         """
         given = list(verdicts)
         fits = self.calibrator.fits if self.calibrator else {}

@@ -204,9 +204,9 @@ class Confidence:
         raw: The same number before calibration, in [0, 1]: the options' or the self-check's probability, or the share
             of the sampled answers that mean the same; None if unknown.
         temperature: T* of the task, > 0.
-        bias: Added to the log-odds of a self-check; 0 for choices.
-        interval: Predictive 90 % interval of the task's accuracy at this confidence, from how far the
-            calibrator was off on tasks held out in training; not the sampling error of a mean.
+        bias: Added to the log-odds; 0 for choices without verdicts.
+        interval: Predictive 90 % interval of the task's accuracy at this confidence, from how far the calibrator was
+            off on tasks held out in training, and narrower after verdicts; not the sampling error of a mean.
         source: Where the number comes from.
         task: Name of the task whose temperature was used.
         task_version: Version of the task's state.
@@ -275,7 +275,8 @@ class Confidence:
         values["alternatives"] = tuple(Alternative(**a) for a in values.get("alternatives") or ())
         values["sentences"] = tuple(SentenceSupport(**s) for s in values.get("sentences") or ())
         basis = values.get("basis")
-        values["basis"] = Basis(**{**basis, "logits": tuple(basis["logits"])}) if basis else None
+        numbers = {f.name: basis[f.name] for f in dataclasses.fields(Basis) if f.name in basis} if basis else {}
+        values["basis"] = Basis(**{**numbers, "logits": tuple(numbers["logits"])}) if basis else None
         return cls(**values)
 
 

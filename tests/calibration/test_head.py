@@ -44,13 +44,21 @@ def scales(tasks):
     return [ONE] * len(tasks)
 
 
+def log_odds(head, hidden, logits, scale, logprob=None):
+    return head.odds(logits, head.beside(hidden, logprob), scale)
+
+
+def predict(head, hidden, logits, scale, intercept=0.0):
+    return expit(log_odds(head, hidden, logits, scale) + intercept)
+
+
 def gains(head, tasks):
     """AUROC gained and NLL saved within each task, head and p_T anchored to the same mean."""
     pairs = []
     for t in tasks:
         before = probability_right(t.logits, *ONE, self_check=t.self_check)
-        c = anchor(head.log_odds(t.hidden, t.logits, ONE), float(before.mean()))
-        after = head.predict(t.hidden, t.logits, ONE, intercept=c)
+        c = anchor(log_odds(head, t.hidden, t.logits, ONE), float(before.mean()))
+        after = predict(head, t.hidden, t.logits, ONE, intercept=c)
         assert after.mean() == pytest.approx(before.mean(), abs=1e-9)
         pairs.append(
             (auroc(after, t.right) - auroc(before, t.right), binary_nll(before, t.right) - binary_nll(after, t.right))
@@ -107,7 +115,7 @@ def test_where_nothing_helps_the_head_is_p_exactly():
     assert head.recipe == Recipe() and not parts(head)[:-2].any()
     assert (head.gain, head.gain_error, head.auroc_gain) == (0.0, 0.0, 0.0)
     p = probability_right(tasks[0].logits, 0.7, 0.0, self_check=False)
-    assert head.predict(tasks[0].hidden, tasks[0].logits, (0.7, 0.0)) == pytest.approx(p)
+    assert predict(head, tasks[0].hidden, tasks[0].logits, (0.7, 0.0)) == pytest.approx(p)
 
 
 def test_chance_must_be_ruled_out(tasks):
@@ -140,7 +148,7 @@ def test_the_order_of_choices_does_not_matter(tasks, head):
     turned = [replace(t, logits=t.logits[:, order], labels=np.argsort(order)[t.labels]) for t in tasks]
     assert np.array_equal(parts(fit_head(turned, scales(turned), config=SMALL)), parts(head))
     assert np.array_equal(
-        head.predict(tasks[0].hidden, tasks[0].logits, ONE), head.predict(tasks[0].hidden, turned[0].logits, ONE)
+        predict(head, tasks[0].hidden, tasks[0].logits, ONE), predict(head, tasks[0].hidden, turned[0].logits, ONE)
     )
 
 
@@ -150,15 +158,15 @@ def test_equal_seeds_give_equal_heads(tasks, head):
 
 def test_an_answer_has_the_same_probability_alone(tasks, head):
     t = tasks[0]
-    together = head.predict(t.hidden, t.logits, (0.5, 0.0), intercept=0.3)
-    alone = [head.predict(t.hidden[i, None], t.logits[i, None], (0.5, 0.0), intercept=0.3)[0] for i in range(len(t))]
+    together = predict(head, t.hidden, t.logits, (0.5, 0.0), intercept=0.3)
+    alone = [predict(head, t.hidden[i, None], t.logits[i, None], (0.5, 0.0), intercept=0.3)[0] for i in range(len(t))]
     assert alone == together.tolist()
 
 
 def test_the_intercept_moves_the_log_odds(tasks, head):
     t = tasks[0]
-    odds = head.log_odds(t.hidden, t.logits, ONE)
-    assert head.predict(t.hidden, t.logits, ONE, intercept=-0.7) == pytest.approx(expit(odds - 0.7))
+    odds = log_odds(head, t.hidden, t.logits, ONE)
+    assert predict(head, t.hidden, t.logits, ONE, intercept=-0.7) == pytest.approx(expit(odds - 0.7))
 
 
 def test_groups_are_left_out_together():
@@ -198,7 +206,7 @@ def test_tasks_of_one_class_break_nothing(tasks):
     assert np.isfinite(parts(head)).all() and head.recipe.components
     assert gains(head, tasks_with_a_direction(6, seed=1))[0] > 0.06
     all_right = [only(t, True) for t in tasks]
-    p = fit_head(all_right, scales(tasks), config=SMALL).predict(tasks[0].hidden, tasks[0].logits, ONE)
+    p = predict(fit_head(all_right, scales(tasks), config=SMALL), tasks[0].hidden, tasks[0].logits, ONE)
     assert np.isfinite(p).all()
 
 
@@ -210,7 +218,7 @@ def test_what_was_saved_comes_back(tasks, head):
     other = Head.from_tensors(load(save(head.to_tensors())), config)
     assert other.to_dict() == head.to_dict()
     t = tasks[0]
-    assert np.array_equal(other.predict(t.hidden, t.logits, ONE), head.predict(t.hidden, t.logits, ONE))
+    assert np.array_equal(predict(other, t.hidden, t.logits, ONE), predict(head, t.hidden, t.logits, ONE))
 
 
 @pytest.mark.parametrize(
@@ -260,9 +268,9 @@ def test_bad_inputs_are_refused(tasks, head):
     hidden, logits = tasks[0].hidden, tasks[0].logits
     for bad in (np.where(hidden > 2, np.nan, hidden), hidden[:, :8], hidden[0], hidden[1:]):
         with pytest.raises(InvalidInputError, match="hidden state"):
-            head.predict(bad, logits, ONE)
+            predict(head, bad, logits, ONE)
     with pytest.raises(InvalidInputError, match="logits"):
-        head.predict(hidden, np.full_like(logits, np.nan), ONE)
+        predict(head, hidden, np.full_like(logits, np.nan), ONE)
 
 
 def with_logprob(tasks, strength, seed=0):
@@ -282,7 +290,7 @@ def test_an_answers_log_probability_counts_where_it_tells_something(strength):
     head = fit_head(tasks, scales(tasks), config=SMALL)
     assert (head.logprob_weight > 3) is (strength > 0)
     t = tasks[0]
-    after = expit(head.log_odds(t.hidden, t.logits, ONE, t.signals["mean_logprob"]))
+    after = expit(log_odds(head, t.hidden, t.logits, ONE, t.signals["mean_logprob"]))
     gained = auroc(after, t.right) - auroc(probability_right(t.logits, *ONE, self_check=True), t.right)
     assert gained > 0.05 if strength else abs(gained) < 0.02
 
@@ -301,7 +309,7 @@ def test_a_missing_log_probability_breaks_nothing():
 
 def test_training_odds_are_out_of_fold_and_not_saved(tasks, head):
     assert [len(o) for o in head.training_odds] == [len(t) for t in tasks]
-    again = np.concatenate([head.log_odds(t.hidden, t.logits, ONE) for t in tasks])
+    again = np.concatenate([log_odds(head, t.hidden, t.logits, ONE) for t in tasks])
     assert not np.allclose(np.concatenate(head.training_odds), again)
     assert auroc(expit(np.concatenate(head.training_odds)), np.concatenate([t.right for t in tasks])) > 0.7
     assert "training_odds" not in head.to_dict()

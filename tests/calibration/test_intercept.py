@@ -44,7 +44,7 @@ def test_no_inputs_no_anchor():
 
 
 def test_without_verdicts_the_prior_stands():
-    assert intercept_posterior([], [], 0.8) == (0.0, 0.8)
+    assert intercept_posterior([], [], 0.8) == (0.0, 0.8, 0.0)
 
 
 @pytest.mark.parametrize(("n", "right", "tau"), [(1, 1, 0.5), (5, 5, 2.0), (8, 3, 1.0), (300, 290, 3.0)])
@@ -62,14 +62,14 @@ def test_posterior_is_bayes_rule(n, right, tau):
     ]
     mean = moments[1] / moments[0]
     expected = (mean, np.sqrt(moments[2] / moments[0] - mean**2))
-    assert intercept_posterior(odds, verdicts, tau) == pytest.approx(expected, rel=1e-4)
+    assert intercept_posterior(odds, verdicts, tau)[:2] == pytest.approx(expected, rel=1e-4)
 
 
 def test_verdicts_outweigh_the_prior_in_the_end():
     rng = np.random.default_rng(0)
     odds = rng.normal(0, 1, 5000)
     verdicts = rng.random(5000) < expit(odds - 1.5)
-    mean, sd = intercept_posterior(odds, verdicts, 0.5)
+    mean, sd, _ = intercept_posterior(odds, verdicts, 0.5)
     assert mean == pytest.approx(-1.5, abs=3 * sd)
     assert sd < 0.04
 

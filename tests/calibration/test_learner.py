@@ -91,8 +91,38 @@ def test_the_level_is_that_of_the_intercepts_posterior():
     one, readings = head(), answers(12)
     verdicts = judged(readings, np.zeros(12))
     odds, right = one.odds(*arrays(readings), SCALE) + 0.4, np.array([v for _, v in verdicts])
-    (mean, sd), (_, start) = (robust_intercept(odds[:n], right[:n], one.spread) for n in (12, 0))
-    assert Learner(True, PRIOR, one).learned(SCALE, 0.4, verdicts) == Learned(SCALE, 0.4 + mean, sd / start)
+    mean, sd = robust_intercept(odds, right, one.spread)
+    assert Learner(True, PRIOR, one).learned(SCALE, 0.4, verdicts) == Learned(
+        SCALE, 0.4 + mean, min(1.0, sd / one.spread)
+    )
+
+
+@pytest.mark.parametrize("verdicts", [10, 40])
+@pytest.mark.parametrize("with_head", [True, False])
+def test_narrowed_intervals_still_hold_the_accuracy(with_head, verdicts):
+    """Tasks drawn from the prior: an interval of 90 % before verdicts, narrowed by ``share``, over many draws."""
+    one = head(tau=0.8) if with_head else None
+    learner, rng, held = Learner(True, VerdictPrior(0.2, 0.8), one), np.random.default_rng(3), []
+    misses = []
+    for _ in range(120):
+        readings = answers(verdicts + 200, seed=int(rng.integers(1 << 30)))
+        z, beside = arrays(readings)
+        if with_head:
+            odds = one.odds(z, beside, SCALE) + rng.normal(0, 0.8)
+        else:
+            odds = (z[:, 0] - z[:, 1]) * SCALE[0] * np.exp(rng.normal(0, 0.2)) + SCALE[1] + rng.normal(0, 0.8)
+        found = learner.learned(SCALE, 0.0, judged(readings[:verdicts], odds[:verdicts], int(rng.integers(1 << 30))))
+        before, after = (
+            learner.probability(z[verdicts:], beside[verdicts:], s, c).mean()
+            for s, c in ((SCALE, 0.0), (found.scale, found.level))
+        )
+        truth = logit(expit(odds[verdicts:]).mean())
+        misses.append(abs(truth - logit(before)))
+        held.append((abs(truth - logit(after)), found.share))
+    width = float(np.quantile(misses, 0.9))
+    covered = np.mean([miss <= width * share for miss, share in held])
+    assert covered > 0.8
+    assert np.mean([share for _, share in held]) < (0.95 if verdicts == 10 else 0.7)
 
 
 def test_each_verdict_leaves_less_to_know():

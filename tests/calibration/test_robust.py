@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, logit
 from scipy.stats import norm
 
 from thermolang.calibration.fewshot import VerdictPrior, posterior
 from thermolang.calibration.intercept import intercept_posterior
+from thermolang.calibration.laplace import answer_gaps, answer_log_odds
 from thermolang.calibration.robust import DOUBT, WIDE, robust_intercept, robust_posterior
 
 PRIOR = VerdictPrior(0.2, 0.3, 0.2)
@@ -28,12 +29,20 @@ def test_before_any_verdict_it_is_the_prior():
     found = after(CENTRE, 0)
     np.testing.assert_allclose(found.weights, [1 - DOUBT, DOUBT])
     assert found.mean == pytest.approx(CENTRE)
-    z = np.array([[1.5, 0.0]])
-    variance = [(np.exp(2 * sd**2) - np.exp(sd**2)) * (CENTRE[0] * 1.5) ** 2 + sb**2 for sd, sb in ((0.2, 0.3), WIDE)]
-    # With a correlation the first has a covariance term too; so only the wide component's part is known exactly.
-    assert found.parts[1].log_odds_moments(z)[1][0] - found.parts[1].log_odds_moments(z)[0][0] ** 2 == pytest.approx(
-        variance[1], rel=1e-3
-    )
+
+
+@pytest.mark.parametrize("self_check", [True, False])
+def test_the_spread_by_sampling(self_check):
+    rng = np.random.default_rng(0)
+    wide = VerdictPrior(0.4, 0.8, -0.3)
+    z = rng.normal(0, 2, (40, 2 if self_check else 4))
+    mean, square = posterior(wide, CENTRE, z[:0], [], self_check=self_check).level_moments(z)
+    covariance = [[0.16, -0.3 * 0.4 * 0.8], [-0.3 * 0.4 * 0.8, 0.64]]
+    log_t, bias = rng.multivariate_normal((-np.log(CENTRE[0]), CENTRE[1]), covariance, 4000).T
+    gaps = answer_gaps(z, self_check=self_check)
+    odds, _ = answer_log_odds(gaps, np.exp(-log_t))
+    level = logit(expit(odds + bias[:, None]).mean(1))
+    assert (mean, square - mean**2) == pytest.approx((level.mean(), level.var()), abs=0.04)
 
 
 def test_verdicts_that_agree_leave_the_learned_prior_in_charge():

@@ -12,7 +12,7 @@ import pytest
 from tests.calibration.synthetic import PRIOR
 from thermolang.calibration.fewshot import VerdictPrior
 from thermolang.calibration.learner import AnswerReading, Learner
-from thermolang.calibration.state import REFRESH_AT, TaskState, TaskVersion
+from thermolang.calibration.state import LOCK, REFRESH_AT, TaskState, TaskVersion
 from thermolang.errors import InvalidInputError
 
 LOGGER = "thermolang.calibration.state"
@@ -149,7 +149,7 @@ def test_round_trip(tmp_path):
     assert again.refresh() == state.current
     observed(again, 1, start=7)
     assert again.refresh().inputs == 8
-    assert [p.name for p in path.parent.iterdir()] == ["state.json"]
+    assert sorted(p.name for p in path.parent.iterdir()) == [LOCK, "state.json"]
 
 
 def test_versions_go_on_where_they_stopped(tmp_path):
@@ -323,7 +323,7 @@ def test_two_states_with_one_file_never_leave_it_torn(tmp_path, caplog):
             t.join()
     assert not caplog.records
     assert TaskState("t", PRIOR, path=path).current.inputs == 300
-    assert [p.name for p in tmp_path.iterdir()] == ["s.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [LOCK, "s.json"]
 
 
 # Verdicts
@@ -373,13 +373,38 @@ def test_verdicts_outlive_the_process(tmp_path):
     assert observed(again, 3).current.verdicts == 10
 
 
-def test_a_process_that_scores_never_writes_over_verdicts(tmp_path):
+def test_what_one_process_learned_the_others_use(tmp_path):
     path = tmp_path / "s.json"
     scoring = observed(TaskState("t", PRIOR, learner=LEARNER, path=path), 1)
-    TaskState("t", PRIOR, learner=LEARNER, path=path).learn(verdicts(10))
-    observed(scoring, 9, start=1)  # saves at every input, and makes a version at 3 and at 10
+    learned = TaskState("t", PRIOR, learner=LEARNER, path=path).learn(verdicts(10))
+    observed(scoring, 1, start=1)  # the second input makes no version of itself
     assert scoring.current.verdicts == 10
-    assert TaskState("t", PRIOR, learner=LEARNER, path=path).current.verdicts == 10
+    assert scoring.current.version > learned.version  # never two versions under one number
+    assert TaskState("t", PRIOR, learner=LEARNER, path=path).current == scoring.current
+
+
+def test_a_correction_outlives_what_others_remember(tmp_path):
+    path = tmp_path / "s.json"
+    early = TaskState("t", PRIOR, learner=LEARNER, path=path)
+    early.learn(verdicts(10))
+    TaskState("t", PRIOR, learner=LEARNER, path=path).learn(verdicts(10, right=False))
+    observed(early, 3)
+    expected = TaskState("t", PRIOR, learner=LEARNER)
+    expected.learn(verdicts(10, right=False))
+    assert early.current.scale == pytest.approx(observed(expected, 3).current.scale)
+
+
+def test_verdicts_that_cannot_be_computed_with_are_not_kept():
+    class Broken(Learner):
+        def learned(self, scale, level, verdicts):
+            if verdicts:
+                raise InvalidInputError("no")
+            return super().learned(scale, level, verdicts)
+
+    state = TaskState("t", PRIOR, learner=Broken(True, VerdictPrior(0.5, 1.0)))
+    with pytest.raises(InvalidInputError):
+        state.learn(verdicts(3))
+    assert observed(state, 3).current.inputs == 3
 
 
 def test_inputs_move_what_verdicts_start_from():

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.interpolate import pchip_interpolate
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from thermolang.calibration.laplace import (
     LARGEST_SPREAD,
@@ -148,12 +148,12 @@ class Posterior:
         rows = (w @ expit(o + b[:, None]) for w, b, o in zip(self.weights, self.bias, odds, strict=True))
         return np.asarray(sum(rows))
 
-    def log_odds_moments(self, logits: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Mean and mean square of the log-odds of a right answer, (M,) each, of items with logits (M, K)."""
+    def level_moments(self, logits: FloatArray) -> tuple[float, float]:
+        """Mean and mean square of the log-odds of the accuracy that items with logits (M, K) have together."""
         odds, _ = answer_log_odds(_gaps(logits, self_check=self.self_check), np.exp(-self.log_temperature))
-        along_t, bias = self.weights.sum(1), (self.weights * self.bias).sum(1)  # (G,)
-        mean = along_t @ odds + bias.sum()
-        return mean, along_t @ odds**2 + 2 * bias @ odds + (self.weights * self.bias**2).sum()
+        accuracy = np.stack([expit(o + b[:, None]).mean(1) for o, b in zip(odds, self.bias, strict=True)])  # (G, H)
+        level = logit(np.clip(accuracy, 1e-12, 1 - 1e-12))
+        return float((self.weights * level).sum()), float((self.weights * level**2).sum())
 
 
 def posterior(

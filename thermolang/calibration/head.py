@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import expit
 
 from thermolang.calibration.cues import CUES, answer_cues
 from thermolang.calibration.regression import Recipe
@@ -103,42 +102,6 @@ class Head:
             raise InvalidInputError(msg)
         constant, *slopes = self.coefficients.astype(np.float64)
         return np.asarray(cues[:, 0] + constant + (cues * slopes).sum(1) + beside)
-
-    def log_odds(
-        self,
-        hidden: FloatArray,
-        logits: FloatArray,
-        scale: tuple[float, float],
-        logprob: FloatArray | None = None,
-    ) -> FloatArray:
-        """Log-odds of a right answer at intercept 0, shape (N,); what ``anchor`` and ``intercept_posterior`` take.
-
-        Args:
-            hidden: Shape (N, d).
-            logits: Shape (N, K).
-            scale: 1/T and bias of the task.
-            logprob: As for ``beside``.
-
-        Raises:
-            InvalidInputError: Shapes do not fit, or a number is not finite.
-        """
-        return self.odds(logits, self.beside(hidden, logprob), scale)
-
-    def predict(
-        self, hidden: FloatArray, logits: FloatArray, scale: tuple[float, float], *, intercept: float = 0.0
-    ) -> FloatArray:
-        """P(right), shape (N,); of each answer alone, given its task's scale and intercept.
-
-        Args:
-            hidden: Shape (N, d).
-            logits: Shape (N, K).
-            scale: 1/T and bias of the task.
-            intercept: The task's level in log-odds: from ``anchor``, moved by ``intercept_posterior``.
-
-        Raises:
-            InvalidInputError: Shapes do not fit, or a number is not finite.
-        """
-        return np.asarray(expit(self.log_odds(hidden, logits, scale) + intercept))
 
     def to_tensors(self) -> dict[str, FloatArray]:
         """The arrays, for safetensors."""

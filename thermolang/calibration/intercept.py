@@ -52,10 +52,11 @@ def anchor(head_logits: ArrayLike, target_mean: float) -> float:
     return float(brentq(lambda c: expit(odds + c).mean() - target, lowest, highest, xtol=1e-12))
 
 
-def intercept_posterior(head_logits: ArrayLike, right: ArrayLike, tau: float) -> tuple[float, float]:
+def intercept_posterior(head_logits: ArrayLike, right: ArrayLike, tau: float) -> tuple[float, float, float]:
     """Mean and standard deviation of a task's intercept u after verdicts, with u ~ N(0, tau^2) before them.
 
-    Each verdict has P(right_i) = sigmoid(head_logits_i + u). Without verdicts it is (0, tau).
+    Each verdict has P(right_i) = sigmoid(head_logits_i + u). Without verdicts it is (0, tau). The third number is the
+    log probability, in nats, of all verdicts together before any was seen.
 
     Args:
         head_logits: Shape (n,), log-odds of the answers judged; with the task's anchor added, if it has one.
@@ -65,12 +66,6 @@ def intercept_posterior(head_logits: ArrayLike, right: ArrayLike, tau: float) ->
     Raises:
         InvalidInputError: Shapes differ, a verdict is neither 0 nor 1, or tau is not positive and finite.
     """
-    mean, sd, _ = intercept_moments(head_logits, right, tau)
-    return mean, sd
-
-
-def intercept_moments(head_logits: ArrayLike, right: ArrayLike, tau: float) -> tuple[float, float, float]:
-    """As ``intercept_posterior``, and the log probability of all verdicts together, in nats."""
     odds, verdicts = _finite("head_logits", head_logits), _finite("right", right)
     if odds.shape != verdicts.shape or not np.isin(verdicts, (0, 1)).all():
         msg = f"right must be 0 or 1 for each of {odds.size} log-odds, got {verdicts.size} verdicts {verdicts[:5]}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit, logit
 
-from thermolang.calibration.fewshot import VerdictPrior
+from thermolang.calibration.fewshot import VerdictPrior, posterior
 from thermolang.calibration.head import Head
 from thermolang.calibration.intercept import anchor
 from thermolang.calibration.robust import robust_intercept, robust_posterior
@@ -42,7 +42,7 @@ class Learned:
     Attributes:
         scale: 1/T and bias.
         level: Added to the head's log-odds.
-        share: Of the uncertainty about the task's log-odds that is left, in (0, 1].
+        share: Of the uncertainty about the task's accuracy, in log-odds, that is left, in (0, 1].
     """
 
     scale: tuple[float, float]
@@ -110,15 +110,15 @@ class Learner:
         if self.head is not None:
             odds, tau = self._odds(scale, readings) + level, self.head.spread
             moved, sd = robust_intercept(odds, right, tau)
-            start = robust_intercept(odds[:0], right[:0], tau)[1]
-            return Learned(scale, level + moved, min(1.0, sd / start))
+            return Learned(scale, level + moved, min(1.0, sd / tau))
         if self.prior is None:
             return Learned(scale, level, 1.0)
-        z, prior = _filled(readings), self.prior
-        before, after = (
-            robust_posterior(prior, scale, z[:n], right[:n], self_check=self.self_check) for n in (0, len(z))
-        )
-        return Learned(after.mean, level, min(1.0, after.spread(z) / before.spread(z)))
+        z = _filled(readings)
+        found = robust_posterior(self.prior, scale, z, right, self_check=self.self_check)
+        # The width that verdicts narrow was learned with the prior, so it is compared with the prior's alone.
+        before = posterior(self.prior, scale, z[:0], right[:0], self_check=self.self_check).level_moments(z)
+        start = float(np.sqrt(max(before[1] - before[0] ** 2, 0.0)))
+        return Learned(found.mean, level, min(1.0, found.spread(z) / start) if start else 1.0)
 
     def _odds(self, scale: tuple[float, float], readings: Sequence[AnswerReading]) -> FloatArray:
         odds = np.empty(len(readings))

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import expit
 
 from thermolang.calibration.fewshot import Posterior, VerdictPrior, posterior
-from thermolang.calibration.intercept import intercept_moments
+from thermolang.calibration.intercept import intercept_posterior
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
@@ -51,11 +51,9 @@ class RobustPosterior:
         return np.asarray(self.weights @ np.stack([p.predict(logits) for p in self.parts]))
 
     def spread(self, logits: FloatArray) -> float:
-        """Standard deviation of the log-odds of a right answer, mean over items with logits (M, K)."""
-        moments = [p.log_odds_moments(logits) for p in self.parts]
-        means, squares = (np.stack(x) for x in zip(*moments, strict=True))
-        variance = self.weights @ squares - (self.weights @ means) ** 2
-        return float(np.sqrt(np.maximum(variance, 0)).mean())
+        """Standard deviation of the log-odds of the accuracy that items with logits (M, K) have together."""
+        mean, square = self.weights @ np.array([p.level_moments(logits) for p in self.parts])
+        return float(np.sqrt(max(square - mean**2, 0.0)))
 
 
 def robust_posterior(
@@ -79,7 +77,7 @@ def robust_posterior(
 
 def robust_intercept(head_logits: FloatArray, right: np.ndarray[Any, Any], tau: float) -> tuple[float, float]:
     """Mean and standard deviation of a task's intercept; arguments as for ``intercept.intercept_posterior``."""
-    moments = [intercept_moments(head_logits, right, sd) for sd in (tau, max(tau, WIDE[1]))]
+    moments = [intercept_posterior(head_logits, right, sd) for sd in (tau, max(tau, WIDE[1]))]
     means, spreads, evidence = np.array(moments).T
     weights = _weights(*evidence)
     mean = float(weights @ means)

@@ -7,11 +7,13 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
+
+from filelock import FileLock
 
 from thermolang.calibration.fitting import Prior
 from thermolang.calibration.learner import AnswerReading, Learner
@@ -25,6 +27,10 @@ REFRESH_AT = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 
 SETTLED = 30
 """Inputs of a task from which its T* hardly moves (the curve over unlabelled inputs in docs/results)."""
+
+LOCK = ".lock"
+PATIENCE = 5.0
+"""Seconds to wait for another process that writes a state."""
 
 SAVE_EACH = 100
 """Below this many inputs each one is saved, so that processes that score a single answer each still add up."""
@@ -60,9 +66,13 @@ class TaskVersion:
     @property
     def warning(self) -> str:
         """A sentence while T* still moves; empty once it has settled."""
-        if self.inputs + self.verdicts >= SETTLED:
+        if self.inputs >= SETTLED:
             return ""
         return f"the task's temperature rests on {self.inputs} of its inputs so far; it settles at about {SETTLED}"
+
+
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a damaged file may raise."""
 
 
 class TaskState:
@@ -121,49 +131,79 @@ class TaskState:
                 return
             shown = reading if reading is not None and self._learner.head is not None else None
             self._seen[key] = (inverse_temperature, bias, *(_packed(shown) if shown else ()))
-            if len(self._seen) in REFRESH_AT:
-                self._refresh()
-            elif len(self._seen) < SAVE_EACH:
-                self._save()
+            if len(self._seen) in REFRESH_AT or len(self._seen) < SAVE_EACH:
+                self._update(anew=len(self._seen) in REFRESH_AT)
 
     def learn(self, verdicts: Sequence[tuple[AnswerReading, bool]]) -> TaskVersion:
         """Note verdicts on answers of this task, save them and return the version that rests on all of them.
 
-        The same answer's newer verdict replaces the older one, so that giving all of them again changes nothing.
+        A newer verdict on the same reading replaces the older one, so that giving all of them again changes nothing.
         """
         with self._lock:
-            known = self._verdicts | {digest(repr(r)): (float(right), *_packed(r)) for r, right in verdicts}
-            if known != self._verdicts or len(known) > self.current.verdicts:
-                self._verdicts = known
-                self._refresh()
+            self._update({digest(repr(r)): (float(right), *_packed(r)) for r, right in verdicts})
             return self.current
 
     def refresh(self) -> TaskVersion:
         """Make a new version from all that was seen, save it and return it; nothing new, no new version."""
         with self._lock:
-            if len(self._seen) > self.current.inputs or len(self._verdicts) > self.current.verdicts:
-                self._refresh()
+            self._update(anew=len(self._seen) > self.current.inputs)
             return self.current
 
-    def _refresh(self) -> None:
+    def _update(self, given: Mapping[str, _Verdict] | None = None, *, anew: bool = False) -> None:
+        """Take in verdicts, also those that another process has saved, make a version if anything is new, and save."""
+        taken = False
+        try:
+            with self._file_lock():
+                number, saved = self._saved()
+                self._take({**saved, **(given or {})}, number, anew=anew)
+                taken = True
+                self._save()
+        except OSError as error:
+            if not taken:
+                self._take(given or {}, 0, anew=anew)
+            if not self._warned:
+                logger.warning(
+                    "the state of task %r stays in memory, %s cannot be written: %s", self.task, self._path, error
+                )
+            self._warned = True
+
+    def _take(self, verdicts: Mapping[str, _Verdict], number: int, *, anew: bool) -> None:
+        known = {**self._verdicts, **verdicts}
+        if anew or known != self._verdicts:
+            version = self._version(known, 1 + max(number, self.current.version))
+            self._verdicts = known  # only what could be computed with is kept
+            self.versions.append(version)
+
+    def _version(self, verdicts: Mapping[str, _Verdict], number: int) -> TaskVersion:
         n, inputs = len(self._seen), self._seen.values()
         inverse, bias = (math.fsum(x) / n for x in list(zip(*inputs, strict=False))[:2]) if n else (1.0, 0.0)
         scale = self._prior.moved(inverse, bias, n)
         level = self._learner.level(scale, [_unpacked(x[2:]) for x in inputs if len(x) > 2])
-        judged = [(_unpacked(x[1:]), x[0] > 0) for x in self._verdicts.values()]
+        judged = [(_unpacked(x[1:]), x[0] > 0) for x in verdicts.values()]
         found = self._learner.learned(scale, level, judged)
-        width = self._prior.half_width * found.share
-        self.versions.append(
-            TaskVersion(self.current.version + 1, *found.scale, n, width, found.level, len(self._verdicts))
-        )
-        self._save()
+        return TaskVersion(number, *found.scale, n, self._prior.half_width * found.share, found.level, len(verdicts))
+
+    def _file_lock(self) -> AbstractContextManager[Any]:
+        """Keeps other processes from reading and writing states in between; one lock for a folder of them."""
+        if self._path is None:
+            return nullcontext()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._path.with_name(LOCK), timeout=PATIENCE)
+
+    def _saved(self) -> tuple[int, dict[str, _Verdict]]:
+        """Number of the newest version on disk, and the verdicts there."""
+        if self._path is None or not self._path.is_file():
+            return 0, {}
+        try:
+            versions, _, verdicts = _read(self._path, self._prior.half_width)
+            return versions[-1].version, verdicts
+        except _DAMAGE as error:
+            self._set_aside(error)
+            return 0, {}
 
     def _save(self) -> None:
         if self._path is None:
             return
-        # Another process may have learned from verdicts since: they are people's work, and must not be written over.
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            self._verdicts = _read(self._path, 0.0)[2] | self._verdicts
         record = {
             "task": self.task,
             "versions": [asdict(v) for v in self.versions],
@@ -172,14 +212,10 @@ class TaskState:
         }
         part = self._path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             part.write_text(json.dumps(record), encoding="utf-8")
             part.replace(self._path)
             self._warned = False
-        except OSError as error:
-            if not self._warned:
-                logger.warning("the state of task %r stays in memory, %s cannot be written: %s", self.task, part, error)
-            self._warned = True
+        finally:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
 
@@ -191,7 +227,7 @@ class TaskState:
         except OSError as error:
             logger.warning("the state of task %r starts anew in memory: %s", self.task, error)
             self._path = None
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except _DAMAGE as error:
             self._set_aside(error)
 
     def _set_aside(self, error: Exception) -> None:

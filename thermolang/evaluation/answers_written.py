@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from thermolang.calibration.fitting import log_odds
 from thermolang.calibration.state import SETTLED, TaskVersion
 from thermolang.errors import InvalidInputError
 from thermolang.estimator import ConfidenceEstimator
@@ -121,8 +122,9 @@ class SoFar:
         else:
             self._scored += 1
             self._sum += confidence.value
-            if confidence.temperature and confidence.basis and line.key not in self.versions:
-                self.versions[line.key] = _version(confidence, confidence.temperature, confidence.basis)
+            if confidence.temperature and line.key not in self.versions:
+                basis = confidence.basis or Basis((), half_width=_half_width(confidence))
+                self.versions[line.key] = _version(confidence, confidence.temperature, basis)
 
     def _difference(self, line: Line, confidence: Confidence, decision: Decision | None) -> str:
         """What a written line was scored with that this run would not use; empty if nothing."""
@@ -143,6 +145,12 @@ def _version(confidence: Confidence, temperature: float, basis: Basis) -> TaskVe
     # On how many inputs it rests stands only in the warning that they are few.
     fewer = (replace(version, inputs=n) for n in range(SETTLED))
     return next((v for v in fewer if v.warning == confidence.reason), version)
+
+
+def _half_width(confidence: Confidence) -> float:
+    """Of an interval that was written before its half width was."""
+    ends = [log_odds(x) for x in confidence.interval or (0.5, 0.5)]
+    return (ends[1] - ends[0]) / 2
 
 
 def _written(tail: bytes) -> tuple[Confidence, Decision | None] | None:

@@ -9,9 +9,11 @@ from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from thermolang._version import __version__
 from thermolang.calibration.calibrator import Calibrator
-from thermolang.calibration.fitting import MIN_TASKS, Fit, fit
+from thermolang.calibration.fitting import MIN_TASKS, Fit, fit, log_odds
 from thermolang.calibration.head import Head
 from thermolang.calibration.meaning import CUES, ROUNDS, MeaningFit, fit_meaning
 from thermolang.calibration.task import TaskFeatures
@@ -134,7 +136,8 @@ def _meaning(tasks: Sequence[TaskFeatures], fit: Fit | None) -> MeaningFit | Non
     """What sampled answers tell, if the tasks have some."""
     if fit is None:
         return None
-    sampled = [s for t, o in zip(tasks, fit.odds, strict=True) if (s := sampled_task(t, o)) is not None]
+    odds = [np.clip(o, log_odds(0.0), log_odds(1.0)) for o in fit.odds]  # as far as they go in use
+    sampled = [s for t, o in zip(tasks, odds, strict=True) if (s := sampled_task(t, o)) is not None]
     return fit_meaning(sampled) if sampled else None
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def _learn(fold: Fold) -> MeaningFit | None:
     tasks, head_found = [r.task for r in fold.training], learner(fold).head
     if head_found:
-        odds = list(head_found.training_odds)
+        odds = [_odds(expit(o)) for o in head_found.training_odds]
     else:
         scales = Ours.learn(fold).training_scales
         odds = [_odds(probability_right(t.logits, *s, self_check=True)) for t, s in zip(tasks, scales, strict=True)]

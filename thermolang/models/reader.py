@@ -177,7 +177,7 @@ class Reader(ChatTokenizer):
         for row, (prompt, ids, names) in enumerate(zip(prompts, option_ids, options, strict=True)):
             at = [
                 option_scores(
-                    logits[row, i],
+                    logits[row, i].float().cpu(),
                     hidden[row, i],
                     ids,
                     names,
@@ -188,7 +188,7 @@ class Reader(ChatTokenizer):
             ]
             if span := asked[row]:
                 columns = [reads.index(end) for end in places_of[row]]
-                logprob = spelled(logits[row, columns], [prompt[t] for t in span])
+                logprob = spelled(logits[row, columns].float(), [prompt[t] for t in span])
                 at = [replace(scores, answer_logprob=logprob) for scores in at]
             found.append(at)
         return found
@@ -248,11 +248,11 @@ class Reader(ChatTokenizer):
     def _positions(
         self, places: torch.Tensor, middle: int | None, **inputs: Any
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Logits (B, P, V) and hidden states (B, P, d) of P columns, float32 on the CPU; and of a middle layer."""
+        """Logits (B, P, V) of P columns as they come; hidden states (B, P, d), a middle layer's too, float32 on the CPU."""
         out = self._forward(**inputs, logits_to_keep=places, output_hidden_states=middle is not None)
         hidden = self._hidden().float().cpu()
         between = None if middle is None else out.hidden_states[middle][:, places].float().cpu()
-        return out.logits.float().cpu(), hidden, between
+        return out.logits, hidden, between
 
     def _hidden(self) -> torch.Tensor:
         """What this thread's latest forward pass left in the tap."""

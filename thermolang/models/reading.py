@@ -16,7 +16,7 @@ from thermolang.types import Message, OptionScores
 MIN_ANSWER_MASS = 0.01
 """Below this share of the next-token probability the options are not what the model wants to say."""
 
-LONGEST_SPELLED = 48
+LONGEST_SPELLED = 32
 """Tokens of an answer given as text whose probability is read: each costs logits over the whole vocabulary."""
 
 
