@@ -248,7 +248,7 @@ class Reader(ChatTokenizer):
     def _positions(
         self, places: torch.Tensor, middle: int | None, **inputs: Any
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Logits (B, P, V) of P columns as they come; hidden states and a middle layer's (B, P, d), float32 on the CPU."""
+        """Logits (B, P, V) of P columns as they come; hidden states of two layers (B, P, d), float32 on the CPU."""
         out = self._forward(**inputs, logits_to_keep=places, output_hidden_states=middle is not None)
         hidden = self._hidden().float().cpu()
         between = None if middle is None else out.hidden_states[middle][:, places].float().cpu()
