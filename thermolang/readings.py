@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from thermolang.answers.choice import given_choice
 from thermolang.errors import ThermolangError
 from thermolang.models.thinking import UNFINISHED, final_answer
@@ -59,7 +57,7 @@ def read_checks(
 def mean_probability(answer: Generation | str, read: OptionScores | None = None) -> float:
     """Exp of the answer's mean token log-probability, as generated or as ``read`` with the options; NaN if unknown."""
     if isinstance(answer, Generation) and answer.logprobs:
-        return float(np.exp(np.mean(answer.logprobs)))
+        return answer.mean_probability
     return math.nan if read is None or read.answer_logprob is None else read.answer_logprob
 
 

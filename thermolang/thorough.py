@@ -17,7 +17,6 @@ from thermolang.calibration.fitting import log_odds, predictive_interval
 from thermolang.calibration.meaning import ROUNDS, Evidence, MeaningFit
 from thermolang.errors import InvalidInputError, ThermolangError
 from thermolang.hashing import digest
-from thermolang.readings import mean_probability
 from thermolang.types import Alternative, Confidence, Generation, Message, Mode
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ class Thorough:
             return self._judged(messages, answer, fast, self._sample(messages, answer, self.samples, 0), TEMPERATURE)
         if self.fit is None or fast.value is None:  # no sample could change what is decided
             return replace(fast, reason=_joined(fast.reason, NO_FIT if fast.value is not None else ""))
-        alone = self.fit.alone(np.array([log_odds(fast.value)]), np.array([mean_probability(answer)]))
+        alone = self.fit.alone(np.array([log_odds(fast.value)]), np.array([_mean_probability(answer)]))
         if self.fit.is_final(alone, 0, self.threshold).all():
             return self._valued(fast, alone)
         drawn: list[Generation | str] = []
@@ -163,7 +162,7 @@ class Thorough:
         if self.fit is None or fast.value is None:
             return replace(known, reason=_joined(reason, NO_FIT if fast.value is not None else ""))
         odds = self.fit.log_odds(
-            evidence([found]), np.array([log_odds(fast.value)]), np.array([mean_probability(answer)])
+            evidence([found]), np.array([log_odds(fast.value)]), np.array([_mean_probability(answer)])
         )
         return replace(self._valued(known, odds), raw=own.share, source="meaning")
 
@@ -199,3 +198,7 @@ def evidence(groups: Sequence[Meanings]) -> Evidence:
 
 def _joined(*reasons: str) -> str:
     return "; ".join(dict.fromkeys(r for r in reasons if r))
+
+
+def _mean_probability(answer: Generation | str) -> float:
+    return answer.mean_probability if isinstance(answer, Generation) else math.nan

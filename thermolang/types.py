@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -80,6 +81,11 @@ class Generation:
     finish_reason: FinishReason
     prompt_tokens: int
     cache: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def mean_probability(self) -> float:
+        """Exp of the mean token log-probability (the geometric mean of the tokens' probabilities); NaN without tokens."""
+        return math.exp(math.fsum(self.logprobs) / len(self.logprobs)) if self.logprobs else math.nan
 
     @property
     def usage(self) -> dict[str, int]:

@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from thermolang.answers.grading import is_right, normalize
+from thermolang.answers.grading import is_right
+from thermolang.answers.plain import normalize
 from thermolang.errors import MissingExtraError, NotEnoughDataError
 from thermolang.evaluation.starter import FAMILIES, starter_tasks
 from thermolang.evaluation.starter_items import distractors, told_apart

@@ -18,7 +18,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from thermolang.answers.facts import Facts, facts
-from thermolang.answers.grading import is_right, normalize
+from thermolang.answers.grading import is_right
+from thermolang.answers.plain import normalize
 from thermolang.answers.moments import Moment, agree
 from thermolang.answers.normal import JAPANESE
 from thermolang.answers.numerals import fold

@@ -22,17 +22,13 @@ import unicodedata
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from thermolang.answers.english_numbers import SMALL_NUMBERS, TENS
+from thermolang.answers.plain import CJK, folded_once, normalize, split_words
 from thermolang.errors import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_LOOKALIKES = str.maketrans({"\u2019": "'", "\u2212": "-"})
-_ARTICLES = frozenset({"a", "an", "the"})
-_CJK = "\u3005\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u9fff"
-_MARKS = "\u0300-\u036f"
-_WORD = re.compile(rf"[{_CJK}]+|(?:(?![{_CJK}])[^\W_][{_MARKS}]*)+(?:[.'](?:(?![{_CJK}])[^\W_][{_MARKS}]*)+)*")
-_INNER_MARK = re.compile(r"'|(?<!\d)\.|\.(?!\d)")
 _SENTENCE_END = re.compile(r"[.!?。\n](?:\s|$)")
 _DENIALS = frozenset({"not", "never", "neither", "nor", "cannot", "cant", "couldnt", "wont", "wouldnt"}) | frozenset(
     verb + "nt" for verb in ("is", "are", "was", "were", "does", "do", "did")
@@ -44,10 +40,6 @@ _JAPANESE_OR = re.compile(r"または|もしくは|あるいは|それとも|[�
 _NUMBER = re.compile(
     r"(?<![a-z\d.,])(?P<sign>(?<![\w)\]])-)?(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 )
-SMALL_NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-SMALL_NUMBERS += ["eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"]
-SMALL_NUMBERS += ["nineteen"]
-TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _WORD_VALUES = {word: value for value, word in enumerate(SMALL_NUMBERS)} | {
     word: 10 * value for value, word in enumerate(TENS, start=2)
 }
@@ -55,19 +47,6 @@ _NUMBER_WORDS = re.compile(
     rf"\b(?P<tens>{'|'.join(TENS)})(?:[\s-]+(?P<unit>{'|'.join(SMALL_NUMBERS[1:10])}))?\b"
     rf"|\b(?:(?:a|one)\s+)?(?P<hundred>hundred)\b|\b(?P<small>{'|'.join(SMALL_NUMBERS)})\b"
 )
-
-
-def normalize(text: str) -> str:
-    """Return the words of a text in one canonical spelling.
-
-    NFKC and casefold; punctuation and symbols become gaps (none inside "D.C." or "don't"); an English
-    article goes if a word follows it; white space collapses.
-
-    Example:
-        >>> normalize("The  Washington, D.C.")
-        'washington dc'
-    """
-    return " ".join(_words(_fold(text))[0])
 
 
 def is_right(answer: str, answers: Sequence[str]) -> bool:
@@ -81,17 +60,17 @@ def is_right(answer: str, answers: Sequence[str]) -> bool:
         >>> is_right("The capital of France is Paris.", ["Paris"]), is_right("It is not Paris.", ["Paris"])
         (True, False)
     """
-    folded = _fold(answer)
+    folded = folded_once(answer)
     given = normalize(answer)
     if not given:
         return False
-    values = {alias: _number(_fold(alias)) for alias in answers if normalize(alias)}
+    values = {alias: _number(folded_once(alias)) for alias in answers if normalize(alias)}
     if any(value is not None and _says_number(folded, value) for value in values.values()):
         return True
     texts = [alias for alias, value in values.items() if value is None]
     if any(normalize(alias) == given for alias in texts):
         return True
-    return _says_phrase(folded, [_words(_fold(alias))[0] for alias in texts])
+    return _says_phrase(folded, [split_words(folded_once(alias))[0] for alias in texts])
 
 
 def rouge_l(answer: str, answers: Sequence[str]) -> float:
@@ -109,35 +88,6 @@ def rouge_l(answer: str, answers: Sequence[str]) -> float:
     """
     scorer = require("rouge_score.rouge_scorer", "eval").RougeScorer(["rougeL"], use_stemmer=True)
     return float(scorer.score(" ".join(answers), answer)["rougeL"].fmeasure)
-
-
-def _fold(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return unicodedata.normalize("NFKC", folded).translate(_LOOKALIKES)
-
-
-def _words(folded: str) -> tuple[list[str], list[str]]:
-    """Split folded text into words and the gaps before, between and after them (one gap more than words)."""
-    words, gaps, end = [], [""], 0
-    for match in _WORD.finditer(folded):
-        gaps[-1] += folded[end : match.start()]
-        end = match.end()
-        words.append(_INNER_MARK.sub("", match[0]))
-        gaps.append("")
-    gaps[-1] += folded[end:]
-    return _without_articles(words, gaps)
-
-
-def _without_articles(words: list[str], gaps: list[str]) -> tuple[list[str], list[str]]:
-    kept: list[str] = []
-    kept_gaps = [gaps[0]]
-    for i, (word, gap) in enumerate(zip(words, gaps[1:], strict=True)):
-        if word in _ARTICLES and i + 1 < len(words):
-            kept_gaps[-1] += gap
-        else:
-            kept.append(word)
-            kept_gaps.append(gap)
-    return kept, kept_gaps
 
 
 def _number(folded: str) -> Decimal | None:
@@ -159,7 +109,7 @@ def _says_number(folded: str, value: Decimal) -> bool:
         return False
     last = found[-1]
     said = _value(last) if digits else _word_value(last)
-    before = _words(folded[: last.start()])
+    before = split_words(folded[: last.start()])
     choice_of_two = bool(before[0]) and before[0][-1] == "or"
     return said == value and not choice_of_two and not _denied_before(*before)
 
@@ -173,7 +123,7 @@ def _word_value(match: re.Match[str]) -> Decimal:
 
 
 def _says_phrase(folded: str, aliases: list[list[str]]) -> bool:
-    words, gaps = _words(folded)
+    words, gaps = split_words(folded)
     spans = sorted((s for alias in aliases for s in _find(words, gaps, alias)), key=lambda s: (s[0], -s[1]))
     sure = [s for s in spans if not _denied_before(words[: s[0]], gaps[: s[0] + 1]) and not _denied_after(words, s)]
     if sure and not _one_of_several(words, gaps, spans):
@@ -241,7 +191,7 @@ def _joined(words: list[str], gaps: list[str], span: tuple[int, int], inside: se
 
 
 def _inside_japanese(folded: str, alias: str) -> bool:
-    if not re.search(f"[{_CJK}]", alias):
+    if not re.search(f"[{CJK}]", alias):
         return False
     text = "".join(folded.split())
     for match in re.finditer(re.escape(alias), text):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from thermolang.answers.english_numbers import ORDINAL, VALUES, any_of, words_value
-from thermolang.answers.grading import SMALL_NUMBERS
+from thermolang.answers.english_numbers import SMALL_NUMBERS
 from thermolang.answers.japanese_numbers import KANJI_DIGITS, kanji_value
 
 _MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october"]

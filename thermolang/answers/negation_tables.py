@@ -6,22 +6,6 @@ import re
 
 from thermolang.answers.word_tables import words
 
-CONTRACTIONS = tuple(
-    (re.compile(pattern, re.IGNORECASE), full)
-    for pattern, full in [
-        (r"\b(?:can'?t|cannot)\b", "can not"),
-        (r"\bwon't\b", "will not"),
-        (r"\bshan't\b", "shall not"),
-        (r"\bain't\b", "is not"),
-        (r"\b(is|are|was|were|do|does|did|have|has|had|could|would|should|might|must|need)n'?t\b", r"\1 not"),
-        (r"\b(it|he|she|that|there|what|who|here|where)'s\b", r"\1 is"),
-        (r"\b(we|you|they)'re\b", r"\1 are"),
-        (r"\bi'm\b", "i am"),
-        (r"\b(i|we|you|they|he|she|it)'ll\b", r"\1 will"),
-        (r"\b(i|we|you|they)'ve\b", r"\1 have"),
-        (r"\bno\.? ?(?=\d)", "number "),
-    ]
-)
 # Phrases of several words, read before single words; "\0" marks a negation.
 NEGATIVE_PHRASES = tuple(
     (re.compile(pattern, re.IGNORECASE), content)

@@ -15,7 +15,7 @@ import threading
 import unicodedata
 from typing import Any
 
-from thermolang.answers.grading import normalize
+from thermolang.answers.plain import normalize
 from thermolang.answers.word_tables import NO_LIST_WORDS, NO_PARTS, SIGNS, spelled
 
 _CACHED_LENGTH = 200

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from thermolang.answers import reply_tables as tables
-from thermolang.answers.grading import normalize
+from thermolang.answers.plain import normalize
 from thermolang.answers.phrases import HAS_JAPANESE, WRAPPED, expanded, fold
 
 _MOST_REFUSAL = 1200

@@ -7,7 +7,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from thermolang.answers.grading import is_right, normalize
+from thermolang.answers.grading import is_right
+from thermolang.answers.plain import normalize
 from thermolang.errors import require
 from thermolang.types import Example
 

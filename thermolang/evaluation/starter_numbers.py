@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import random
 
-from thermolang.answers.grading import SMALL_NUMBERS, TENS
+from thermolang.answers.english_numbers import SMALL_NUMBERS, TENS
 from thermolang.evaluation.starter_items import choice, distractors, free
 from thermolang.types import Example
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
 from thermolang.errors import ModelError
 from thermolang.models.prompts import FIXED_DATE
-from thermolang.models.reading import single_token_ids
 from thermolang.models.thinking import OPEN, closed
 from thermolang.types import Message
 
@@ -84,7 +83,7 @@ class ChatTokenizer:
             raise ModelError(msg) from error
 
     def option_ids(self, spellings: Sequence[Sequence[str]], *, names: Sequence[str]) -> list[list[int]]:
-        """Token ids of each option; see ``thermolang.models.reading.single_token_ids``."""
+        """Token ids of each option; see ``single_token_ids``."""
         return self._ids_of_options(tuple(map(tuple, spellings)), tuple(names))
 
     def _option_ids(self, spellings: tuple[tuple[str, ...], ...], names: tuple[str, ...]) -> list[list[int]]:
@@ -127,3 +126,34 @@ class ChatTokenizer:
     def _pad_id(self) -> int:
         # Padded positions are masked, so any id will do where a tokenizer has none.
         return int(self.tokenizer.pad_token_id or 0)
+
+
+def single_token_ids(
+    spellings: Sequence[Sequence[str]], encode: Callable[[str], list[int]], *, names: Sequence[str], model_name: str
+) -> list[list[int]]:
+    """Token ids of each option, bare and with a leading space; spellings of several tokens are left out.
+
+    Args:
+        spellings: For each option, the texts that count as it.
+        encode: Token ids of a text.
+        names: What the options are called in errors.
+        model_name: What the model is called in errors.
+
+    Raises:
+        ModelError: Fewer than two options, an option of several tokens, or two options that share one.
+    """
+    if len(spellings) < 2:
+        msg = f"at least two choices are needed, got {list(names)}"
+        raise ModelError(msg)
+    encoded = [[encode(form) for t in texts if t.strip() for form in (t, f" {t}")] for texts in spellings]
+    found = [sorted({ids[0] for ids in forms if len(ids) == 1}) for forms in encoded]
+    owner: dict[int, str] = {}
+    for name, ids in zip(names, found, strict=True):
+        if not ids:
+            msg = f"the choice {name!r} is not a single token of {model_name}; ask with letters, such as A, B, C"
+            raise ModelError(msg)
+        if (shared := next((owner[i] for i in ids if i in owner), None)) is not None:
+            msg = f"the choices {shared!r} and {name!r} share a token of {model_name}; use distinct choices"
+            raise ModelError(msg)
+        owner.update(dict.fromkeys(ids, name))
+    return found

@@ -90,37 +90,6 @@ def ids_of(text: str, token_ids: Sequence[int], text_of: Callable[[Sequence[int]
     return tuple(token_ids[:end])
 
 
-def single_token_ids(
-    spellings: Sequence[Sequence[str]], encode: Callable[[str], list[int]], *, names: Sequence[str], model_name: str
-) -> list[list[int]]:
-    """Token ids of each option, bare and with a leading space; spellings of several tokens are left out.
-
-    Args:
-        spellings: For each option, the texts that count as it.
-        encode: Token ids of a text.
-        names: What the options are called in errors.
-        model_name: What the model is called in errors.
-
-    Raises:
-        ModelError: Fewer than two options, an option of several tokens, or two options that share one.
-    """
-    if len(spellings) < 2:
-        msg = f"at least two choices are needed, got {list(names)}"
-        raise ModelError(msg)
-    encoded = [[encode(form) for t in texts if t.strip() for form in (t, f" {t}")] for texts in spellings]
-    found = [sorted({ids[0] for ids in forms if len(ids) == 1}) for forms in encoded]
-    owner: dict[int, str] = {}
-    for name, ids in zip(names, found, strict=True):
-        if not ids:
-            msg = f"the choice {name!r} is not a single token of {model_name}; ask with letters, such as A, B, C"
-            raise ModelError(msg)
-        if (shared := next((owner[i] for i in ids if i in owner), None)) is not None:
-            msg = f"the choices {shared!r} and {name!r} share a token of {model_name}; use distinct choices"
-            raise ModelError(msg)
-        owner.update(dict.fromkeys(ids, name))
-    return found
-
-
 def option_scores(
     logits: torch.Tensor,
     hidden: torch.Tensor,
