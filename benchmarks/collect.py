@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from thermolang.evaluation.collecting import tasks_to_collect
-from thermolang.evaluation.starter import starter_tasks
-from thermolang.models.features import collect, is_choice
 from thermolang.models.local import LocalModel
 from thermolang.models.prompts import ANSWER_PREFIX, LETTERS, question_messages
+from thermolang.tasks.starter import starter_tasks
+from thermolang.training.collect import tasks_to_collect
+from thermolang.training.features import collect, is_choice
 
 
 class Stopwatch:

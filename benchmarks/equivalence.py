@@ -19,11 +19,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, roc_auc_score
 
 from thermolang.answers.embedding import SentenceEmbedder
-from thermolang.answers.equivalence import Equivalence
-from thermolang.answers.facts import facts
-from thermolang.answers.graders import exact_match, token_f1
+from thermolang.answers.equivalence import Equivalence, pair_cues
+from thermolang.answers.grading import exact_match, token_f1
 from thermolang.answers.judging import ChatJudge
-from thermolang.answers.similarity import pair_cues
+from thermolang.answers.rules.guards import facts
 
 ADVERSARIAL = Path(__file__).parents[1] / "tests" / "data" / "equivalence.jsonl"
 DRAWS = 1000

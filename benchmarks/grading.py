@@ -19,8 +19,8 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, precisi
 
 from thermolang.answers.embedding import SentenceEmbedder
 from thermolang.answers.equivalence import Equivalence
-from thermolang.answers.facts import facts
-from thermolang.answers.graders import GRADERS, equivalent
+from thermolang.answers.grading import GRADERS, equivalent
+from thermolang.answers.rules.guards import facts
 
 DRAWS = 2000
 FEWEST = 20

@@ -12,9 +12,9 @@ import resource
 import statistics
 import time
 
+from thermolang.answers.clustering import group
 from thermolang.answers.embedding import SentenceEmbedder
 from thermolang.answers.equivalence import Equivalence
-from thermolang.answers.meanings import group
 from thermolang.models.local import LocalModel
 from thermolang.models.prompts import question_messages
 from thermolang.types import Example

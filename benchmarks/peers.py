@@ -22,10 +22,10 @@ ORDERS = 20
 def prepare(args):
     import numpy as np
 
+    from thermolang.answers.clustering import group
     from thermolang.answers.embedding import SentenceEmbedder
     from thermolang.answers.equivalence import Equivalence
-    from thermolang.answers.meanings import group
-    from thermolang.models.samples import load_samples
+    from thermolang.training.samples import load_samples
 
     equivalence, rows, changed, seconds = Equivalence(SentenceEmbedder()), [], 0, 0.0
     for _, one in sorted(load_samples(args.features, args.model).items())[: args.limit]:

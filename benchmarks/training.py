@@ -13,7 +13,7 @@ import time
 import numpy as np
 import torch
 
-from thermolang.calibration.task import TaskFeatures
+from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.thermometer import BRANCHES, Thermometer
 from thermolang.calibration.training import TrainingConfig, train
 

@@ -10,13 +10,7 @@ from langchain.agents import create_agent
 from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
-from thermolang import (
-    ChatThermolang,
-    ConfidenceGateMiddleware,
-    ReviewStore,
-    resume_from_store,
-    with_confidence,
-)
+from thermolang import ChatThermolang, ConfidenceGateMiddleware, ReviewStore, resume_from_store, with_confidence
 
 THREAD = {"configurable": {"thread_id": "1"}}
 

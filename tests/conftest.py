@@ -85,8 +85,8 @@ def calibrator_for():
     import numpy as np
 
     from thermolang.calibration.calibrator import Calibrator
-    from thermolang.calibration.fitting import fit
-    from thermolang.calibration.task import TaskFeatures
+    from thermolang.calibration.features import TaskFeatures
+    from thermolang.calibration.fit import fit
     from thermolang.calibration.training import TrainingConfig
 
     def make(model, *, sources=("choice", "self_check"), seed=0):

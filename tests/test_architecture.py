@@ -64,7 +64,7 @@ def test_imports_run_downward(path: Path) -> None:
 
 
 def test_the_check_can_fail() -> None:
-    assert layer_of("thermolang.cli") > layer_of("thermolang.estimator") > layer_of("thermolang.models.local")
+    assert layer_of("thermolang.cli.main") > layer_of("thermolang.estimator") > layer_of("thermolang.models.local")
     assert layer_of("thermolang.models.prompts") < layer_of("thermolang.models.loading")
 
 

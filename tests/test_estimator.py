@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 
 from tests.fakes import HIDDEN, IDENTITY, FakeModel
-from thermolang.calibration import registry
+from thermolang.calibration import calibrator as registry
 from thermolang.calibration.calibrator import Calibrator
-from thermolang.calibration.head import Head
-from thermolang.calibration.regression import Recipe
-from thermolang.calibration.state import LOCK
+from thermolang.calibration.head import Head, Recipe
+from thermolang.calibration.task_state import LOCK
 from thermolang.errors import CalibratorFormatError, CalibratorMismatchError, InvalidInputError
 from thermolang.estimator import ConfidenceEstimator, task_of
-from thermolang.paths import data_dir
+from thermolang.storage import data_dir
 from thermolang.types import Confidence, Generation
 
 

@@ -17,7 +17,7 @@ _EXPORTS = {
     "Confidence": "types",
     "ConfidenceCallbackHandler": "langchain.callback",
     "ConfidenceEstimator": "estimator",
-    "ConfidenceGateMiddleware": "langchain.middleware",
+    "ConfidenceGateMiddleware": "langchain.agents",
     "ConfidenceRouter": "langchain.router",
     "ConflictError": "errors",
     "Decision": "types",
@@ -37,10 +37,10 @@ _EXPORTS = {
     "Task": "types",
     "TaskFormatError": "errors",
     "ThermolangError": "errors",
-    "confidence_of": "langchain._messages",
+    "confidence_of": "langchain.messages",
     "get_confidence_callback": "langchain.callback",
-    "resume_from_store": "langchain.resuming",
-    "with_confidence": "langchain.runnable",
+    "resume_from_store": "langchain.agents",
+    "with_confidence": "langchain.wrapper",
 }
 
 __all__ = sorted([*_EXPORTS, "__version__"])

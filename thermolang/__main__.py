@@ -1,5 +1,5 @@
 """``python -m thermolang`` is the command line."""
 
-from thermolang.cli import main
+from thermolang.cli.main import main
 
 main()

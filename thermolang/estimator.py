@@ -14,23 +14,183 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from thermolang.answers.equivalence import Equivalence
-from thermolang.applying import applied, lessons, option_probabilities, reading_of
-from thermolang.calibration import registry
+from thermolang.answers.grading import given_choice
+from thermolang.calibration import calibrator as registry
 from thermolang.calibration.calibrator import Calibrator
-from thermolang.calibration.fitting import Fit
-from thermolang.calibration.learner import AnswerReading
-from thermolang.calibration.state import TaskState, TaskVersion
+from thermolang.calibration.fit import AnswerReading, Fit, predictive_interval
+from thermolang.calibration.task_state import TaskState, TaskVersion
+from thermolang.calibration.thermometer import choice_probabilities, self_check_probability
 from thermolang.errors import InvalidInputError, ThermolangError
-from thermolang.hashing import digest
-from thermolang.models.reading import MIN_ANSWER_MASS
-from thermolang.paths import data_dir
-from thermolang.protocols import ScoringModel
-from thermolang.readings import EMPTY, is_empty, mean_probability, read_checks, read_choice
-from thermolang.thorough import SAMPLES, Thorough, check_annotate
-from thermolang.types import Confidence, Generation, Message, Mode, OptionScores, Source
+from thermolang.models.chat_template import UNFINISHED, final_answer
+from thermolang.models.scoring import MIN_ANSWER_MASS
+from thermolang.sampling import SAMPLES, Thorough, check_annotate
+from thermolang.storage import data_dir, digest
+from thermolang.types import (
+    Alternative,
+    Basis,
+    Confidence,
+    Generation,
+    Message,
+    Mode,
+    OptionScores,
+    ScoringModel,
+    Source,
+)
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
+
+EMPTY = "the question is empty"
+
+
+def read_choice(
+    model: ScoringModel, messages: Sequence[Message], answer: Generation | str, choices: list[str]
+) -> tuple[OptionScores, int] | str:
+    """Options as the model reads them and the one that was given, or why there is none."""
+    if is_empty(messages):
+        return EMPTY
+    text = final_answer(answer.text if isinstance(answer, Generation) else answer)
+    if text is None:
+        return UNFINISHED
+    try:
+        scores = model.choice_logits(messages, choices, answer if isinstance(answer, Generation) else None)
+    except ThermolangError as error:
+        return str(error)
+    given = given_choice(text, choices)
+    if given is None:
+        shown = text if len(text) <= 40 else text[:40] + "..."
+        return f"the answer {shown!r} is none of the choices {choices}"
+    return scores, given
+
+
+def read_checks(
+    model: ScoringModel, items: Sequence[tuple[Sequence[Message], Generation | str]]
+) -> list[tuple[OptionScores, int] | str]:
+    """Self-checks, with one forward pass if nothing stands against it, or why there is none."""
+    found: list[tuple[OptionScores, int] | str] = [_unreadable(messages, answer) for messages, answer in items]
+    readable = [i for i, reason in enumerate(found) if not reason]
+    try:
+        together = model.self_check_batch([items[i] for i in readable]) if readable else []
+    except ThermolangError as error:
+        if len(readable) > 1:  # find out whose fault it is
+            return [read_checks(model, [item])[0] for item in items]
+        together, found[readable[0]] = [], str(error)
+    for i, scores in zip(readable, together, strict=False):
+        found[i] = scores, 0
+    return found
+
+
+def mean_probability(answer: Generation | str, read: OptionScores | None = None) -> float:
+    """Exp of the answer's mean token log-probability, as generated or as ``read`` with the options; NaN if unknown."""
+    if isinstance(answer, Generation) and answer.logprobs:
+        return answer.mean_probability
+    return math.nan if read is None or read.answer_logprob is None else read.answer_logprob
+
+
+def is_empty(messages: Sequence[Message]) -> bool:
+    """Whether nothing was asked."""
+    return not messages or not messages[-1]["content"].strip()
+
+
+def _unreadable(messages: Sequence[Message], answer: Generation | str) -> str:
+    if is_empty(messages):
+        return EMPTY
+    text = answer.text if isinstance(answer, Generation) else answer
+    return "" if text.strip() else "the answer is empty"
+
+
+def option_probabilities(logits: FloatArray, source: Source, inverse_temperature: float, bias: float) -> FloatArray:
+    """Probabilities of the options of a choice, or of yes and no, shape (K,)."""
+    if source == "choice":
+        return choice_probabilities(logits, inverse_temperature)
+    yes = float(self_check_probability(logits, inverse_temperature, bias))
+    return np.array([yes, 1.0 - yes])
+
+
+def reading_of(fit: Fit, scores: OptionScores, given: int, logprob: float) -> AnswerReading:
+    """What the given answer showed, under a fit.
+
+    Args:
+        fit: The calibrator's fit for answers of this kind.
+        scores: What the model thinks of the options.
+        given: The option that is the answer.
+        logprob: Exp of the answer's mean token log-probability; NaN where unknown.
+    """
+    others = np.delete(scores.logits, given)
+    beside = float(fit.head.beside(scores.hidden[None], np.array([logprob]))[0]) if fit.head else 0.0
+    return AnswerReading((float(scores.logits[given]), *map(float, others)), beside)
+
+
+def applied(
+    unscored: Confidence, fit: Fit, version: TaskVersion, scores: OptionScores, reading: AnswerReading, given: int
+) -> Confidence:
+    """The confidence of an answer under one version of its task's state.
+
+    Args:
+        unscored: What is known of it without the fit.
+        fit: The calibrator's fit for answers of this kind.
+        version: Of the task's state.
+        scores: What the model thinks of the options.
+        reading: ``reading_of`` these.
+        given: The option that is the answer.
+    """
+    choice = unscored.source == "choice"
+    plain = option_probabilities(scores.logits, unscored.source or "self_check", *version.scale)
+    best = int(np.argmax(scores.logits)) if choice else given
+    logits, beside = np.array([reading.logits]), np.array([reading.beside])
+    p = float(fit.learner.probability(logits, beside, version.scale, version.level)[0])
+    calibrated = _with(plain, best, p)
+    value = float(calibrated[given])
+    novelty = float(fit.support.novelty(scores.hidden))
+    others = [i for i in np.argsort(-calibrated) if i != given] if choice else []
+    return replace(
+        unscored,
+        value=value,
+        temperature=1.0 / version.inverse_temperature,
+        bias=version.bias,
+        interval=predictive_interval(value, version.half_width),
+        task_version=version.version,
+        supported=novelty <= 1.0,
+        novelty=novelty,
+        alternatives=tuple(Alternative(scores.options[i], float(calibrated[i])) for i in others),
+        basis=Basis(reading.logits, reading.beside, version.level, version.half_width),
+    )
+
+
+def lessons(
+    verdicts: Iterable[tuple[Confidence, bool]], calibrator: str
+) -> dict[tuple[str, Source], list[tuple[AnswerReading, bool]]]:
+    """By task and source, what verdicts can teach a calibrator: what each answer showed, and whether it was right.
+
+    Temperature, bias and level are about the model's own answer, its most probable option. So a verdict on another
+    option teaches nothing about them, nor does one on an answer without a confidence or with another calibrator's.
+
+    Raises:
+        InvalidInputError: A verdict is neither right nor wrong.
+    """
+    found: dict[tuple[str, Source], list[tuple[AnswerReading, bool]]] = {}
+    for confidence, right in verdicts:
+        if right not in (0, 1):
+            msg = f"a verdict is True (right) or False (wrong), not {right!r}; leave answers out that nobody judged"
+            raise InvalidInputError(msg)
+        choice, basis = confidence.source == "choice", confidence.basis
+        if basis is None or confidence.calibrator != calibrator or (choice and basis.logits[0] < max(basis.logits)):
+            continue
+        key: tuple[str, Source] = confidence.task, "choice" if choice else "self_check"
+        found.setdefault(key, []).append((AnswerReading(basis.logits, basis.beside), bool(right)))
+    return found
+
+
+def _with(probabilities: FloatArray, best: int, p: float) -> FloatArray:
+    """The options' probabilities (K,) with p for the best one; the others keep their proportions."""
+    rest = 1.0 - probabilities[best]
+    if probabilities[best] == p:
+        return probabilities
+    even = np.full(len(probabilities), (1.0 - p) / (len(probabilities) - 1))
+    found = probabilities * ((1.0 - p) / rest) if rest > 0 else even
+    found[best] = p
+    return np.asarray(found)
+
 
 logger = logging.getLogger(__name__)
 

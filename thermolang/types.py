@@ -1,11 +1,12 @@
-"""The frozen records that travel between thermolang's layers."""
+"""The frozen records that travel between thermolang's layers, and what its parts agree on."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +85,7 @@ class Generation:
 
     @property
     def mean_probability(self) -> float:
-        """Exp of the mean token log-probability (the geometric mean of the tokens' probabilities); NaN without tokens."""
+        """Exp of the mean token log-probability (the geometric mean of the probabilities); NaN without tokens."""
         return math.exp(math.fsum(self.logprobs) / len(self.logprobs)) if self.logprobs else math.nan
 
     @property
@@ -299,3 +300,50 @@ class Decision:
     action: Action
     reason: str
     threshold: float
+
+
+class ScoringModel(Protocol):
+    """What the estimator needs of a model; ``LocalModel`` and the tests' fakes provide it."""
+
+    @property
+    def name(self) -> str:
+        """Short name for people."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What a calibrator is matched against."""
+
+    def generate(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_new_tokens: int = ...,
+        temperature: float = ...,
+        top_p: float = ...,
+        seed: int | None = ...,
+        stop: Sequence[str] = ...,
+    ) -> Generation:
+        """Answer a conversation."""
+
+    def sample(
+        self,
+        messages: Sequence[Message],
+        n: int = ...,
+        *,
+        max_new_tokens: int = ...,
+        temperature: float = ...,
+        top_p: float = ...,
+        seed: int | None = ...,
+        stop: Sequence[str] = ...,
+        answer: Generation | None = ...,
+        after: int = ...,
+    ) -> list[Generation]:
+        """Answer a conversation N times, independently; of these the ones after the first ``after``."""
+
+    def choice_logits(
+        self, messages: Sequence[Message], choices: Sequence[str], answer: Generation | None = ...
+    ) -> OptionScores:
+        """Read the options' logits at the answer position, of the answer's own pass if it is given."""
+
+    def self_check_batch(self, pairs: Sequence[tuple[Sequence[Message], Generation | str]]) -> list[OptionScores]:
+        """Ask the model of each (conversation, answer) pair whether the answer is right; options ``("yes", "no")``."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thermolang.answers.grading import is_right
-from thermolang.answers.plain import normalize
+from thermolang.answers.rules.spelling import normalize
 
 PLAIN_WORD = st.text("bcdfghjklmpqrstvwxz", min_size=3, max_size=8)
 NUMBER = st.integers(-10_000_000, 10_000_000)

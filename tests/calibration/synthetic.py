@@ -4,9 +4,8 @@ import numpy as np
 import torch
 
 from thermolang.calibration.calibrator import Calibrator
-from thermolang.calibration.fitting import Fit, Prior
-from thermolang.calibration.support import Support
-from thermolang.calibration.task import TaskFeatures
+from thermolang.calibration.features import TaskFeatures
+from thermolang.calibration.fit import Fit, Prior, Support
 from thermolang.calibration.thermometer import Thermometer
 from thermolang.types import ModelIdentity
 

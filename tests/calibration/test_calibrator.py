@@ -15,9 +15,8 @@ from safetensors.torch import load_file, save_file
 from tests.calibration.synthetic import IDENTITY, calibrator
 from thermolang.calibration import calibrator as module
 from thermolang.calibration.calibrator import PROBE_OK, PROBE_REFUSE, Calibrator, probe_similarity
-from thermolang.calibration.fewshot import VerdictPrior
-from thermolang.calibration.head import Head
-from thermolang.calibration.regression import Recipe
+from thermolang.calibration.head import Head, Recipe
+from thermolang.calibration.posterior import VerdictPrior
 from thermolang.errors import CalibratorFormatError, CalibratorMismatchError
 
 HIDDEN = np.random.default_rng(9).normal(0, 1, (6, 8))

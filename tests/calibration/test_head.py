@@ -8,14 +8,12 @@ import pytest
 from safetensors.numpy import load, save
 from scipy.special import expit
 
-from thermolang.calibration.cues import answer_cues
-from thermolang.calibration.fitting import probability_right
-from thermolang.calibration.head import Head
-from thermolang.calibration.head_fitting import HeadConfig, fit_head
-from thermolang.calibration.intercept import anchor
+from thermolang.calibration.features import TaskFeatures
+from thermolang.calibration.fit import probability_right
+from thermolang.calibration.head import Head, Recipe, answer_cues
+from thermolang.calibration.head_training import HeadConfig, fit_head
 from thermolang.calibration.metrics import auroc, binary_nll
-from thermolang.calibration.regression import Recipe
-from thermolang.calibration.task import TaskFeatures
+from thermolang.calibration.posterior import anchor
 from thermolang.errors import CalibratorFormatError, InvalidInputError, NotEnoughDataError
 
 ONE = (1.0, 0.0)

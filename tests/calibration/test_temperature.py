@@ -5,11 +5,12 @@ import pytest
 from scipy.stats import norm
 
 from tests.calibration.synthetic import choice_task, self_check_task
-from thermolang.calibration.laplace import LARGEST_SPREAD, SMALLEST_SPREAD
-from thermolang.calibration.task import TaskFeatures
+from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.temperature import (
     BIASES,
+    LARGEST_SPREAD,
     LOG_TEMPERATURES,
+    SMALLEST_SPREAD,
     fit_task_temperature,
     fit_temperature,
     spread_of,

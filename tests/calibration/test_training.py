@@ -10,16 +10,10 @@ import scipy.stats
 import torch
 
 from tests.calibration.synthetic import choice_task, leave_one_out, self_check_task
+from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.metrics import nll
-from thermolang.calibration.task import TaskFeatures
 from thermolang.calibration.thermometer import Thermometer, choice_probabilities, task_temperature
-from thermolang.calibration.training import (
-    TrainingConfig,
-    _Run,
-    log_gamma_prior,
-    objective,
-    train,
-)
+from thermolang.calibration.training import TrainingConfig, _Run, log_gamma_prior, objective, train
 from thermolang.errors import InvalidInputError, NotEnoughDataError
 
 FAST = TrainingConfig(steps=200, learning_rate=1e-2, evaluate_every=25)

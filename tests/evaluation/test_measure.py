@@ -5,8 +5,8 @@ import pytest
 
 from tests.calibration.synthetic import choice_task, self_check_task
 from thermolang.calibration import metrics
+from thermolang.evaluation.baselines import Prediction
 from thermolang.evaluation.measure import METRICS, Resampled, interval, measure
-from thermolang.evaluation.methods import Prediction
 
 PLAIN = {
     "NLL right": metrics.binary_nll,

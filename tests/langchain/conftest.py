@@ -63,7 +63,7 @@ def store(url):
 @pytest.fixture(scope="session")
 def tiny_chat(tiny_model):
     """A local ChatHuggingFace as users build it."""
-    from thermolang.evaluation.demo import chat_model
+    from thermolang.cli.demo import chat_model
 
     return chat_model(tiny_model)
 

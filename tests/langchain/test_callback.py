@@ -15,9 +15,9 @@ from langchain_core.runnables import RunnableLambda, RunnableParallel, RunnableP
 from tests.langchain.conftest import Echo
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.langchain import callback
-from thermolang.langchain._messages import KEY, only_the_answer, to_messages
 from thermolang.langchain.callback import ConfidenceCallbackHandler, get_confidence_callback
-from thermolang.langchain.runnable import with_confidence
+from thermolang.langchain.messages import KEY, only_the_answer, to_messages
+from thermolang.langchain.wrapper import with_confidence
 
 QUESTIONS = [f"What is the capital of country {i}?" for i in range(12)]
 TASK = "capitals"

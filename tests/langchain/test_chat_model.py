@@ -12,7 +12,7 @@ from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
 from tests.fakes import CHATML, tiny_tokenizer
 from thermolang import ChatThermolang, ConfidenceEstimator, LocalModel, ModelError, with_confidence
 from thermolang.errors import InvalidInputError
-from thermolang.langchain._messages import KEY
+from thermolang.langchain.messages import KEY
 from thermolang.models.decoding import Sampling
 
 QUESTIONS = ["Why?", "What is the capital of France?", "Who wrote it, and when was that?", "x", "12 + 13"]
@@ -303,7 +303,7 @@ def test_tools_and_their_results_reach_the_template(tool_chat):
 
 
 def test_a_stream_shows_nothing_of_a_tool_call(tool_chat, monkeypatch):
-    from thermolang.models.tools import visible
+    from thermolang.models.chat_template import visible
 
     text = 'Wait. <tool_call>{"name": "weather", "arguments": {}}</tool_call>'
     shown = [visible(text[:n]) for n in range(len(text) + 1)]

@@ -12,8 +12,8 @@ from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 
 from tests.fakes import CHATML, tiny_llama, tiny_tokenizer
 from thermolang import ChatThermolang, ConfidenceEstimator, LocalModel, with_confidence
-from thermolang.langchain._messages import KEY
 from thermolang.langchain.callback import ConfidenceCallbackHandler
+from thermolang.langchain.messages import KEY
 
 QUESTION = "What is the capital of France?"
 TEMPLATE = "{% if tools %}<|im_start|>system\n{{ tools }}<|im_end|>\n{% endif %}" + CHATML

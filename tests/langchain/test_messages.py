@@ -10,7 +10,7 @@ from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, Prom
 from langchain_core.runnables import RunnableBranch, RunnableLambda, RunnableParallel, RunnablePassthrough
 
 from tests.langchain.conftest import Echo
-from thermolang.langchain._messages import (
+from thermolang.langchain.messages import (
     KEY,
     attach,
     attach_decision,

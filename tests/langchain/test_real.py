@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from thermolang import ChatThermolang, ConfidenceEstimator, with_confidence
-from thermolang.evaluation.demo import chat_model
-from thermolang.langchain._messages import KEY
+from thermolang.cli.demo import chat_model
+from thermolang.langchain.messages import KEY
 
 pytestmark = pytest.mark.model
 

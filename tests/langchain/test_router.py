@@ -11,9 +11,9 @@ from langchain_core.runnables import RunnableLambda
 from tests.langchain.conftest import Echo
 from thermolang import Confidence, Policy, ReviewStore
 from thermolang.errors import InvalidInputError
-from thermolang.langchain._messages import KEY, attach
+from thermolang.langchain.messages import KEY, attach
 from thermolang.langchain.router import PLACEHOLDER, ConfidenceRouter
-from thermolang.langchain.runnable import with_confidence
+from thermolang.langchain.wrapper import with_confidence
 
 QUESTIONS = [f"What is the capital of country {i}?" for i in range(8)]
 BARE = ChatPromptTemplate.from_template("{question}")

@@ -20,7 +20,7 @@ from thermolang.errors import ModelError
 from thermolang.models import loading
 from thermolang.models.loading import DEFAULT_MODEL, PackagedModel, load, resolve
 from thermolang.models.local import LocalModel
-from thermolang.paths import cache_dir
+from thermolang.storage import cache_dir
 
 ROOT = Path(__file__).parents[2]
 

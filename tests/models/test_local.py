@@ -13,7 +13,7 @@ from thermolang.errors import ModelError
 from thermolang.models.decoding import Sampling
 from thermolang.models.local import LocalModel
 from thermolang.models.prompts import SELF_CHECK, SENTINEL, self_check_messages
-from thermolang.models.reading import answer_span
+from thermolang.models.scoring import answer_span
 
 WHY = [{"role": "system", "content": "Answer in as few words as possible."}, {"role": "user", "content": "Why?"}]
 AFTER = f"<|im_end|>\n<|im_start|>user\n{SELF_CHECK}<|im_end|>\n<|im_start|>assistant\n"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from thermolang import Alternative, Confidence, ConflictError, Decision, ReviewStore, StoreError
-from thermolang.review import problems
+from thermolang.review import database as problems
 from thermolang.review import store as store_module
 
 REVIEW = Decision("review", "confidence 0.40 is below 0.80", 0.8)

@@ -1,16 +1,21 @@
-"""A true partition of answers into meanings: it depends on the set of answers only, not on their order or number."""
+"""Sampled answers grouped by meaning: a true partition that knows no order, and what each group shows."""
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
+from scipy.special import entr
 
+from thermolang.answers.equivalence import Comparison, Equivalence
+from thermolang.answers.rules.guards import Kind, facts
 from thermolang.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -91,3 +96,188 @@ def _numbered(labels: Any) -> IntArray:
     """The same groups, numbered in the order in which they first appear."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return np.asarray(np.argsort(np.argsort(first))[inverse], dtype=np.int64)
+
+
+MOST_FORMS = 400
+"""Distinct spellings that are compared with each other; pairs grow with their square."""
+
+TOO_MANY = f"more than {MOST_FORMS} distinct answers: the rarer ones are not compared, each stands for itself"
+NO_SAMPLES = "no answers were sampled, so nothing is known about how often each meaning is said"
+ONE_SAMPLE = "a single sampled answer shows no agreement"
+ALL_EMPTY = "all sampled answers are empty"
+ALL_EQUAL = (
+    "all sampled answers are the same text; if they were sampled at temperature 0, that is no agreement: sample at "
+    "temperature 1"
+)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """Answers that mean the same.
+
+    Attributes:
+        text: The most central of them, as it was written.
+        kind: ``"answer"``, ``"refusal"`` or ``"empty"``.
+        count: How many of the samples; 0 for a given answer that no sample agrees with.
+        share: ``count`` over the number of samples.
+        probability: Share of the probability of the distinct texts sampled (Kuhn et al., 2023); None without
+            log-probabilities.
+        cohesion: Mean P(same) over its pairs of distinct texts, in [0, 1]; 1 for a single text.
+        members: Places of its samples.
+    """
+
+    text: str
+    kind: Kind
+    count: int
+    share: float
+    probability: float | None
+    cohesion: float
+    members: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Meanings:
+    """A partition of sampled answers.
+
+    Attributes:
+        meanings: Most frequent first; equally frequent ones in the order of their texts.
+        answer: Place among ``meanings`` of the answer that was given; None if none was.
+        samples: Number of samples N.
+        entropy: Semantic entropy of the shares, in nats (Farquhar et al., 2024), 0 to log N.
+        warnings: What limits the result, in sentences for people.
+    """
+
+    meanings: tuple[Meaning, ...]
+    answer: int | None
+    samples: int
+    entropy: float
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> Meaning | None:
+        """The meaning of the answer that was given."""
+        return None if self.answer is None else self.meanings[self.answer]
+
+
+def group(
+    samples: Sequence[str],
+    *,
+    answer: str | None = None,
+    question: str = "",
+    logprobs: Sequence[float] | None = None,
+    equivalence: Equivalence | None = None,
+    temperature: float | None = None,
+) -> Meanings:
+    """Group sampled answers by meaning.
+
+    Args:
+        samples: N answers to one question, in any order; the order plays no part.
+        answer: The answer that was given to the user; it is grouped with them and counts as no sample.
+        question: The question.
+        logprobs: For each sample the natural log of its probability.
+        equivalence: Decides what means the same; a new ``Equivalence`` by default.
+        temperature: Of the sampling; None if unknown.
+
+    Returns:
+        A partition: every sample is in one meaning, shares add up to 1. Refusals are one meaning, empty answers
+        another.
+
+    Raises:
+        InvalidInputError: Not one log-probability for each sample.
+    """
+    if logprobs is not None and len(logprobs) != len(samples):
+        msg = f"{len(samples)} samples need as many log-probabilities, got {len(logprobs)}"
+        raise InvalidInputError(msg)
+    weights = _weights(samples, logprobs)
+    rare = _rare(samples, answer)
+    close = [i for i, text in enumerate(samples) if facts(text).form not in rare]
+    found, given, warnings = _grouped(samples, close, answer, question, weights, equivalence or Equivalence())
+    found += _alone(samples, rare, weights)
+    ordered = tuple(sorted(found, key=lambda m: (-m.count, m.text)))
+    return Meanings(
+        ordered,
+        next((i for i, m in enumerate(ordered) if m is given), None),
+        len(samples),
+        float(entr([m.share for m in ordered]).sum()),
+        (*_limits(samples, temperature), *([TOO_MANY] if rare else []), *warnings),
+    )
+
+
+def _rare(samples: Sequence[str], answer: str | None) -> frozenset[str]:
+    """Forms beyond the most frequent ones; never that of the given answer, nor refusals and empty answers."""
+    found = [facts(text) for text in samples]
+    counts = Counter(one.form for one in found if one.kind == "answer")
+    if len(counts) <= MOST_FORMS:
+        return frozenset()
+    order = sorted(counts, key=lambda form: (-counts[form], form))
+    return frozenset(order[MOST_FORMS:]) - {facts(answer or "").form}
+
+
+def _alone(samples: Sequence[str], rare: frozenset[str], weights: FloatArray | None) -> list[Meaning]:
+    places: dict[str, list[int]] = {}
+    for i, text in enumerate(samples):
+        if (form := facts(text).form) in rare:
+            places.setdefault(form, []).append(i)
+    return [_of(min(samples[i] for i in own), "answer", own, 1.0, weights, len(samples)) for own in places.values()]
+
+
+def _grouped(
+    samples: Sequence[str],
+    close: Sequence[int],
+    answer: str | None,
+    question: str,
+    weights: FloatArray | None,
+    equivalence: Equivalence,
+) -> tuple[list[Meaning], Meaning | None, tuple[str, ...]]:
+    """The meanings of the samples at some places, that of the given answer, and what limits them."""
+    texts = [*(samples[i] for i in close), *([] if answer is None else [answer])]
+    compared = equivalence.compare(texts, question)
+    of_form = partition(compared.forms, compared.same, compared.must, compared.cannot)
+    of_text = of_form[list(compared.places)] if texts else of_form
+    found = []
+    for k in range(len(set(of_form.tolist()))):
+        forms, own = np.flatnonzero(of_form == k), np.flatnonzero(of_text[: len(close)] == k).tolist()
+        central = compared.answers[_central(compared, forms, Counter(compared.places[i] for i in own))]
+        pairs = compared.same[np.ix_(forms, forms)][np.triu_indices(len(forms), 1)]
+        cohesion = float(pairs.mean()) if len(pairs) else 1.0
+        found.append(_of(central.text, central.kind, [close[i] for i in own], cohesion, weights, len(samples)))
+    return found, None if answer is None else found[int(of_text[-1])], compared.warnings
+
+
+def _of(
+    text: str, kind: Kind, members: Sequence[int], cohesion: float, weights: FloatArray | None, samples: int
+) -> Meaning:
+    share = len(members) / samples if samples else 0.0
+    probability = None if weights is None else float(weights[list(members)].sum())
+    return Meaning(text, kind, len(members), share, probability, cohesion, tuple(members))
+
+
+def _central(found: Comparison, forms: IntArray, counts: Counter[int]) -> int:
+    """The form that is most like the samples of its meaning; the more frequent, then the first of equal ones."""
+    weight = np.array([counts[int(f)] for f in forms], dtype=np.float64)
+    if not weight.any():
+        weight[:] = 1.0
+    likeness = found.same[np.ix_(forms, forms)] @ weight
+    best = max(range(len(forms)), key=lambda i: (weight[i] > 0, round(float(likeness[i]), 9), weight[i], -i))
+    return int(forms[best])
+
+
+def _weights(samples: Sequence[str], logprobs: Sequence[float] | None) -> FloatArray | None:
+    """Each sample's part of the probability of all distinct texts; equal texts share theirs."""
+    if logprobs is None or not samples or not np.isfinite(np.asarray(logprobs, dtype=np.float64)).all():
+        return None
+    log = np.asarray(logprobs, dtype=np.float64)
+    mass = np.exp(log - log.max())
+    repeated = Counter(samples)
+    mass = mass / np.array([repeated[text] for text in samples])
+    return np.asarray(mass / mass.sum())
+
+
+def _limits(samples: Sequence[str], temperature: float | None) -> list[str]:
+    if not samples:
+        return [NO_SAMPLES]
+    if not any(text.strip() for text in samples):
+        return [ALL_EMPTY]
+    if len(samples) == 1:
+        return [ONE_SAMPLE]
+    return [ALL_EQUAL] if len(set(samples)) == 1 and not temperature else []

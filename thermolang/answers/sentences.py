@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 from rapidfuzz.fuzz import ratio
 
 from thermolang.answers.equivalence import Equivalence
-from thermolang.answers.facts import Facts, facts
-from thermolang.answers.guards import guard
-from thermolang.answers.moments import Moment, agree
-from thermolang.answers.quantities import same_quantity
+from thermolang.answers.rules.dates import Moment, agree
+from thermolang.answers.rules.guards import Facts, facts, guard
+from thermolang.answers.rules.quantities import same_quantity
 from thermolang.errors import ModelError
 from thermolang.types import SentenceSupport
 

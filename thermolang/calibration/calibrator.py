@@ -1,14 +1,15 @@
-"""A calibrator on disk: the trained networks, the identity of their model, and a fingerprint of its weights."""
+"""A trained calibrator on disk: identity, probe, weights and card; and which one belongs to a model."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -20,13 +21,14 @@ from huggingface_hub import ModelHubMixin, snapshot_download
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from thermolang.calibration.fewshot import VerdictPrior
-from thermolang.calibration.fitting import Fit, Prior
+import thermolang.pretrained
+from thermolang.calibration.fit import Fit, Prior, Support
 from thermolang.calibration.head import Head
-from thermolang.calibration.meaning import MeaningFit
-from thermolang.calibration.support import Support
+from thermolang.calibration.posterior import VerdictPrior
+from thermolang.calibration.semantic import MeaningFit
 from thermolang.calibration.thermometer import Thermometer
 from thermolang.errors import CalibratorFormatError, CalibratorMismatchError
+from thermolang.storage import data_dir, digest
 from thermolang.types import ModelIdentity
 
 if TYPE_CHECKING:
@@ -295,3 +297,89 @@ def _exchange(work: Path, target: Path) -> None:
         old.rename(target)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+logger = logging.getLogger(__name__)
+
+
+def user_dir() -> Path:
+    """Folder of the calibrators made on this machine."""
+    return data_dir() / "calibrators"
+
+
+def shipped_dir() -> Path:
+    """Folder of the calibrators that come with the package."""
+    return Path(thermolang.pretrained.__path__[0])
+
+
+def folder_for(identity: ModelIdentity, model_name: str) -> Path:
+    """Where the calibrator of a model is saved so that ``find`` finds it."""
+    key = digest(json.dumps(asdict(identity), sort_keys=True), 8)
+    short = "".join(c if c.isalnum() or c in ".-" else "-" for c in model_name.rsplit("/", 1)[-1].lower())
+    return user_dir() / f"{short.lstrip('.')}-{key}"
+
+
+def find(identity: ModelIdentity) -> Iterator[Calibrator]:
+    """Calibrators made for a model of this identity, best first.
+
+    The weights are not compared here; ``Calibrator.check`` does that with the model's probe.
+    """
+    for root in (user_dir(), shipped_dir()):
+        for config in sorted(root.glob("[!.]*/config.json")):
+            try:
+                calibrator = Calibrator.load(config.parent)
+            except CalibratorFormatError as error:
+                logger.warning("%s", error)
+                continue
+            if calibrator.identity == identity:
+                yield calibrator
+
+
+def matching(
+    identity: ModelIdentity, probe: Callable[[], tuple[FloatArray, FloatArray]] | None
+) -> tuple[Calibrator | None, str]:
+    """The first calibrator that was made for these very weights, and a warning about it or about why there is none.
+
+    Args:
+        identity: The model's.
+        probe: Measures the model's functional probe; only called if there is a candidate.
+    """
+    measured, warning = None, ""
+    for candidate in find(identity):
+        measured = measured or (probe() if probe else candidate.probe)
+        try:
+            return candidate, candidate.check(identity, measured)
+        except CalibratorMismatchError as error:
+            warning = str(error)
+            logger.warning("%s", error)
+    return None, warning
+
+
+def chosen(
+    given: Calibrator | str | Path | None,
+    identity: ModelIdentity,
+    probe: Callable[[], tuple[FloatArray, FloatArray]] | None,
+    *,
+    allow_mismatch: bool,
+) -> tuple[Calibrator | None, str]:
+    """The calibrator that was given, or the one found for the model; and a warning about it.
+
+    Args:
+        given: A calibrator or a folder of one; None looks for one.
+        identity: The model's.
+        probe: Measures the model's functional probe.
+        allow_mismatch: Take a given one although it belongs to other weights.
+
+    Raises:
+        CalibratorMismatchError: A calibrator was given that belongs to another model.
+        CalibratorFormatError: The folder holds no readable calibrator.
+    """
+    if given is None:
+        return matching(identity, probe)
+    calibrator = given if isinstance(given, Calibrator) else Calibrator.load(given)
+    try:
+        return calibrator, calibrator.check(identity, probe() if probe else calibrator.probe)
+    except CalibratorMismatchError as error:
+        if not allow_mismatch or calibrator.identity.hidden_size != identity.hidden_size:
+            raise
+        return calibrator, f"used against its identity: {error}"

@@ -3,19 +3,172 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import spearmanr
 
+from thermolang.calibration.bootstrap import reliability_table
+from thermolang.calibration.fit import Support, accuracy_miss
+from thermolang.calibration.metrics import risk_coverage as risk_and_coverage
+from thermolang.calibration.temperature import fit_task_temperature, task_nll
 from thermolang.calibration.training import TrainingConfig
-from thermolang.evaluation.curves import coverage, inputs_curve, labels_curve, reliability, risk_coverage, support
-from thermolang.evaluation.folds import make_folds
-from thermolang.evaluation.held_out import METHODS, HeldOut, predict
+from thermolang.evaluation.baselines import LABELLED, LABELS, SAMPLED, UNLABELLED, Method, Ours, Prediction
 from thermolang.evaluation.measure import HIGHER_IS_BETTER, METRICS, Measured, Resampled, interval, measure
-from thermolang.evaluation.methods import Method
+from thermolang.evaluation.protocol import Fold, Reading, make_folds
 
 if TYPE_CHECKING:
-    from thermolang.calibration.task import TaskFeatures
+    from thermolang.calibration.features import TaskFeatures
+    from thermolang.types import FloatArray
+
+METHODS: tuple[Method, ...] = (*UNLABELLED, *SAMPLED, *LABELLED)
+"""Everything that is compared."""
+
+INPUTS = (1, 3, 10, 30, 100)
+"""Numbers of unlabelled inputs after which a temperature is looked at."""
+
+DRAWS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """What was seen of one held-out task."""
+
+    reading: Reading
+    predictions: dict[str, list[Prediction]]
+    scale: tuple[float, float]
+    oracle: tuple[float, float]
+    novelty: float
+    half_width: float
+    excess: dict[int, float]
+
+    @property
+    def task(self) -> TaskFeatures:
+        """The task itself."""
+        return self.reading.task
+
+
+def predict(fold: Fold) -> list[HeldOut]:
+    """Fit every method on a fold's training tasks and apply it to the held-out ones."""
+    ours = Ours.learn(fold)
+    fitted = {method.name: method.fit(fold) for method in METHODS}
+    support = Support.fit([r.task.hidden for r in fold.training])
+    found = []
+    for reading in fold.testing:
+        task = reading.task
+        predictions = {name: p for name, predict in fitted.items() if (p := predict(reading)) is not None}
+        scale = ours.scale(reading, None)
+        found.append(
+            HeldOut(
+                reading,
+                predictions,
+                scale,
+                fit_task_temperature(task, bias=task.self_check),
+                float(support.novelty(task.hidden).mean()),
+                ours.half_width,
+                _excess(reading, ours, scale),
+            )
+        )
+    return found
+
+
+def _excess(reading: Reading, ours: Ours, scale: tuple[float, float]) -> dict[int, float]:
+    """NLL above that of the temperature from all inputs, if only n inputs had been seen; mean over random orders."""
+    task, rng = reading.task, np.random.default_rng(len(reading.task))
+    everything = task_nll(task, *scale)
+    found = {}
+    for n in INPUTS:
+        if n <= len(task):
+            drawn = [ours.scale(reading, rng.permutation(len(task))[:n].tolist()) for _ in range(DRAWS)]
+            found[n] = float(np.mean([task_nll(task, *s) for s in drawn])) - everything
+    return found
+
+
+def _pooled(held_out: Sequence[HeldOut], method: str) -> tuple[FloatArray, FloatArray] | None:
+    if any(method not in h.predictions for h in held_out):
+        return None
+    confidence = np.concatenate([h.predictions[method][0].confidence for h in held_out])
+    return confidence, np.concatenate([h.task.right for h in held_out])
+
+
+def reliability(held_out: Sequence[HeldOut], method: str) -> list[dict[str, Any]]:
+    """Bins of a reliability diagram, over all items of these tasks."""
+    pooled = _pooled(held_out, method)
+    return (
+        [] if pooled is None else [{**vars(row), "interval": list(row.interval)} for row in reliability_table(*pooled)]
+    )
+
+
+def risk_coverage(held_out: Sequence[HeldOut], method: str) -> dict[str, list[float]]:
+    """About sixty points of the risk-coverage curve, over all items of these tasks."""
+    pooled = _pooled(held_out, method)
+    if pooled is None:
+        return {}
+    curve = risk_and_coverage(*pooled)
+    at = np.unique(np.linspace(len(curve.risk) // 50, len(curve.risk) - 1, 60).astype(int))
+    return {"coverage": curve.coverage[at].tolist(), "risk": curve.risk[at].tolist()}
+
+
+def _over_tasks(values: Sequence[float]) -> dict[str, float]:
+    rows = np.asarray(values)
+    drawn = rows[np.random.default_rng(0).integers(len(rows), size=(2000, len(rows)))].mean(-1)
+    return interval(np.concatenate([[rows.mean()], drawn]))
+
+
+def inputs_curve(held_out: Sequence[HeldOut]) -> list[dict[str, float]]:
+    """Excess NLL after n unlabelled inputs, mean over tasks."""
+    known = {n: [h.excess[n] for h in held_out if n in h.excess] for n in INPUTS}
+    return [{"inputs": n, **_over_tasks(values)} for n, values in known.items() if values]
+
+
+def labels_curve(resampled: Resampled) -> dict[str, list[dict[str, float]]]:
+    """Mean NLL of right and wrong after n labels, on the tasks that have enough items for every n shown."""
+    enough = [n for n in LABELS if all(f"ts_{n}" in m.figures for m in resampled.measured)]
+    curves: dict[str, list[dict[str, float]]] = {}
+    for kind, before in {"ts": "ts_cv", "verdicts": "thermolang", "thermolang": "thermolang"}.items():
+        points = {0: before} | {n: kind if kind == "thermolang" else f"{kind}_{n}" for n in enough}
+        means = {n: resampled.means(name, "NLL right") for n, name in points.items()}
+        curves[kind] = [{"labels": n, **interval(v)} for n, v in means.items() if v is not None]
+    return curves
+
+
+def support(held_out: Sequence[HeldOut]) -> dict[str, Any] | None:
+    """Rank correlation over tasks of novelty and |log T* - log T_oracle|; None if it says nothing."""
+    points = [(h.novelty, abs(np.log(h.scale[0] / h.oracle[0])), h.task.name) for h in held_out]
+    if len(points) < 5:
+        return None
+    columns = np.array([p[:2] for p in points])
+    draws = np.random.default_rng(0).integers(len(points), size=(1000, len(points)))
+    if np.ptp(columns, axis=0).min() == 0:
+        return None  # every task is equally novel, or equally far off
+    varied = [columns[d] for d in draws if np.ptp(columns[d], axis=0).min() > 0]
+    found = interval(np.array([spearmanr(c).statistic for c in (columns, *varied)]))
+    return {
+        "measure": "mean novelty of the task's inputs",
+        "rank_correlation": found["estimate"],
+        "lower": max(found["lower"], -1.0),
+        "upper": min(found["upper"], 1.0),
+        "tasks": len(points),
+        "points": [[float(x), float(y), name] for x, y, name in points],
+    }
+
+
+def coverage(held_out: Sequence[HeldOut]) -> dict[str, Any]:
+    """How often a task's accuracy lies in the predictive interval around its mean confidence."""
+    covered = [accuracy_miss(h.task, h.scale) <= h.half_width for h in held_out]
+    widths = []
+    for h in held_out:
+        mean = float(h.predictions["thermolang"][0].confidence.mean())
+        odds = np.log(mean / (1 - mean)) + np.array([-1, 1]) * h.half_width
+        widths.append(float(np.ptp(1 / (1 + np.exp(-odds)))))
+    return {
+        "level": 0.9,
+        "covered": float(np.mean(covered)),
+        "tasks": len(held_out),
+        "mean_width": float(np.mean(widths)),
+    }
+
 
 ABOVE_CHANCE = 0.10
 """Tasks that a model answers hardly better than chance are shown apart: there is nothing to be confident about."""

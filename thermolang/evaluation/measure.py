@@ -11,11 +11,11 @@ import numpy as np
 from scipy.stats import rankdata
 
 from thermolang.calibration import metrics
-from thermolang.evaluation.methods import Prediction
-from thermolang.hashing import digest
+from thermolang.evaluation.baselines import Prediction
+from thermolang.storage import digest
 
 if TYPE_CHECKING:
-    from thermolang.calibration.task import TaskFeatures
+    from thermolang.calibration.features import TaskFeatures
     from thermolang.types import FloatArray
 
 RESAMPLES = 300

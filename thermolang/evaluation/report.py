@@ -37,7 +37,7 @@ from markupsafe import Markup
 from thermolang.errors import InvalidInputError
 from thermolang.evaluation import plots
 from thermolang.evaluation.measure import HIGHER_IS_BETTER
-from thermolang.evaluation.plot_style import looks
+from thermolang.evaluation.plots import looks
 
 Record = Mapping[str, Any]
 

@@ -14,12 +14,12 @@ from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import InvalidInputError, TaskFormatError
 from thermolang.evaluation import experiment as one
 from thermolang.evaluation.checks import checks
-from thermolang.evaluation.sampled import examples, with_samples
-from thermolang.models import chunks
-from thermolang.models.rows import Form, Layer, load
+from thermolang.training import store as chunks
+from thermolang.training.samples import examples, with_samples
+from thermolang.training.store import Form, Layer, load
 
 if TYPE_CHECKING:
-    from thermolang.calibration.task import TaskFeatures
+    from thermolang.calibration.features import TaskFeatures
 
 Results = dict[str, Any]
 

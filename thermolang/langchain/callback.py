@@ -19,15 +19,16 @@ from langchain_core.tracers.context import register_configure_hook
 
 from thermolang.errors import ThermolangError
 from thermolang.estimator import ConfidenceEstimator
-from thermolang.langchain._messages import (
+from thermolang.langchain.messages import (
+    CALLS_TOOLS,
     KEY,
+    Scoring,
     question_of,
     read,
     set_question,
     text_only,
     to_messages,
 )
-from thermolang.langchain.scoring import CALLS_TOOLS, Scoring
 from thermolang.types import Confidence, Message
 
 KEPT = 1000

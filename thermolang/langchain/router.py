@@ -11,8 +11,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import run_in_executor
 
 from thermolang.errors import InvalidInputError
-from thermolang.langchain._messages import KEY, attach_decision, decided, decision_record, read
-from thermolang.langchain.scoring import submitted
+from thermolang.langchain.messages import KEY, attach_decision, decided, decision_record, read, submitted
 from thermolang.routing.policy import Policy
 from thermolang.types import Confidence, Decision
 

@@ -10,14 +10,12 @@ import numpy as np
 import torch
 
 from thermolang.errors import ModelError
-from thermolang.hashing import digest
-from thermolang.models.decoding import Row, Sampling, decode
+from thermolang.models.chat_template import visible
+from thermolang.models.decoding import Prefix, Row, Sampling, decode, inputs_after
 from thermolang.models.loading import load
-from thermolang.models.prefix import Prefix, inputs_after
 from thermolang.models.prompts import PROBES, PROMPT_VERSION, question_messages, self_check_messages
-from thermolang.models.reader import Reader
-from thermolang.models.reading import KVCache, ids_of
-from thermolang.models.tools import visible
+from thermolang.models.scoring import KVCache, Reader, ids_of
+from thermolang.storage import digest
 from thermolang.types import Example, Generation, Message, ModelIdentity
 
 if TYPE_CHECKING:

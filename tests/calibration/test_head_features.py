@@ -1,0 +1,58 @@
+"""Log-odds, margin and entropy of an answer: closed forms, invariances, extremes."""
+
+import numpy as np
+import pytest
+
+from thermolang.calibration.fit import probability_right
+from thermolang.calibration.head import REACH, answer_cues
+from thermolang.errors import InvalidInputError
+
+LOGITS = np.random.default_rng(0).normal(0, 3, (50, 4))
+
+
+@pytest.mark.parametrize(("logits", "self_check"), [(LOGITS, False), (LOGITS[:, :2], True), (LOGITS[:, :2], False)])
+def test_the_first_cue_is_the_log_odds_of_p(logits, self_check):
+    odds = answer_cues(logits, (0.4, 0.7), self_check=self_check)[:, 0]
+    p = probability_right(logits, 0.4, 0.7, self_check=self_check)
+    assert odds == pytest.approx(np.log(p / (1 - p)))
+
+
+def test_margin_and_entropy_in_closed_form():
+    cues = answer_cues(np.log([[4.0, 2.0, 1.0, 1.0], [1, 1, 1, 1]]), (1.0, 0.0), self_check=False)
+    assert cues[0] == pytest.approx([0.0, np.log(2), 1.75 / 2])  # entropy of 1/2, 1/4, 1/8, 1/8 is 1.75 bits of 2
+    assert cues[1] == pytest.approx([-np.log(3), 0.0, 1.0])
+
+
+def test_the_order_of_choices_and_a_shift_never_matter():
+    cues = answer_cues(LOGITS, (0.5, 0.0), self_check=False)
+    assert np.array_equal(cues, answer_cues(LOGITS[:, [2, 0, 3, 1]], (0.5, 0.0), self_check=False))
+    assert cues == pytest.approx(answer_cues(LOGITS + 100, (0.5, 0.0), self_check=False))
+
+
+def test_yes_and_no_are_told_apart_and_the_bias_counts_for_yes():
+    cues = answer_cues([[3.0, 1.0], [1.0, 3.0]], (0.5, 0.25), self_check=True)
+    assert cues[:, 0] == pytest.approx([1.25, -0.75])
+    assert cues[:, 1] == pytest.approx([1.25, 0.75])
+    assert (answer_cues([[3.0, 1.0]], (0.5, 9.0), self_check=False)[0, 0]) == pytest.approx(1.0)
+
+
+def test_certain_answers_stay_finite():
+    cues = answer_cues([[1e4, 0.0, 0.0]], (1.0, 0.0), self_check=False)
+    assert cues[0].tolist() == [REACH, 1e4, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("logits", "scale", "self_check"),
+    [
+        (np.zeros((2, 1)), (1.0, 0.0), False),
+        (np.zeros(3), (1.0, 0.0), False),
+        (np.zeros((2, 3)), (1.0, 0.0), True),
+        (np.array([[np.nan, 0.0]]), (1.0, 0.0), False),
+        (np.zeros((2, 2)), (0.0, 0.0), True),
+        (np.zeros((2, 2)), (np.inf, 0.0), True),
+        (np.zeros((2, 2)), (1.0, np.nan), True),
+    ],
+)
+def test_what_cannot_be_read_is_refused(logits, scale, self_check):
+    with pytest.raises(InvalidInputError):
+        answer_cues(logits, scale, self_check=self_check)

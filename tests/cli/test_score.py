@@ -1,0 +1,138 @@
+"""thermolang score on the command line, with the tiny model and a small file of answers."""
+
+import json
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from thermolang.cli import main as cli
+from thermolang.models.local import LocalModel
+
+
+@pytest.fixture(autouse=True)
+def _any_mass(monkeypatch):
+    """A model of random weights has little to say about options."""
+    monkeypatch.setattr("thermolang.estimator.MIN_ANSWER_MASS", 0.0)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tiny_model):
+    """Run the command line and return (exit status, what it printed, its errors)."""
+    monkeypatch.setattr(LocalModel, "load", lambda name: tiny_model)
+
+    def go(*arguments):
+        monkeypatch.setattr(sys, "argv", ["thermolang", *map(str, arguments)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        said = capsys.readouterr()
+        return status, said.out.splitlines(), " ".join(said.err.split())
+
+    return go
+
+
+@pytest.fixture(scope="module")
+def calibrator(tiny_model, calibrator_for, tmp_path_factory):
+    return calibrator_for(tiny_model).save(tmp_path_factory.mktemp("made") / "calibrator")
+
+
+@pytest.fixture
+def answers(tmp_path):
+    path = tmp_path / "answers[1].jsonl"
+    rows = [{"question": f"Is it {i}?", "answer": "No"} for i in range(5)]
+    rows += [{"question": "Which?", "choices": ["one", "two"], "answer": "two"}, {"question": "no answer"}]
+    path.write_text("\n".join(map(json.dumps, [*rows, {"question": "long " * 300, "answer": "a"}])), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def score(run, answers, tmp_path, calibrator):
+    """Score the answers; returns what ``run`` does."""
+    out = tmp_path / "out.jsonl"
+    return lambda *more: run("score", answers, "--out", out, "--model", "tiny", "--calibrator", calibrator, *more)
+
+
+def test_score_writes_a_confidence_for_every_line_and_sums_up(score, answers, tmp_path):
+    status, said, wrong = score("--task", "t", "--threshold", "0.1", "--batch", "3")
+    assert (status, wrong) == (0, "")
+    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    values = [r["confidence"]["value"] for r in records]
+    assert [v is None for v in values] == [False] * 6 + [True] * 2
+    assert {r["decision"]["threshold"] for r in records} == {0.1}
+    accepted = sum(r["decision"]["action"] == "accept" for r in records)
+    assert said[-4:] == [
+        f"{tmp_path}/out.jsonl finished: 8 lines, 6 scored, mean confidence {sum(values[:6]) / 6:.3f}",
+        f"1 without a confidence, most often because: {records[7]['confidence']['reason']}",
+        f"1 bad lines: {answers}:7",
+        f"{accepted} accepted at 0.1, {8 - accepted} for review",
+    ]
+    assert said[0].startswith("0/8  0.0 items/s")  # where nobody looks, a line now and then
+    assert said[-5].startswith("8/8  ") and "left" in said[-5]
+
+
+def test_score_goes_on_and_says_when_it_is_finished(score, tmp_path):
+    out = tmp_path / "out.jsonl"
+    score()
+    whole = out.read_bytes()
+    out.write_bytes(whole[: len(whole) // 2])
+    status, said, _ = score()
+    assert status == 0 and any("out.jsonl finished: 8 lines" in line for line in said)
+    finished = out.read_bytes()
+    status, said, _ = score()
+    assert status == 0 and said[0].startswith(f"{out} was finished already: 8 lines, 6 scored")
+    assert out.read_bytes() == finished
+
+
+def test_score_without_a_calibrator_warns_once_and_goes_on(run, answers, tmp_path):
+    status, said, wrong = run("score", answers, "--out", tmp_path / "out.jsonl", "--model", "tiny")
+    missing = "no calibrator for this model: thermolang calibrate --model tiny"
+    assert (status, wrong) == (0, f"warning: no answer will have a confidence: {missing}")
+    assert said[-3].endswith("finished: 8 lines, 0 scored")
+    assert said[-2] == f"7 without a confidence, most often because: {missing}"
+
+
+def test_what_does_not_go_together_is_one_line(score, run, answers, tmp_path):
+    score("--task", "t")
+    status, said, wrong = score("--task", "u")
+    assert (status, said) == (1, [])
+    assert wrong.startswith(f"error: {tmp_path}/out.jsonl, line 1, was scored with the task 't', not 'u': give another")
+    status, _, wrong = run(
+        "score", answers, "--out", tmp_path / "o", "--model", "tiny", "--calibrator", tmp_path / "no"
+    )
+    assert status == 1 and wrong.startswith("error: ") and str(tmp_path / "no") in wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "out", "complaint"),
+    [
+        ("missing.jsonl", "out.jsonl", "missing.jsonl: cannot be read"),
+        ("empty.jsonl", "out.jsonl", "empty.jsonl: holds no lines; expected `answer`"),
+        (".", "out.jsonl", "cannot be read"),
+        ("answers[1].jsonl", "nowhere/out.jsonl", "does not exist"),
+        ("answers[1].jsonl", ".", "it is a folder"),
+    ],
+)
+def test_a_file_that_cannot_be_is_found_before_a_model_is_loaded(
+    run, answers, tmp_path, monkeypatch, name, out, complaint
+):
+    monkeypatch.setattr(LocalModel, "load", lambda name: pytest.fail("a model was loaded"))
+    (tmp_path / "empty.jsonl").write_text("\n")
+    status, said, wrong = run("score", tmp_path / name, "--out", tmp_path / out, "--model", "tiny")
+    assert (status, said) == (1, [])
+    assert wrong.startswith("error: ") and complaint in wrong
+
+
+@pytest.mark.parametrize("option", [("--threshold", "2"), ("--batch", "0")])
+def test_a_mistyped_command_line_exits_with_2(score, option):
+    assert score(*option)[0] == 2
+
+
+def test_help_teaches():
+    result = CliRunner().invoke(cli.app, ["score", "--help"], env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
+    assert result.exit_code == 0
+    wanted = ["--out", "--model", "--task", "--calibrator", "--threshold", "--batch", '"messages"', "start it again"]
+    assert all(text in result.output for text in wanted)
+    assert "thermolang score answers.jsonl --out scored.jsonl --model smollm2-135m --threshold 0.7" in result.output

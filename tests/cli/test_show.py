@@ -1,0 +1,166 @@
+"""What the command line shows: live on a terminal, plain lines in a pipe, and no markup from outside."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from thermolang.calibration.bootstrap import Interval
+from thermolang.cli import show as terminal
+from thermolang.cli.demo import DemoItem, summary
+from thermolang.training.card import Comparison
+from thermolang.types import Alternative, Confidence
+
+
+def console(*, live=False, width=120):
+    return Console(file=io.StringIO(), force_terminal=live, width=width, color_system=None, legacy_windows=False)
+
+
+def item(question="Capital of Australia?", answer="Sydney", *, confidence=0.31, correct=False, decision="review"):
+    return DemoItem(question, answer, 0.9, confidence, correct, decision, 1.0, "capitals", 0.1)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.0, "░░░░"), (0.25, "█░░░"), (0.6, "██░░"), (1.0, "████"), (None, "????")]
+)
+def test_a_probability_is_a_bar(value, expected):
+    assert terminal.bar(value, 4) == expected
+    assert len(terminal.bar(value)) == terminal.WIDTH
+
+
+def test_on_a_terminal_items_are_rows_of_a_table():
+    screen = console(live=True)
+    items = [item(), item("Sum?", "4", confidence=None), item("Colour?", "red", confidence=1.0, decision="accept")]
+    assert terminal.demo_table(screen, iter(items), 3) == items
+    shown = screen.file.getvalue()
+    assert "3 held-out questions" in shown
+    for text in ("Capital of Australia?", "Sydney", "0.31 ███░░░░░░░", "none ??????????", "1.00 ██████████", "accept"):
+        assert text in shown
+
+
+def test_in_a_pipe_every_item_is_a_line_at_once():
+    screen = console(width=40)
+    seen = []
+
+    def items():
+        yield item("A question that is longer than forty characters, is it not?", "two\nlines\tand [bold]markup[/]")
+        seen.append(screen.file.getvalue())
+        yield item("Sum?", "4", confidence=None, correct=True)
+        seen.append(screen.file.getvalue())
+
+    assert len(terminal.demo_table(screen, items(), 2)) == 2
+    first = "review  0.31  wrong  A question that is longer than forty characters, is it not? -> "
+    first += "two lines and [bold]markup[/]\n"
+    assert seen == [first, first + "review  none  right  Sum? -> 4\n"]
+
+
+def test_what_a_model_says_is_no_markup():
+    for screen in (console(live=True), console()):
+        terminal.demo_table(screen, [item("[red]Why?[/]", "[/]nonsense[link=x]")], 1)
+        terminal.show_confidence(screen, "[/bold]", Confidence(None, reason="[red]none[/]"))
+        shown = screen.file.getvalue()
+        for text in ("[red]Why?[/]", "[/]nonsense[link=x]", "[/bold]", "[red]none[/]"):
+            assert text in shown
+
+
+def test_a_summary_shows_every_figure():
+    screen = console()
+    terminal.show_summary(screen, summary([item(), item(correct=True, decision="accept")]), "sqlite:///x.db")
+    shown = " ".join(screen.file.getvalue().split())
+    assert "answers right 50 %" in shown
+    assert "among the accepted 100 %" in shown
+    assert "among the rest 0 %" in shown
+    assert "sent to review 50 %" in shown
+    assert "0.410 raw, 0.286 calibrated" in shown
+    assert "time added by the confidence 11 %" in shown
+    assert "sqlite:///x.db" in shown
+
+
+def test_the_address_of_the_store_is_never_cut():
+    screen, url = console(width=40), f"sqlite:////home/ann/{'deep/' * 20}[reviews].db"
+    terminal.show_summary(screen, summary([item()]), url)
+    assert f"doubtful answers wait in {url}\n" in screen.file.getvalue()
+
+
+def test_a_summary_of_nothing_says_none():
+    screen = console()
+    terminal.show_summary(screen, summary([]), "sqlite:///x.db")
+    assert screen.file.getvalue().count("none") == 7
+
+
+def test_a_confidence_shows_what_it_rests_on():
+    screen = console()
+    confidence = Confidence(
+        0.62,
+        raw=0.9,
+        temperature=2.5,
+        interval=(0.4, 0.8),
+        supported=False,
+        alternatives=(Alternative("Canberra", 0.38),),
+        reason="weights differ slightly",
+    )
+    terminal.show_confidence(screen, "Sydney", confidence)
+    shown = screen.file.getvalue()
+    for text in (
+        "Sydney\n",
+        "0.62 ██████",
+        "40% to 80%",
+        "0.900",
+        "T* 2.50",
+        "Canberra: 0.38",
+        "unlike",
+        "differ slightly",
+    ):
+        assert text in shown
+
+
+def test_meanings_are_a_bar_chart_with_the_answers_own_first():
+    screen = console()
+    others = (Alternative("Rome", 0.25, 2), Alternative("", 0.125, 1))
+    found = Confidence(0.7, raw=0.625, temperature=1.0, interval=(0.5, 0.9), source="meaning", alternatives=others)
+    terminal.show_confidence(screen, "[b]Paris[/b]", found)
+    shown = screen.file.getvalue().splitlines()
+    start = shown.index("asked again, the model said:")
+    assert shown[start + 1 :] == [
+        "  0.62 ██████░░░░ [b]Paris[/b] (5)",
+        "  0.25 ██░░░░░░░░ Rome (2)",
+        "  0.12 █░░░░░░░░░ (empty) (1)",
+    ]
+
+
+def test_without_a_confidence_the_reason_is_shown():
+    screen = console(width=30)
+    terminal.show_confidence(screen, "", Confidence(None, reason="the answer is empty, so there is nothing to score"))
+    assert screen.file.getvalue() == (
+        "(no answer)\nconfidence: none - the answer is empty, so there is nothing to score\n"
+    )
+
+
+def test_comparisons_show_figures_with_their_intervals():
+    ours = {"Brier": Interval(0.1, 0.05, 0.15, 0.95), "AUROC": None}
+    raw = {"Brier": Interval(0.3, 0.2, 0.4, 0.95), "AUROC": None}
+    comparison = Comparison(("a",), 300, 0.417, {"uncalibrated": raw, "ours": ours}, {"uncalibrated": raw})
+    screen = console()
+    terminal.show_comparisons(screen, {"choice": comparison})
+    shown = screen.file.getvalue()
+    for text in (
+        "choice: 300 held-out items, 41.7% right",
+        "Brier",
+        "0.100 [0.050, 0.150]",
+        "ours minus uncalibrated",
+        "-",
+    ):
+        assert text in shown
+
+
+def test_progress_counts_tasks():
+    screen = console(live=True)
+    with terminal.progress_bars(screen, total_tasks=2) as update:
+        for task in ("capitals", "sums"):
+            for done in range(4):
+                update(task, done, 3)
+            update(task, 3, 3)  # said twice, counted once
+        update("training (choice)", 5, 5)
+    last = screen.file.getvalue().rsplit("tasks read", 1)[-1]
+    assert "2/2" in last
+    assert "training (choice)" in last

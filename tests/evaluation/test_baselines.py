@@ -1,0 +1,193 @@
+"""Every method behind one interface: closed forms, no label of the task, permutation."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.calibration.synthetic import choice_task, self_check_task
+from thermolang.calibration.thermometer import choice_probabilities, self_check_probability, task_temperature
+from thermolang.evaluation.baselines import LABELLED, UNLABELLED, Prediction, cross_scored, scaled
+from thermolang.evaluation.experiment import METHODS
+from thermolang.evaluation.protocol import Fold, Reading
+
+BY_NAME = {m.name: m for m in METHODS}
+
+
+def reading(task, temperature=None, bias=0.0, seed=0):
+    """What a network might say: the task's temperature with a little noise."""
+    rng = np.random.default_rng([seed, len(task)])
+    s = np.exp(rng.normal(-np.log(temperature or 1.0), 0.05, len(task)))
+    return Reading(task, s, np.full(len(task), bias), s)
+
+
+def fold(kind):
+    rng = np.random.default_rng(0)
+    if kind == "choice":
+        temperatures = np.exp(rng.normal(0.7, 0.4, 9))
+        tasks = [choice_task(f"t{i}", float(t), items=60, width=8, seed=i) for i, t in enumerate(temperatures)]
+        readings = [reading(t, float(x)) for t, x in zip(tasks, temperatures, strict=True)]
+    else:
+        truth = [
+            (float(np.exp(a)), float(b)) for a, b in zip(rng.normal(0.3, 0.3, 9), rng.normal(-1, 0.6, 9), strict=True)
+        ]
+        tasks = [self_check_task(f"t{i}", t, b, items=60, width=8, seed=i) for i, (t, b) in enumerate(truth)]
+        readings = [reading(t, *x) for t, x in zip(tasks, truth, strict=True)]
+    signals = {"verbalised": np.linspace(0, 1, 60)}
+    readings = [replace(r, task=replace(r.task, signals=signals)) for r in readings]
+    return Fold(tuple(readings[:-1]), (readings[-1],))
+
+
+@pytest.fixture(scope="module", params=["choice", "self_check"])
+def some_fold(request):
+    return fold(request.param)
+
+
+@pytest.fixture(scope="module")
+def fitted(some_fold):
+    return {m.name: m.fit(some_fold) for m in METHODS}
+
+
+@pytest.mark.parametrize("name", [m.name for m in METHODS])
+def test_what_a_method_says_is_a_probability(some_fold, fitted, name):
+    held_out = some_fold.testing[0]
+    found = fitted[name](held_out)
+    if found is None:
+        assert name in (
+            "ts_cv_bias",
+            "paper_bias",
+            "shuffled",
+            "mean_logprob",
+            "lexical",
+            "semantic_entropy",
+            "share",
+            "thorough",
+            "adaptive",
+            "ts_50",
+            "ts_100",
+            "verdicts_50",
+            "verdicts_100",
+            "answer_50",
+            "answer_100",
+        )
+        return
+    for p in found:
+        assert p.confidence.shape == (60,) and ((p.confidence >= 0) & (p.confidence <= 1)).all()
+        if p.probabilities is not None:
+            np.testing.assert_allclose(p.probabilities.sum(-1), 1)
+
+
+@pytest.mark.parametrize("name", [m.name for m in UNLABELLED])
+def test_a_method_without_labels_does_not_look_at_them(some_fold, fitted, name):
+    held_out = some_fold.testing[0]
+    blind = replace(held_out, task=replace(held_out.task, labels=np.roll(held_out.task.labels, 7)))
+    before, after = fitted[name](held_out), fitted[name](blind)
+    assert (before is None) == (after is None)
+    for a, b in zip(before or (), after or (), strict=True):
+        np.testing.assert_array_equal(a.confidence, b.confidence)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [m.name for m in LABELLED if m.labels < 50],
+)
+def test_a_method_with_labels_does_not_look_at_those_it_scores(some_fold, fitted, name):
+    # Change the label of one item: its own prediction must stay, some others' must not.
+    held_out = some_fold.testing[0]
+    labels, changes = held_out.task.labels.copy(), []
+    for item in range(0, 60, 6):
+        other = labels.copy()
+        other[item] = (other[item] + 1) % held_out.task.logits.shape[1]
+        blind = replace(held_out, task=replace(held_out.task, labels=other))
+        for a, b in zip(fitted[name](held_out), fitted[name](blind), strict=True):
+            assert a.confidence[item] == b.confidence[item]
+            changes.append(np.abs(a.confidence - b.confidence).max())
+    assert max(changes) > 1e-6
+
+
+@pytest.mark.parametrize("name", [m.name for m in UNLABELLED])
+def test_the_order_of_items_changes_nothing(some_fold, fitted, name):
+    held_out = some_fold.testing[0]
+    order = np.random.default_rng(3).permutation(60)
+    moved = Reading(held_out.task.take(order), held_out.inverse[order], held_out.bias[order], held_out.paper[order])
+    for a, b in zip(fitted[name](held_out) or (), fitted[name](moved) or (), strict=True):
+        np.testing.assert_allclose(a.confidence[order], b.confidence, atol=1e-9)
+
+
+def test_temperature_methods_keep_every_answer():
+    choices = fold("choice")
+    task = choices.testing[0].task
+    for name in ("ts_cv", "paper", "item_temperature", "thermolang", "oracle"):
+        for p in BY_NAME[name].fit(choices)(choices.testing[0]):
+            np.testing.assert_array_equal(p.probabilities.argmax(-1), task.logits.argmax(-1))
+
+
+def test_the_paper_is_the_harmonic_mean():
+    for kind in ("choice", "self_check"):
+        held_out = fold(kind).testing[0]
+        s = 1 / task_temperature(held_out.paper)
+        (found,) = BY_NAME["paper"].fit(fold(kind))(held_out)
+        p = choice_probabilities(held_out.task.logits, s).max(-1)
+        expected = p if kind == "choice" else self_check_probability(held_out.task.logits, s)
+        np.testing.assert_allclose(found.confidence, expected)
+
+
+def test_the_base_rate_is_the_training_tasks():
+    some = fold("choice")
+    (found,) = BY_NAME["base_rate"].fit(some)(some.testing[0])
+    assert set(found.confidence) == {np.mean([r.task.right.mean() for r in some.training])}
+
+
+def test_per_item_temperatures_differ_from_the_tasks():
+    held_out = fold("choice").testing[0]
+    (item,), (task,) = (BY_NAME[n].fit(fold("choice"))(held_out) for n in ("item_temperature", "paper"))
+    assert np.abs(item.confidence - task.confidence).max() > 1e-3
+    np.testing.assert_allclose(item.probabilities[5], choice_probabilities(held_out.task.logits[5], held_out.paper[5]))
+
+
+def test_ours_beats_uncalibrated_where_there_is_a_gap():
+    some = fold("choice")
+    task, held_out = some.testing[0].task, some.testing[0]
+
+    def nll(name):
+        (p,) = BY_NAME[name].fit(some)(held_out)
+        return -np.log(p.probabilities[np.arange(60), task.labels]).mean()
+
+    assert nll("thermolang") < nll("uncalibrated") - 0.02
+
+
+def test_signals_are_taken_as_they_are_or_not_at_all():
+    some = fold("choice")
+    (found,) = BY_NAME["verbalised"].fit(some)(some.testing[0])
+    np.testing.assert_array_equal(found.confidence, np.linspace(0, 1, 60))
+    broken = replace(some.testing[0].task, signals={"verbalised": np.full(60, np.nan)})
+    assert BY_NAME["verbalised"].fit(some)(replace(some.testing[0], task=broken)) is None
+
+
+def test_each_half_is_scored_with_labels_of_the_other():
+    held_out = fold("choice").testing[0]
+    seen = []
+
+    def score(_whole, labelled, rest):
+        seen.append((labelled.logits.tobytes(), len(labelled), len(rest.task)))
+        inside = {row.tobytes() for row in labelled.logits}
+        assert not inside & {row.tobytes() for row in rest.task.logits}
+        return Prediction(np.zeros(len(rest.task)))
+
+    found = cross_scored(held_out, score, 10)
+    assert len(found) == 5 and {(n, m) for _, n, m in seen} == {(10, 30)} and len({key for key, *_ in seen}) == 10
+    assert cross_scored(held_out, score, 31) is None
+
+
+def test_scaling_is_per_item_or_per_task():
+    held_out = fold("self_check").testing[0]
+    one = scaled(held_out, np.full(60, 0.5), np.full(60, 0.2))
+    np.testing.assert_allclose(one.confidence, scaled(held_out, 0.5, 0.2).confidence)
+    np.testing.assert_allclose(one.probabilities, np.stack([one.confidence, 1 - one.confidence], -1))
+
+
+def test_two_data_sets_in_parts_are_enough_to_learn_from():
+    some = fold("self_check")
+    halves = [replace(r, task=replace(r.task, group=f"set {i % 2}")) for i, r in enumerate(some.training)]
+    for name in ("head", "probe"):
+        assert BY_NAME[name].fit(Fold(tuple(halves), some.testing))(some.testing[0]) is not None

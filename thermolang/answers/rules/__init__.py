@@ -1,0 +1,1 @@
+"""What single kinds of text say: numbers, dates, names, negations; English and Japanese."""

@@ -1,0 +1,389 @@
+"""Find and read numbers in short English or Japanese texts: digits, number words, fractions, Roman, kanji.
+
+``next_numeral`` gives one number at a time; ``thermolang.answers.rules.quantities`` adds magnitudes, units and money.
+Texts must come from ``fold``. Every look at the surroundings of a number has a fixed reach, so that reading a text
+takes time linear in its length.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SMALL_NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+SMALL_NUMBERS += ["eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"]
+SMALL_NUMBERS += ["nineteen"]
+TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+
+
+def any_of(words: Iterable[str]) -> str:
+    """Return a pattern that matches any of the words."""
+    return f"(?:{'|'.join(words)})"
+
+
+VALUES = {word: value for value, word in enumerate(SMALL_NUMBERS)}
+VALUES |= {word: 10 * value for value, word in enumerate(TENS, start=2)}
+_SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_IRREGULAR = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
+_IRREGULAR |= {"twelve": "twelfth"}
+ORDINALS = {
+    _IRREGULAR.get(word, word.removesuffix("y") + "ie" * word.endswith("y") + "th"): word
+    for word in [*SMALL_NUMBERS[1:], *TENS, *_SCALES]
+}
+PARTS = {"half": 2, "halve": 2, "quarter": 4} | {
+    word: (VALUES | _SCALES)[name] for word, name in ORDINALS.items() if word not in {"first", "second"}
+}
+
+_GAP = r"[\s\u2010-]"
+_UNIT_WORD, _SCALE = any_of(SMALL_NUMBERS[1:10]), any_of(list(_SCALES)[1:])
+_B100 = rf"(?:{any_of(TENS)}(?:{_GAP}{_UNIT_WORD}\b)?|{any_of(SMALL_NUMBERS[1:])})\b"
+_LAST = rf"{_B100}(?!{_GAP}{any_of(_SCALES)}\b)"
+_B1000 = rf"(?:(?:{_B100}|an?){_GAP}hundred\b(?:{_GAP}(?:and{_GAP})?{_LAST})?|{_B100})"
+_YEAR = (
+    rf"{any_of([*SMALL_NUMBERS[13:], 'twenty'])}{_GAP}"
+    rf"(?:{any_of(TENS)}(?:{_GAP}{_UNIT_WORD}\b)?|{any_of(SMALL_NUMBERS[10:])})\b"
+)
+CARDINAL = (
+    rf"(?:(?:{_B1000}|an?){_GAP}{_SCALE}\b(?:{_GAP}{_B1000}{_GAP}{_SCALE}\b)*(?:{_GAP}(?:and{_GAP})?{_B1000}\b)?"
+    rf"|{_YEAR}|{_B1000}|zero\b)"
+)
+_SMALL_ORDINAL = any_of(list(ORDINALS)[: len(SMALL_NUMBERS) - 1 + len(TENS)])
+ORDINAL = (
+    rf"(?:(?:{_B1000}{_GAP}{_SCALE}\b{_GAP}(?:and{_GAP})?)?(?:(?:{_B100}|an?){_GAP}hundred{_GAP}(?:and{_GAP})?)?"
+    rf"(?:{any_of(TENS)}{_GAP})?{_SMALL_ORDINAL}|(?:{_B1000}{_GAP})?{any_of(list(ORDINALS)[-5:])})\b"
+)
+FRACTION = rf"(?P<top>{_B100}|an?\b){_GAP}(?P<bottom>{any_of(PARTS)})(?P<plural>s?)\b"
+
+
+def words_value(words: str) -> int:
+    """Value of a cardinal or ordinal in words; 0 if no word of it is a number.
+
+    Example:
+        >>> words_value("three hundred and five"), words_value("Twenty-first")
+        (305, 21)
+    """
+    total = section = 0
+    for word in re.split(rf"{_GAP}(?:and{_GAP})?", words.lower()):
+        name = ORDINALS.get(word, word)
+        if name == "hundred":
+            section = (section or 1) * 100
+        elif name in _SCALES:
+            total, section = total + (section or 1) * _SCALES[name], 0
+        else:
+            value = VALUES.get(name, 0)
+            # "nineteen ninety-five" is a year; no other number has two such words in a row.
+            section = section * 100 + value if 13 <= section <= 20 and value >= 10 else section + value
+    return total + section
+
+
+KANJI_DIGITS = "〇零一二三四五六七八九十百千"
+KANJI = f"{KANJI_DIGITS}万億兆"
+_N = f"[0-9{KANJI_DIGITS}]"
+_VALUES = str.maketrans("〇零一二三四五六七八九", "00123456789")
+_SMALL = {"十": 10, "百": 100, "千": 1000}
+_BIG = {"万": 10**4, "億": 10**8, "兆": 10**12}
+
+# Years, months, days of a month and clock times; durations (3年, 三日間, 2時間) are not among them.
+DATE = (
+    rf"(?:紀元前|西暦|明治|大正|昭和|平成|令和)\s?(?:元|{_N}{{1,8}})年?(?:{_N}{{1,3}}月)?(?:{_N}{{1,3}}日)?"
+    rf"|(?:[12][0-9]{{3}}|[一二][〇零一二三四五六七八九]{{3}}|千{_N}{{1,7}})年(?![間前])(?:{_N}{{1,3}}月)?(?:{_N}{{1,3}}日)?"
+    rf"|{_N}{{1,3}}月(?!間)(?:{_N}{{1,3}}日)?|{_N}{{1,3}}時(?!間)(?:{_N}{{1,3}}分)?(?:{_N}{{1,3}}秒)?"
+    rf"|{_N}{{1,3}}世紀(?!間)|{_N}{{1,4}}年代"
+)
+KANJI_PARTS = rf"(?<!{_N}){_N}{{1,6}}分の{_N}{{1,6}}"
+MIXED = r"[0-9][0-9,]{0,30}(?:\.[0-9]{1,30})?[百千万億兆]+(?:[0-9][0-9,]{0,30}(?:\.[0-9]{1,30})?[百千万億兆]*){0,4}"
+
+
+def kanji_value(numeral: str) -> int | None:
+    """Value of a numeral in kanji or of digits, positional (二〇二六) or not (二千二十六); None if it is neither.
+
+    Example:
+        >>> kanji_value("三千五百万"), kanji_value("一九九五"), kanji_value("二十十")
+        (35000000, 1995, None)
+    """
+    if not numeral:
+        return None
+    digits = numeral.translate(_VALUES)
+    if digits.isascii() and digits.isdigit():
+        return int(digits) if len(digits) <= 30 else None
+    total = section = 0
+    digit: int | None = None
+    last_small, last_big = 10_000, 10**16
+    for char in digits:
+        if "0" <= char <= "9":
+            if digit is not None:
+                return None
+            digit = int(char)
+        elif (size := _SMALL.get(char)) is not None:
+            if size >= last_small:
+                return None
+            section, digit, last_small = section + (1 if digit is None else digit) * size, None, size
+        elif (size := _BIG.get(char)) is not None:
+            if size >= last_big or not (section + (digit or 0)):
+                return None
+            total, section, digit, last_small, last_big = total + (section + (digit or 0)) * size, 0, None, 10_000, size
+        else:
+            return None
+    return total + section + (digit or 0)
+
+
+def mixed_value(numeral: str) -> tuple[float, float]:
+    """Value of digits with kanji scales, and half a unit of the last digit written.
+
+    Example:
+        >>> mixed_value("1億2000万"), mixed_value("3.5億")
+        ((120000000.0, 5000.0), (350000000.0, 5000000.0))
+    """
+    total = resolution = 0.0
+    for digits, scales in re.findall(r"([0-9][0-9,]*(?:\.[0-9]+)?)([百千万億兆]*)", numeral):
+        size = float(math.prod((_SMALL | _BIG)[scale] for scale in scales[:6]))
+        total += float(digits.replace(",", "")) * size
+        resolution = 0.5 * 10.0 ** -min(len(digits.partition(".")[2]), 300) * size
+    return total, resolution
+
+
+# NFKC makes 10² a 102; one private character per superscript keeps both the meaning and all positions.
+_SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", range(0xE0F0, 0xE0FC), strict=True))
+_TO_PRIVATE = {ord(char): chr(code) for char, code in _SUPERSCRIPTS.items()}
+_FROM_PRIVATE = dict(zip(_SUPERSCRIPTS.values(), "0123456789-+", strict=True))
+SQUARED, CUBED = chr(_SUPERSCRIPTS["²"]), chr(_SUPERSCRIPTS["³"])
+
+_DATE = (
+    r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?![0-9])|[0-9]{1,2}\s?[AaPp]\.?[Mm]\b|[0-9]{1,3}0s\b"
+    r"|[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}(?![0-9])|[0-9]{1,2}[/.][0-9]{1,2}[/.](?:[0-9]{4}|[0-9]{2})(?![0-9])"
+)
+_DIGITS = (
+    r"(?:[0-9]{1,3}(?:,[0-9]{3}){1,12}(?![0-9])|[0-9]{1,3}(?:\x20[0-9]{3}){1,12}(?![0-9])|[0-9]+)(?:\.[0-9]+)?(?!\.?[0-9])"
+    r"|(?<![0-9])\.[0-9]+(?!\.?[0-9])"
+)
+_TEN_TO = r"10(?:(?:\^|\*\*)\(?(?P<{0}>[-+]?[0-9]{{1,4}})\)?|(?P<{0}_raised>[\ue0f0-\ue0fb]{{1,5}}))"
+_NUMBER = re.compile(
+    rf"(?P<parts>{KANJI_PARTS})|(?<![A-Za-z0-9_])(?<![A-Za-z]-)(?<![0-9]\.)(?:(?P<date>{_DATE}|{DATE})"
+    r"|(?P<vulgar>(?P<whole>[0-9]{0,15}?)\s?(?P<over>[0-9])\u2044(?P<under>[0-9]{1,3}))"
+    r"|(?P<slash>(?:(?P<wholes>[0-9]{1,4})\x20)?(?P<overs>[0-9]{1,4})/(?P<unders>[0-9]{1,4})(?![0-9/]))"
+    rf"|(?P<power>{_TEN_TO.format('ten')})"
+    rf"|(?P<mixed>{MIXED})"
+    rf"|(?P<digits>{_DIGITS})(?:(?P<e>[eE][-+]?[0-9]{{1,5}}(?![0-9A-Za-z]))|\s?[\u00d7x*\u00b7\u22c5]\s?{_TEN_TO.format('times')})?"
+    r"(?P<th>(?:st|nd|rd|th)\b)?)"
+    rf"|(?i:\b(?P<fraction>{FRACTION})|\b(?P<half>half)\b|\b(?P<ordinal>{ORDINAL})|\b(?P<cardinal>{CARDINAL}))"
+    r"|(?i:(?:\b|(?=ゼ))(?P<nothing>ゼロ|none|nothing|nil|nought|no(?=\s[a-z]+[a-rt-z]s\b|\s(?:people|children|men|women)\b)))\b"
+    r"|(?i:\b(?P<article>an?)\s(?=[a-z]))"
+    r"|(?P<roman>\b(?:(?i:chapter|part|king|queen|pope|war|volume|book|act|bowl|phase|type)\s(?P<after>[IVXLC]+)"
+    r"|WW\s?(?P<nth>II?|[12])|[A-Z][a-z]+\s(?P<name>(?:[IVX]{2,8}|V)))\b(?![-.'][A-Za-z]))"
+    rf"|(?P<kanji>[{KANJI}]{{1,30}})"
+)
+_POINT = re.compile(rf"\spoint((?:\s{any_of(SMALL_NUMBERS[:10])}\b){{1,15}})", re.IGNORECASE)
+_WORD_END = re.compile(r"[\s\u2010-]")
+_ROMAN = re.compile(r"(?=.)(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
+_FILLER = re.compile(
+    r"(?:(?:about|around|approximately|approx\.?|roughly|nearly|almost|some|exactly|just|only|over|under|more than|"
+    r"less than|at least|at most|up to|there (?:is|are|was|were)|it(?:'s| is| was| takes| took| lasts)|"
+    r"the answer is|for|absolutely|約|およそ)\s?)*",
+    re.IGNORECASE,
+)
+_NOT_A_HALF = re.compile(r"(?i:\b(?:first|second|latter|other|better|third|top|my|your|his|her)\s?)$")
+_NOT_ONE = re.compile(r"(?i:\b(?:no|the|this|that|which|each|every|any|some|another|loved)[\s-])$")
+_NOT_SECOND = re.compile(r"(?i:\b(?:an?|per|every|each|split|light)[\s-]|/\s?)$")
+
+
+@dataclass(frozen=True)
+class Numeral:
+    """A number as it stands in a text.
+
+    Attributes:
+        value: What it says.
+        resolution: Half a unit of the last digit written; 0 for words and fractions.
+        ordinal: Whether it says which one, not how many.
+        start: Where it begins.
+        end: Where it ends.
+        doubtful: Whether it counts only together with a unit or as the whole answer ("a", "half").
+        kanji: Whether it is written in kanji only, which counts only before a counter or as the whole answer.
+    """
+
+    value: float
+    resolution: float
+    ordinal: bool
+    start: int
+    end: int
+    doubtful: bool = False
+    kanji: bool = False
+
+
+def fold(text: str) -> str:
+    """Return the NFKC form of a text, in which a superscript digit is one private character instead of a digit."""
+    return unicodedata.normalize("NFKC", text.translate(_TO_PRIVATE))
+
+
+def is_whole(folded: str, start: int, end: int) -> bool:
+    """Whether a text says nothing outside the range but "about", "it is" and punctuation."""
+    if start > 60 or len(folded) - end > 8:
+        return False
+    before = _FILLER.fullmatch(folded[:start].strip(" \"'「("))
+    return before is not None and folded[end:].strip(" .!?。」\"')") in {"", "です", "だ", "である"}
+
+
+def next_numeral(folded: str, position: int) -> Numeral | None:
+    """Return the first number at or after a position, or None.
+
+    Example:
+        >>> next_numeral("about twenty-one days", 0).value, next_numeral("第二次", 0).value
+        (21, 2)
+    """
+    while match := _NUMBER.search(folded, position):
+        kind = next(name for name in _READERS if match[name] is not None)
+        numeral = _READERS[kind](folded, match)
+        if numeral is not None and math.isfinite(numeral.value) and math.isfinite(numeral.resolution):
+            return numeral
+        position = match.end() if kind not in {"fraction", "article", "roman"} else _next_word(folded, match)
+    return None
+
+
+def _next_word(folded: str, match: re.Match[str]) -> int:
+    gap = _WORD_END.search(folded, match.start())
+    return gap.end() if gap else match.end()
+
+
+def _digits(folded: str, match: re.Match[str]) -> Numeral:
+    written = match["digits"].replace(",", "").replace(" ", "")
+    scale = float("1" + match["e"]) if match["e"] else _power(match, "times")
+    decimals = len(written.partition(".")[2])
+    sign, start = _sign(folded, match.start("digits"))
+    value = sign * float(written) * scale
+    return Numeral(value, 0.5 * 10.0 ** -min(decimals, 300) * scale, match["th"] is not None, start, match.end())
+
+
+def _power(match: re.Match[str], name: str) -> float:
+    exponent = match[name] or (match[f"{name}_raised"] or "0").translate(_FROM_PRIVATE)
+    return float(f"1e{exponent}") if re.fullmatch(r"[-+]?[0-9]+", exponent) else math.nan
+
+
+def _sign(folded: str, start: int) -> tuple[int, int]:
+    minus = re.search(r"(?:^|(?<![\w)\]%°.,'-]))[-\u2212]$", folded[max(0, start - 2) : start])
+    return (-1, start - 1) if minus else (1, start)
+
+
+def _ten(folded: str, match: re.Match[str]) -> Numeral:
+    return Numeral(_power(match, "ten"), 0.0, False, match.start(), match.end())
+
+
+def _mixed(folded: str, match: re.Match[str]) -> Numeral:
+    sign, start = _sign(folded, match.start())
+    value, resolution = mixed_value(match[0])
+    return Numeral(sign * value, resolution, False, start, match.end())
+
+
+def _vulgar(folded: str, match: re.Match[str]) -> Numeral | None:
+    whole, over, under = match["whole"] or "0", int(match["over"]), int(match["under"])
+    return Numeral(int(whole) + over / under, 0.0, False, match.start(), match.end()) if under else None
+
+
+def _slash(folded: str, match: re.Match[str]) -> Numeral | None:
+    over, under = int(match["overs"]), int(match["unders"])
+    if under == 0 or match["slash"] in {"9/11", "24/7"} or (over >= under and under > 10):
+        return None
+    sign, start = _sign(folded, match.start())
+    return Numeral(sign * (int(match["wholes"] or 0) + over / under), 0.0, False, start, match.end())
+
+
+def _fraction(folded: str, match: re.Match[str]) -> Numeral | None:
+    top = words_value(match["top"])
+    after = folded[match.end() : match.end() + 6].lower()
+    article = top == 0
+    if (top > 1) != bool(match["plural"]) or re.match(r"\s(?:to|past|after)\b", after):
+        return None
+    bottom = match["bottom"].lower()
+    if article and bottom not in {"half", "quarter"} and not re.match(r"\s*$|\s?[.,;!?)]|\sof\b", after):
+        return None
+    return Numeral((top or 1) / PARTS[bottom], 0.0, False, match.start(), match.end())
+
+
+def _half(folded: str, match: re.Match[str]) -> Numeral | None:
+    before, after = folded[max(0, match.start() - 8) : match.start()], folded[match.end() : match.end() + 6]
+    if _NOT_A_HALF.search(before):
+        return None
+    tail = re.match(r"\s(?:an?\s|of\b|the\b)", after, re.IGNORECASE)
+    joined = len(tail[0]) if tail and tail[0].strip().lower() in {"a", "an"} else 0
+    return Numeral(0.5, 0.0, False, match.start(), match.end() + joined, doubtful=tail is None)
+
+
+def _ordinal(folded: str, match: re.Match[str]) -> Numeral | None:
+    word = match["ordinal"].lower()
+    before, after = folded[max(0, match.start() - 8) : match.start()], folded[match.end() : match.end() + 7].lower()
+    if word == "second" and _NOT_SECOND.search(before):
+        return None
+    if word == "first" and (before.lower().endswith("at ") or after.startswith((" of all", "-"))):
+        return None
+    return Numeral(words_value(word), 0.0, True, match.start(), match.end())
+
+
+def _cardinal(folded: str, match: re.Match[str]) -> Numeral | None:
+    if match["cardinal"].lower() == "one":
+        before = folded[max(0, match.start() - 9) : match.start()]
+        after = re.match(
+            r"(?i:\s(?:of|another|who|that)\b|'s|-(?:way|off|sided))", folded[match.end() : match.end() + 9]
+        )
+        if after or _NOT_ONE.search(before):
+            return None
+    value = words_value(match["cardinal"])
+    if (decimals := _POINT.match(folded, match.end())) is None:
+        return Numeral(value, 0.0, False, match.start(), match.end())
+    digits = "".join(str(VALUES[word]) for word in decimals[1].lower().split())
+    return Numeral(float(f"{value}.{digits}"), 0.5 * 10.0 ** -len(digits), False, match.start(), decimals.end())
+
+
+def _nothing(folded: str, match: re.Match[str]) -> Numeral | None:
+    before, word = folded[: match.start()] if match.start() <= 60 else "-", match["nothing"].lower()
+    none_of = word == "none" and folded[match.end() : match.end() + 4].lower() == " of "
+    if word != "no" and not is_whole(folded, *match.span()) and not (none_of and _FILLER.fullmatch(before)):
+        return None
+    return Numeral(0.0, 0.0, False, match.start(), match.end())
+
+
+def _article(folded: str, match: re.Match[str]) -> Numeral:
+    return Numeral(1.0, 0.0, False, match.start(), match.end(), doubtful=True)
+
+
+def _roman(folded: str, match: re.Match[str]) -> Numeral | None:
+    group = next(name for name in ("after", "nth", "name") if match[name])
+    if match[group].isdigit():
+        return Numeral(int(match[group]), 0.0, True, match.start(group), match.end())
+    if not _ROMAN.fullmatch(match[group]):
+        return None
+    values = [{"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}[char] for char in match[group]]
+    total = sum(-v if v < max(values[i:]) else v for i, v in enumerate(values))
+    return Numeral(total, 0.0, True, match.start(group), match.end())
+
+
+def _parts(folded: str, match: re.Match[str]) -> Numeral | None:
+    under, over = (kanji_value(part) for part in match["parts"].split("分の"))
+    return Numeral(over / under, 0.0, False, match.start(), match.end()) if under and over is not None else None
+
+
+def _kanji(folded: str, match: re.Match[str]) -> Numeral | None:
+    value = kanji_value(match["kanji"])
+    return None if value is None else Numeral(value, 0.0, False, match.start(), match.end(), kanji=True)
+
+
+_READERS = {
+    "date": lambda folded, match: None,
+    "vulgar": _vulgar,
+    "slash": _slash,
+    "power": _ten,
+    "mixed": _mixed,
+    "digits": _digits,
+    "fraction": _fraction,
+    "half": _half,
+    "ordinal": _ordinal,
+    "cardinal": _cardinal,
+    "nothing": _nothing,
+    "article": _article,
+    "roman": _roman,
+    "parts": _parts,
+    "kanji": _kanji,
+}

@@ -1,0 +1,475 @@
+"""Confidences for a file of answers that were generated elsewhere, or edited by people; an interrupted run goes on."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from thermolang.answers.grading import given_choice
+from thermolang.calibration.fit import AnswerReading, Prior, log_odds
+from thermolang.calibration.task_state import SETTLED, TaskState, TaskVersion
+from thermolang.errors import InvalidInputError, TaskFormatError
+from thermolang.estimator import ConfidenceEstimator, task_of
+from thermolang.models.chat_template import final_answer
+from thermolang.models.prompts import LETTERS, question_messages
+from thermolang.routing.policy import Policy
+from thermolang.storage import digest
+from thermolang.tasks.formats import Row
+from thermolang.training.collect import Collected, Report
+from thermolang.types import Basis, Confidence, Decision, Example, Message, Source
+
+EXPECTED = (
+    "expected `answer` (text) and either `question` (text; with `context`, if there is one) or "
+    "`messages` (list of objects with `role` and `content`, both texts)"
+)
+
+Key = tuple[str, Source]
+
+
+def count_lines(source: Path) -> int:
+    """Count the lines that hold anything.
+
+    Raises:
+        TaskFormatError: The file cannot be read, or holds no lines.
+    """
+    if count := sum(1 for _ in raw_lines(source)):
+        return count
+    msg = f"{source}: holds no lines; {EXPECTED} in each"
+    raise TaskFormatError(msg)
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(strict=True)
+    role: str
+    content: str
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(strict=True)
+    answer: str
+    question: str | None = None
+    context: str = ""
+    messages: list[_Message] | None = None
+    choices: list[str] = Field([], min_length=2, max_length=len(LETTERS))
+    task: str = ""
+
+    @model_validator(mode="after")
+    def _agrees(self) -> _Row:
+        if (self.question is None) == (self.messages is None):
+            raise ValueError("one of `question` and `messages` is needed")
+        if len(set(self.choices)) < len(self.choices):
+            raise ValueError("two of the `choices` are the same")
+        said = final_answer(self.answer)  # None: its thoughts have no end, as the estimator will say
+        if self.choices and said is not None and given_choice(said, self.choices) is None:
+            raise ValueError(f"the `answer` {said[:40]!r} is none of the `choices`")
+        return self
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the source as the estimator takes it.
+
+    Attributes:
+        number: Where it stands, from 1.
+        problem: Why it cannot be scored; empty if it can.
+        messages: The conversation.
+        answer: The answer; a letter where the options are lettered.
+        choices: The options as the model reads them.
+        options: What lettered choices stand for.
+        task: The task, if it has a name.
+        start: What it becomes in the target, up to its confidence.
+    """
+
+    number: int
+    problem: str = ""
+    messages: Sequence[Message] = ()
+    answer: str = ""
+    choices: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    task: str | None = None
+    start: bytes = b""
+
+    @property
+    def key(self) -> Key:
+        """Whose T* it is scored with."""
+        return self.task or task_of(self.messages), "choice" if self.choices else "self_check"
+
+
+def raw_lines(source: Path) -> Iterator[tuple[int, bytes]]:
+    """Number and bytes of each line that holds anything."""
+    try:
+        with source.open("rb") as file:
+            for number, raw in enumerate(file, 1):
+                if text := (raw.removeprefix(BOM_UTF8) if number == 1 else raw).strip():
+                    yield number, text
+    except OSError as error:
+        msg = f"{source}: cannot be read: {error}"
+        raise TaskFormatError(msg) from error
+
+
+def lines_of(source: Path, task: str | None, policy: Policy | None) -> Iterator[Line]:
+    """Each line as the estimator takes it; ``task`` is for those that name none."""
+    for number, raw in raw_lines(source):
+        row: Row = {"raw": raw.decode("utf-8", "replace")}
+        try:
+            row = _object(raw)
+            line = _asked(number, row, task)
+        except (ValueError, RecursionError) as error:
+            line = Line(number, f"{source}, line {number}: {_complaint(error)}; {EXPECTED}")
+        # An earlier decision goes with the confidence it was about; a key of that name alone is the user's own.
+        old = {"confidence", "decision"} if policy or "confidence" in row else {"confidence"}
+        kept = encoded({key: value for key, value in row.items() if key not in old})
+        yield replace(line, start=kept[:-1] + (b", " if len(kept) > 2 else b"") + b'"confidence": ')
+
+
+def _object(raw: bytes) -> Row:
+    row = json.loads(raw.decode("utf-8"))
+    json.dumps(row)  # fails for what is nested too deeply to be written again
+    if not isinstance(row, dict):
+        raise ValueError(f"found {type(row).__name__}, not an object")
+    return row
+
+
+def _asked(number: int, row: Row, task: str | None) -> Line:
+    # Tables that were exported write null and [] for what a row does not have.
+    own = _Row.model_validate({key: value for key, value in row.items() if value not in (None, [])})
+    choices, task = tuple(own.choices), own.task or task
+    if own.question is None:
+        return Line(number, "", row["messages"], own.answer, choices, task=task)
+    messages = question_messages(Example(own.question, choices=choices, context=own.context))
+    given = given_choice(final_answer(own.answer) or "", choices)
+    letter = own.answer if given is None else LETTERS[given]
+    return Line(number, "", messages, letter, tuple(LETTERS[: len(choices)]), choices, task)
+
+
+def _complaint(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        return (f"`{where}`: " if where else "") + first["msg"].removeprefix("Value error, ")
+    return f"not JSON ({error})" if isinstance(error, UnicodeDecodeError | json.JSONDecodeError) else str(error)
+
+
+def encoded(record: dict[str, Any]) -> bytes:
+    """JSON in UTF-8."""
+    try:
+        return json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can write
+        return json.dumps(record).encode()
+
+
+SHOWN = 5
+"""Bad lines that a summary names."""
+
+KINDS = 1000
+"""Reasons that are told apart: many quote their line, and memory must stay flat over a million of them."""
+
+UNCALIBRATED = ("no calibrator for this model", "this calibrator was made for")
+"""How the estimator's reasons begin where it has no calibrator."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a file of scored answers holds.
+
+    Attributes:
+        lines: Lines of the file.
+        new: Lines that this run added; 0 if the file was finished before.
+        scored: Lines with a confidence.
+        mean: Mean confidence of those; None without any.
+        bad: Lines that could not be read.
+        first_bad: Numbers of the first few of those in the source.
+        reason: Most common reason among the readable lines without a confidence; empty if there are none.
+        accepted: Lines that the policy accepts; None without a policy.
+    """
+
+    lines: int
+    new: int
+    scored: int
+    mean: float | None
+    bad: int
+    first_bad: tuple[int, ...]
+    reason: str
+    accepted: int | None
+
+
+def without_calibrator(estimator: ConfidenceEstimator) -> str:
+    """Why no answer will have a confidence; empty if there is a calibrator."""
+    if estimator.calibrator is not None:
+        return ""
+    return estimator.warning or f"no calibrator for this model: thermolang calibrate --model {estimator.model.name}"
+
+
+class SoFar:
+    """What the target holds: its figures, and each task's T*."""
+
+    def __init__(self, estimator: ConfidenceEstimator, policy: Policy | None) -> None:
+        self._calibrator = estimator.calibrator.id if estimator.calibrator else ""
+        self._missing, self._policy = without_calibrator(estimator), policy
+        self.lines = self.end = self._scored = self._accepted = self._bad = 0
+        self._sum, self._first_bad = 0.0, list[int]()
+        self._reasons: dict[str, tuple[int, str]] = {}
+        self.versions: dict[Key, TaskVersion] = {}
+
+    def read(self, target: Path, lines: Iterable[Line]) -> None:
+        """Read what was written; a torn last line is not counted.
+
+        Raises:
+            InvalidInputError: It does not belong to these lines, or was scored with other settings.
+        """
+        remedy = f"give another --out, or delete {target} to begin again"
+        with target.open("rb") as out:
+            for number, (line, raw) in enumerate(zip(lines, out, strict=False), 1):
+                # The torn line too: nothing is cut off from a file that is not this command's.
+                same = raw.startswith(line.start[: len(raw)])
+                if same and not raw.endswith(b"\n"):
+                    return
+                if not same or (written := _written(raw[len(line.start) :])) is None:
+                    msg = f"{target}, line {number}, was not made from line {line.number} of the answers: {remedy}"
+                    raise InvalidInputError(msg)
+                if difference := self._difference(line, *written):
+                    msg = f"{target}, line {number}, was scored with {difference}: {remedy}"
+                    raise InvalidInputError(msg)
+                self._count(line, *written)
+                self.end += len(raw)
+            if out.read(1):
+                msg = f"{target} has more lines than there are answers: {remedy}"
+                raise InvalidInputError(msg)
+
+    def added(self, line: Line, confidence: Confidence) -> bytes:
+        """Count a line; returns it as it is written."""
+        decision = self._policy.decide(confidence) if self._policy else None
+        self._count(line, confidence, decision)
+        decided = b', "decision": ' + encoded(asdict(decision)) if decision else b""
+        return line.start + encoded(confidence.to_dict()) + decided + b"}\n"
+
+    def summary(self, new: int) -> Summary:
+        """The figures, ``new`` of the lines being of this run."""
+        mean = self._sum / self._scored if self._scored else None
+        reason = max(self._reasons.values(), default=(0, ""))[1]
+        accepted = self._accepted if self._policy else None
+        return Summary(self.lines, new, self._scored, mean, self._bad, tuple(self._first_bad), reason, accepted)
+
+    def _count(self, line: Line, confidence: Confidence, decision: Decision | None) -> None:
+        self.lines += 1
+        self._accepted += decision is not None and decision.action == "accept"
+        if line.problem:
+            self._bad += 1
+            self._first_bad += [line.number] if self._bad <= SHOWN else []
+        elif confidence.value is None:
+            kind = re.sub(r"\d+", "", confidence.reason)  # "the conversation has 300 tokens" is one reason with 301
+            if kind in self._reasons or len(self._reasons) < KINDS:
+                count, example = self._reasons.get(kind, (0, confidence.reason))
+                self._reasons[kind] = count + 1, example
+        else:
+            self._scored += 1
+            self._sum += confidence.value
+            if confidence.temperature and line.key not in self.versions:
+                basis = confidence.basis or Basis((), half_width=_half_width(confidence))
+                self.versions[line.key] = _version(confidence, confidence.temperature, basis)
+
+    def _difference(self, line: Line, confidence: Confidence, decision: Decision | None) -> str:
+        """What a written line was scored with that this run would not use; empty if nothing."""
+        uncalibrated = confidence.reason if confidence.reason.startswith(UNCALIBRATED) else ""
+        theirs, ours = confidence.calibrator or uncalibrated, self._missing if uncalibrated else self._calibrator
+        if theirs and theirs != ours:
+            return f"{theirs!r}, not with {ours or self._calibrator or self._missing!r}"
+        if not line.problem and confidence.task != line.key[0]:
+            return f"the task {confidence.task!r}, not {line.key[0]!r}"
+        before, now = (p.threshold if p else None for p in (decision, self._policy))
+        return f"the threshold {before}, not {now}" if before != now else ""
+
+
+def _version(confidence: Confidence, temperature: float, basis: Basis) -> TaskVersion:
+    """The version of its task that a written confidence was computed under."""
+    scale = 1 / temperature, confidence.bias or 0.0
+    version = TaskVersion(confidence.task_version, *scale, SETTLED, basis.half_width, basis.level)
+    # On how many inputs it rests stands only in the warning that they are few.
+    fewer = (replace(version, inputs=n) for n in range(SETTLED))
+    return next((v for v in fewer if v.warning == confidence.reason), version)
+
+
+def _half_width(confidence: Confidence) -> float:
+    """Of an interval that was written before its half width was."""
+    ends = [log_odds(x) for x in confidence.interval or (0.5, 0.5)]
+    return (ends[1] - ends[0]) / 2
+
+
+def _written(tail: bytes) -> tuple[Confidence, Decision | None] | None:
+    """What follows the start of a line in the target; None if it is not ours."""
+    try:
+        record = json.loads(b'{"confidence": ' + tail)
+        decision = Decision(**record["decision"]) if "decision" in record else None
+        return Confidence.from_dict(record["confidence"]), decision
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def score_file(
+    estimator: ConfidenceEstimator,
+    source: str | Path,
+    target: str | Path,
+    *,
+    task: str | None = None,
+    policy: Policy | None = None,
+    batch_size: int = 8,
+    progress: Report | None = None,
+) -> Summary:
+    """Write every line of a JSONL file with its ``confidence`` to another file, in the same order.
+
+    A line is an object with ``answer`` and either ``question`` (and ``context``) or ``messages``; with ``choices``
+    the answer is one of them, and its own ``task`` comes before the argument. Other keys are kept. A line that is
+    not like this gets a confidence without a value, whose reason says where it stands and what was expected.
+
+    A run that was stopped at any moment goes on where it was, and ends with the file of one that was not.
+
+    Args:
+        estimator: Computes the confidences.
+        source: The answers.
+        target: The file to write, or to go on with.
+        task: Name of the stream of questions, for lines that name none.
+        policy: Also writes a ``decision`` on each line.
+        batch_size: Lines that go through the model together if they follow each other and share task and choices.
+        progress: Called after every batch.
+
+    Raises:
+        TaskFormatError: The source cannot be read, or holds no lines.
+        InvalidInputError: The target belongs to other answers, or to another calibrator, task or threshold.
+    """
+    source, target = Path(source), Path(target)
+    total = count_lines(source)
+    if batch_size < 1 or (target.exists() and source.samefile(target)):
+        msg = f"expected a batch of at least 1 and another file than {source} to write, got {batch_size} and {target}"
+        raise InvalidInputError(msg)
+    with _alone(target):
+        so_far = SoFar(estimator, policy)
+        if target.exists():
+            so_far.read(target, lines_of(source, task, policy))
+        found, report = so_far.lines, _clock(source.name, total, so_far.lines, progress)
+        if found < total:
+            _settle(estimator, lines_of(source, task, policy), so_far.versions, lambda: report(found))
+            settled = _Settled(estimator, so_far.versions)
+            with target.open("ab") as out:
+                out.truncate(so_far.end)
+                for batch, written in _batches(lines_of(source, task, policy), batch_size, skip=found):
+                    scored = list(zip(batch, _confidences(settled, batch), strict=True))
+                    out.write(b"".join(so_far.added(line, confidence) for line, confidence in scored[written:]))
+                    out.flush()
+                    report(so_far.lines)
+    return so_far.summary(new=so_far.lines - found)
+
+
+def _batches(lines: Iterable[Line], size: int, skip: int) -> Iterator[tuple[list[Line], int]]:
+    """Lines that go through the model together, and how many of them are written already.
+
+    The batches are those of a run from the start: a model's last digits depend on what it reads at the same time.
+    """
+    for _, run in groupby(lines, key=lambda line: (bool(line.problem), line.task, line.choices)):
+        while batch := list(islice(run, size)):
+            if skip < len(batch):
+                yield batch, skip
+            skip = max(0, skip - len(batch))
+
+
+def _confidences(estimator: ConfidenceEstimator, batch: Sequence[Line]) -> Iterator[Confidence]:
+    if batch[0].problem:
+        yield from (Confidence(None, reason=line.problem) for line in batch)
+        return
+    pairs = [(line.messages, line.answer) for line in batch]
+    found = estimator.score_many(pairs, task=batch[0].task, choices=batch[0].choices or None)
+    for line, confidence in zip(batch, found, strict=True):
+        named = dict(zip(line.choices, line.options, strict=False))
+        others = tuple(replace(a, text=named.get(a.text, a.text)) for a in confidence.alternatives)
+        yield replace(confidence, alternatives=others)
+
+
+def _settle(
+    estimator: ConfidenceEstimator, lines: Iterable[Line], known: Mapping[Key, TaskVersion], report: Callable[[], None]
+) -> None:
+    """Let the first inputs of each task be observed; the T* of a task in the target is known from there.
+
+    So all answers of a task in one file are scored under one T*, wherever they stand and however often the run was
+    interrupted.
+    """
+    seen: dict[Key, set[str]] = {}
+    for line in lines:
+        if line.problem or line.key in known or not estimator.calibrator:
+            continue
+        inputs, text = seen.setdefault(line.key, set()), digest(json.dumps(line.messages))
+        if len(inputs) < SETTLED and text not in inputs:
+            inputs.add(text)
+            # Alone, so that what is read does not depend on which other tasks are known.
+            estimator.score(line.messages, line.answer, task=line.task, choices=line.choices or None)
+            report()
+
+
+class _Still(TaskState):
+    """One version of a task's T*."""
+
+    def __init__(self, task: str, prior: Prior, version: TaskVersion) -> None:
+        super().__init__(task, prior)
+        self.versions = [version]
+
+    def observe(
+        self, text: str, inverse_temperature: float, bias: float = 0.0, reading: AnswerReading | None = None
+    ) -> None:
+        """Leave T* as it is."""
+
+
+class _Settled(ConfidenceEstimator):
+    """Scores under the T* that a task has, without moving it."""
+
+    def __init__(self, estimator: ConfidenceEstimator, versions: dict[Key, TaskVersion]) -> None:
+        vars(self).update(vars(estimator))  # the calibrator is chosen already, and its model probed
+        self._moving, self._versions = estimator, versions
+
+    def state(self, task: str, source: Source) -> TaskState | None:
+        """The state of a task as it was when it was first asked for."""
+        state = self._moving.state(task, source)
+        if state is None or self.calibrator is None:
+            return None
+        if (task, source) not in self._versions:
+            now = state.refresh()
+            # The target holds T*, not 1/T*: what is read from there must be the same number.
+            self._versions[task, source] = replace(now, inverse_temperature=1 / (1 / now.inverse_temperature))
+        return _Still(task, self.calibrator.fits[source].prior, self._versions[task, source])
+
+
+def _clock(name: str, total: int, found: int, progress: Report | None) -> Callable[[int], None]:
+    """Turns the number of lines done into the progress of the job."""
+    started = time.monotonic()
+
+    def report(done: int) -> None:
+        rate = (done - found) / max(time.monotonic() - started, 1e-9)
+        if progress:
+            progress(Collected(name, done, total, rate, (total - done) / rate if rate else None))
+
+    return report
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Two runs at a time would both write every line."""
+    lock = FileLock(f"{target}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        msg = f"another run is writing {target}: wait until it is finished, or give another --out"
+        raise InvalidInputError(msg) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows does not delete what is open
+            Path(lock.lock_file).unlink()
+        lock.release()

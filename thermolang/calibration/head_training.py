@@ -1,0 +1,458 @@
+"""Choosing and fitting the per-answer head, on training tasks left out in turn.
+
+How much of the answer's features and of the hidden state is used is decided there. Where nothing helps for sure, the
+head is p_T itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.special import expit
+from scipy.stats import t as student
+
+from thermolang.calibration.features import TaskFeatures
+from thermolang.calibration.head import CUES, Head, Recipe, answer_cues
+from thermolang.calibration.metrics import auroc
+from thermolang.calibration.posterior import anchor, intercept_spread
+from thermolang.errors import InvalidInputError, NotEnoughDataError
+
+if TYPE_CHECKING:
+    from thermolang.types import FloatArray
+
+STEPS = 100
+TOLERANCE = 1e-8
+"""A Newton step that would gain fewer nats than this, summed over the items, is the last."""
+
+
+def fit_logistic(
+    x: FloatArray, right: np.ndarray[Any, Any], penalty: FloatArray, *, offset: FloatArray | float = 0.0
+) -> FloatArray:
+    """Coefficients b that minimise the summed NLL of sigmoid(offset + x b) plus 1/2 sum_j penalty_j b_j^2.
+
+    That is the posterior mode under b_j ~ N(0, 1 / penalty_j), by Newton's method with halved steps (iteratively
+    reweighted least squares; McCullagh & Nelder, 1989). scikit-learn's LogisticRegression has neither an offset nor
+    penalties by column.
+
+    Args:
+        x: Shape (N, p).
+        right: Shape (N,), 0 or 1.
+        penalty: Shape (p,), all > 0: without one, columns that separate right from wrong have no finite optimum.
+        offset: Shape (N,), in the log-odds as it is.
+
+    Returns:
+        Shape (p,), float64.
+
+    Raises:
+        InvalidInputError: A penalty is not positive, or the numbers are too large for an optimum to be found.
+    """
+    if not np.all(np.asarray(penalty) > 0):
+        msg = f"every column needs a penalty above 0, the smallest is {np.min(penalty)}"
+        raise InvalidInputError(msg)
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(right, dtype=np.float64)
+
+    def objective(b: FloatArray) -> float:
+        odds = offset + x @ b
+        return float(np.logaddexp(0, odds).sum() - y @ odds + 0.5 * penalty @ b**2)
+
+    b = np.zeros(x.shape[1])
+    loss = objective(b)
+    for _ in range(STEPS):
+        p = expit(offset + x @ b)
+        gradient = x.T @ (p - y) + penalty * b
+        hessian = (x.T * (p * (1 - p))) @ x + np.diag(penalty)
+        step = cho_solve(cho_factor(hessian), gradient)
+        if gradient @ step < 2 * TOLERANCE:
+            return np.asarray(b - step)
+        while (lower := objective(b - step)) > loss:
+            step = step / 2
+        b, loss = b - step, lower
+    largest = float(np.abs(x).max())
+    msg = f"logistic regression of {x.shape} items and columns found no optimum; the largest number is {largest:.3g}"
+    raise InvalidInputError(msg)
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """An affine map from hidden states to their leading principal components.
+
+    Before the smaller components are dropped, a training input has a mean square length of at most 1. So weights
+    that are independently N(0, s^2) move the log-odds by about s, whatever d is.
+
+    Attributes:
+        center: Shape (d,), mean of the training inputs, tasks weighing the same.
+        axes: Shape (d, r), the largest component first.
+    """
+
+    center: FloatArray
+    axes: FloatArray
+
+    @classmethod
+    def fit(cls, hidden: Sequence[FloatArray], components: int) -> Projection:
+        """Find the components of several tasks' hidden states.
+
+        Args:
+            hidden: Shape (N_k, d) for each task.
+            components: At most this many; fewer if the inputs do not span as many.
+        """
+        center = np.mean([np.mean(h, axis=0, dtype=np.float64) for h in hidden], axis=0)
+        x = np.concatenate(hidden) - center
+        scale = np.sqrt(np.mean(x**2, axis=0))
+        # A coordinate that hardly moves in training must not be blown up in new inputs.
+        scale = np.maximum(scale, 0.1 * scale.mean() + 1e-6) * np.sqrt(x.shape[1])
+        return cls(center, _leading(x / scale, components) / scale[:, None])
+
+    def __call__(self, hidden: FloatArray) -> FloatArray:
+        """Hidden states (N, d) to components (N, r), float64."""
+        return np.asarray((np.asarray(hidden, dtype=np.float64) - self.center) @ self.axes)
+
+
+def _leading(x: FloatArray, components: int) -> FloatArray:
+    """Orthonormal principal axes (d, r) of rows (N, d), from the smaller of the two cross products."""
+    n, d = x.shape
+    product = x.T @ x if n >= d else x @ x.T
+    size = len(product)
+    values, vectors = eigh(product, subset_by_index=(max(size - components, 0), size - 1))
+    spanned = values > 1e-9 * values[-1]
+    values, vectors = values[spanned][::-1], vectors[:, spanned][:, ::-1]
+    return np.asarray(vectors if n >= d else x.T @ (vectors / np.sqrt(values)))
+
+
+CONSTANT_SPREAD = 5.0
+"""Of the constant, in log-odds: so wide that it matters only where all answers are right, or all are wrong."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """One task as a regression sees it.
+
+    Attributes:
+        hidden: Shape (N, d).
+        right: Shape (N,), bool.
+        offset: Shape (N,), log-odds to start from.
+        cues: Shape (N, C); C may be 0.
+    """
+
+    hidden: FloatArray
+    right: np.ndarray[Any, np.dtype[np.bool_]]
+    offset: FloatArray
+    cues: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """log-odds = offset + constant + cues . (C,) + hidden . (d,)."""
+
+    constant: float
+    cues: FloatArray
+    hidden: FloatArray
+
+    def __call__(self, answers: Answers) -> FloatArray:
+        """Log-odds of a task's answers, shape (N,)."""
+        return np.asarray(answers.offset + answers.cues @ self.cues + answers.hidden @ self.hidden + self.constant)
+
+
+class Regression:
+    """A regression on some tasks, prepared once for all recipes.
+
+    Args:
+        tasks: The tasks to fit on; every item weighs the same.
+        components: The most components a recipe will ask for.
+        tau: Spread of a random intercept of each task; None for none.
+    """
+
+    def __init__(self, tasks: Sequence[Answers], components: int, tau: float | None) -> None:
+        self._right = np.concatenate([t.right for t in tasks])
+        self._offset = np.concatenate([t.offset for t in tasks])
+        cues = np.concatenate([t.cues for t in tasks])
+        self._center, self._scale = cues.mean(0), np.maximum(cues.std(0), 1e-6)
+        self._cues = (cues - self._center) / self._scale
+        self._projection = Projection.fit([t.hidden for t in tasks], components)
+        self._components = np.concatenate([self._projection(t.hidden) for t in tasks])
+        self._tau = tau or 1.0
+        self._tasks = np.repeat(np.eye(len(tasks)), [len(t.right) for t in tasks], axis=0)[:, : None if tau else 0]
+
+    def fit(self, recipe: Recipe) -> Line:
+        """The posterior mode under a recipe."""
+        cues = self._cues[:, : recipe.cues]
+        components = self._components[:, : recipe.components]
+        blocks = [np.ones((len(self._right), 1)), cues, components, self._tasks]
+        spreads = [CONSTANT_SPREAD, recipe.cue_spread, recipe.hidden_spread, self._tau]
+        penalty = np.concatenate([np.full(b.shape[1], 1 / (s or 1) ** 2) for b, s in zip(blocks, spreads, strict=True)])
+        b = fit_logistic(np.concatenate(blocks, axis=1), self._right, penalty, offset=self._offset)
+        on_cues, rest = np.split(b[1:], [cues.shape[1]])
+        along_cues = np.zeros(self._cues.shape[1])
+        along_cues[: len(on_cues)] = on_cues
+        along_cues /= self._scale
+        along_hidden = self._projection.axes[:, : components.shape[1]] @ rest[: components.shape[1]]
+        constant = b[0] - along_cues @ self._center - along_hidden @ self._projection.center
+        return Line(float(constant), along_cues, along_hidden)
+
+
+def leaving_out(
+    tasks: Sequence[Answers], folds: Sequence[int], components: int, tau: float | None
+) -> Callable[[Recipe], list[FloatArray]]:
+    """A function that gives, for a recipe, every task's log-odds by the regression on the tasks of the other folds."""
+    regressions = {
+        fold: Regression([t for t, f in zip(tasks, folds, strict=True) if f != fold], components, tau)
+        for fold in sorted(set(folds))
+    }
+
+    def log_odds(recipe: Recipe) -> list[FloatArray]:
+        lines = {fold: regression.fit(recipe) for fold, regression in regressions.items()}
+        return [lines[fold](task) for task, fold in zip(tasks, folds, strict=True)]
+
+    return log_odds
+
+
+def group_folds(groups: Sequence[str], count: int, seed: int) -> list[int]:
+    """The fold of each task, from 0 to count - 1 at most; tasks of one group share it, their order plays no part."""
+    names = sorted(set(groups))
+    places = np.random.default_rng(seed).permutation(len(names)) % min(count, len(names))
+    fold = dict(zip(names, places.tolist(), strict=True))
+    return [fold[group] for group in groups]
+
+
+def group_means(values: FloatArray, groups: Sequence[str]) -> FloatArray:
+    """Means over the tasks of each group, in the order of their names: groups and not tasks are independent."""
+    _, number = np.unique(np.asarray(groups), return_inverse=True)
+    return np.asarray(np.bincount(number, weights=values) / np.bincount(number))
+
+
+MIN_GROUPS = 3
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """What the head may be.
+
+    Attributes:
+        cue_spreads: Candidates of ``Recipe.cue_spread``.
+        components: Candidates of ``Recipe.components``.
+        hidden_spreads: Candidates of ``Recipe.hidden_spread``.
+        folds: In how many parts the groups of tasks are left out.
+        level: How sure it must be, by a one-sided paired t-test over groups, that a part helps, for it to be used.
+        seed: Of the folds.
+    """
+
+    cue_spreads: tuple[float, ...] = (0.1, 0.3, 1.0)
+    components: tuple[int, ...] = (8, 32, 128)
+    hidden_spreads: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
+    folds: int = 10
+    level: float = 0.975
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Score:
+    """How a candidate does on left-out tasks, once their mean is anchored to that of p_T."""
+
+    recipe: Recipe
+    nll: FloatArray  # of each group
+    auroc: FloatArray  # of each task, NaN where it has none
+
+
+def fit_head(
+    tasks: Sequence[TaskFeatures],
+    scales: Sequence[tuple[float, float]],
+    *,
+    groups: Sequence[str] | None = None,
+    config: HeadConfig | None = None,
+) -> Head:
+    """Choose and fit a head.
+
+    Candidates are compared by their NLL within left-out tasks, anchored to the mean of p_T and averaged over groups,
+    then by AUROC. In this order p_T is challenged by another slope, which keeps the ranking; by all cues; for
+    self-checks by the answer's log-probability beside them (the signal ``mean_logprob``); by the hidden state. A
+    challenger takes over only if its NLL is lower at ``config.level`` and its AUROC not lower.
+
+    Args:
+        tasks: Labelled tasks, all self-checks or all choices.
+        scales: For each task its 1/T and bias, as found without the task: the head must see what it will see in use.
+        groups: For each task its group, left out together; by default as the tasks say.
+        config: See ``HeadConfig``.
+
+    Raises:
+        NotEnoughDataError: Tasks of fewer than three groups.
+        InvalidInputError: Tasks, scales and groups do not fit together.
+    """
+    config = config or HeadConfig()
+    names = task_groups(tasks, groups)
+    if len(scales) != len(tasks) or len({t.self_check for t in tasks}) > 1:
+        kinds = sorted({"self-checks" if t.self_check else "choices" for t in tasks})
+        msg = f"a head needs tasks of one kind and a scale for each, got {len(tasks)} {kinds} and {len(scales)} scales"
+        raise InvalidInputError(msg)
+    answers, usual = _answers(tasks, scales)
+    tau = intercept_spread([a.offset for a in answers], [a.right for a in answers])
+    most = max(config.components)
+    left_out = leaving_out(answers, group_folds(names, config.folds, config.seed), most, tau)
+    nothing, best = _choose(left_out, answers, names, config)
+    line = Line(0.0, np.zeros(answers[0].cues.shape[1]), np.zeros(tasks[0].hidden.shape[1]))
+    odds = [a.offset for a in answers]
+    if best.recipe != nothing.recipe:
+        line, odds = Regression(answers, most, tau).fit(best.recipe), left_out(best.recipe)
+    rights = [a.right for a in answers]
+    anchored = [_anchored(o, a) for o, a in zip(odds, answers, strict=True)]
+    gain, error = _gain(best, nothing)
+    head = Head(
+        coefficients=np.array([line.constant, *line.cues[: len(CUES)]], dtype=np.float32),
+        weights=line.hidden.astype(np.float32),
+        self_check=tasks[0].self_check,
+        tau=intercept_spread(odds, rights),
+        tau_anchored=intercept_spread(anchored, rights),
+        recipe=best.recipe,
+        gain=gain,
+        gain_error=error,
+        auroc_gain=_mean(best.auroc - nothing.auroc),
+        logprob_weight=float(sum(line.cues[len(CUES) :])),
+        usual_logprob=usual,
+    )
+    return replace(head, training_odds=tuple(anchored if head.anchored else odds))
+
+
+def task_groups(tasks: Sequence[TaskFeatures], groups: Sequence[str] | None) -> list[str]:
+    """The group of each task; the task's own, or its name, by default.
+
+    Raises:
+        NotEnoughDataError: Fewer than three groups.
+        InvalidInputError: Not one group for each task, or hidden states of different widths.
+    """
+    names = [t.group or t.name for t in tasks] if groups is None else list(groups)
+    widths = {t.hidden.shape[1:] for t in tasks}
+    if len(names) != len(tasks) or len(widths) > 1:
+        msg = f"{len(tasks)} tasks need a group each and hidden states of one width, got {len(names)} and {widths}"
+        raise InvalidInputError(msg)
+    if len(set(names)) < MIN_GROUPS:
+        msg = f"who is right is learned from tasks of at least {MIN_GROUPS} groups, got {sorted(set(names))}"
+        raise NotEnoughDataError(msg)
+    return names
+
+
+def _answers(tasks: Sequence[TaskFeatures], scales: Sequence[tuple[float, float]]) -> tuple[list[Answers], float]:
+    """The tasks as a regression sees them, and what stands for an unknown log-probability."""
+    cues = [answer_cues(t.logits, s, self_check=t.self_check) for t, s in zip(tasks, scales, strict=True)]
+    usual = 0.0
+    if all(t.self_check and "mean_logprob" in t.signals for t in tasks):
+        logprobs = [np.asarray(t.signals["mean_logprob"], dtype=np.float64) for t in tasks]
+        known = np.concatenate(logprobs)[~np.isnan(np.concatenate(logprobs))]
+        if known.size:
+            usual = float(known.mean())
+            filled = [np.where(np.isnan(x), usual, x) for x in logprobs]
+            cues = [np.column_stack([c, x]) for c, x in zip(cues, filled, strict=True)]
+    return [Answers(t.hidden, t.right, c[:, 0], c) for t, c in zip(tasks, cues, strict=True)], usual
+
+
+def _choose(
+    left_out: Callable[[Recipe], list[FloatArray]],
+    answers: Sequence[Answers],
+    groups: Sequence[str],
+    config: HeadConfig,
+) -> tuple[_Score, _Score]:
+    """The scores of p_T and of the candidate to use."""
+
+    def score(recipe: Recipe) -> _Score:
+        anchored = [_anchored(o, a) for o, a in zip(left_out(recipe), answers, strict=True)]
+        return _score(recipe, anchored, answers, groups)
+
+    nothing = _score(Recipe(), [a.offset for a in answers], answers, groups)
+    best = nothing
+    for cues in dict.fromkeys((1, len(CUES), answers[0].cues.shape[1])):
+        best = _better(best, [score(Recipe(cues, spread)) for spread in config.cue_spreads], config.level)
+    grid = itertools.product(config.components, config.hidden_spreads)
+    with_hidden = [score(replace(best.recipe, components=r, hidden_spread=spread)) for r, spread in grid]
+    return nothing, _better(best, with_hidden, config.level)
+
+
+def _score(recipe: Recipe, odds: Sequence[FloatArray], answers: Sequence[Answers], groups: Sequence[str]) -> _Score:
+    pairs = list(zip(odds, answers, strict=True))
+    nll = np.array([np.logaddexp(0, np.where(a.right, -o, o)).mean() for o, a in pairs])
+    return _Score(recipe, group_means(nll, groups), np.array([auroc(expit(o), a.right) for o, a in pairs]))
+
+
+def _better(incumbent: _Score, candidates: Sequence[_Score], level: float) -> _Score:
+    """The best candidate if it beats the incumbent for sure, otherwise the incumbent."""
+    # Differences below 1e-4 nats mean nothing; among such the ranking decides.
+    best = min(candidates, key=lambda c: (round(float(c.nll.mean()), 4), -_mean(c.auroc)))
+    gain, error = _gain(best, incumbent)
+    needed = max(float(student.ppf(level, len(best.nll) - 1)) * error, 1e-6)
+    return best if gain > needed and _mean(best.auroc - incumbent.auroc) >= 0 else incumbent
+
+
+def _gain(candidate: _Score, incumbent: _Score) -> tuple[float, float]:
+    """Mean and standard error over groups of the NLL taken off the incumbent's."""
+    gains = incumbent.nll - candidate.nll
+    return float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))
+
+
+def _anchored(odds: FloatArray, answers: Answers) -> FloatArray:
+    return np.asarray(odds + anchor(odds, float(expit(answers.offset).mean())))
+
+
+def _mean(values: FloatArray) -> float:
+    """Mean of those that are defined; 0 if none is."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """Logistic regression on hidden states, pooled over tasks (as in Azaria & Mitchell, 2023, and Kapoor et al., 2024).
+
+    Attributes:
+        constant: Log-odds where the hidden state is 0.
+        weights: Shape (d,).
+        recipe: What was chosen.
+    """
+
+    constant: float
+    weights: FloatArray
+    recipe: Recipe
+
+    def predict(self, hidden: FloatArray) -> FloatArray:
+        """P(right) from hidden states (N, d), shape (N,).
+
+        Raises:
+            InvalidInputError: The shape does not fit, or a number is not finite.
+        """
+        h = np.asarray(hidden, dtype=np.float64)
+        if h.ndim != 2 or h.shape[1] != len(self.weights) or not np.isfinite(h).all():
+            finite = np.isfinite(h).all()
+            msg = f"hidden states must be finite and (N, {len(self.weights)}), got {h.shape}, finite: {finite}"
+            raise InvalidInputError(msg)
+        return np.asarray(expit(self.constant + (h * self.weights).sum(1)))
+
+
+def fit_probe(
+    tasks: Sequence[TaskFeatures], groups: Sequence[str] | None = None, *, config: HeadConfig | None = None
+) -> Probe:
+    """Fit a probe; components and ridge have the lowest NLL on left-out tasks, mean over groups.
+
+    Args:
+        tasks: Labelled tasks.
+        groups: For each task its group, left out together; by default as the tasks say.
+        config: Candidates, folds and seed; its cues are not used.
+
+    Raises:
+        NotEnoughDataError: Tasks of fewer than three groups.
+        InvalidInputError: Tasks and groups do not fit together.
+    """
+    config = config or HeadConfig()
+    names = task_groups(tasks, groups)
+    answers = [Answers(t.hidden, t.right, np.zeros(len(t)), np.zeros((len(t), 0))) for t in tasks]
+    left_out = leaving_out(answers, group_folds(names, config.folds, config.seed), max(config.components), None)
+
+    def loss(recipe: Recipe) -> float:
+        odds = left_out(recipe)
+        nll = [np.logaddexp(0, np.where(a.right, -o, o)).mean() for o, a in zip(odds, answers, strict=True)]
+        return float(group_means(np.array(nll), names).mean())
+
+    best = min(
+        (Recipe(components=r, hidden_spread=s) for r in config.components for s in config.hidden_spreads), key=loss
+    )
+    line = Regression(answers, best.components, None).fit(best)
+    return Probe(line.constant, line.hidden, best)

@@ -1,0 +1,277 @@
+"""The versioned temperature, bias and level of a task, from its unlabelled inputs and from verdicts on its answers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from filelock import FileLock
+
+from thermolang.calibration.fit import AnswerReading, Learner, Prior
+from thermolang.errors import InvalidInputError
+from thermolang.storage import digest
+
+logger = logging.getLogger(__name__)
+
+REFRESH_AT = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
+"""Numbers of inputs at which a new version is made by itself; past the last one T* no longer moves."""
+
+SETTLED = 30
+"""Inputs of a task from which its T* hardly moves (the curve over unlabelled inputs in docs/results)."""
+
+LOCK = ".lock"
+PATIENCE = 5.0
+"""Seconds to wait for another process that writes a state."""
+
+SAVE_EACH = 100
+"""Below this many inputs each one is saved, so that processes that score a single answer each still add up."""
+
+
+@dataclass(frozen=True)
+class TaskVersion:
+    """One version of a task's state; scoring under it is pure.
+
+    Attributes:
+        version: 0 before any input.
+        inverse_temperature: 1 / T*, > 0.
+        bias: In log-odds.
+        inputs: Number of distinct inputs it rests on.
+        half_width: Of the predictive interval, in log-odds; verdicts make it narrower.
+        level: Added to the per-answer head's log-odds; 0 without a head.
+        verdicts: Number of verdicts it rests on.
+    """
+
+    version: int
+    inverse_temperature: float
+    bias: float
+    inputs: int
+    half_width: float
+    level: float = 0.0
+    verdicts: int = 0
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """1/T and bias."""
+        return self.inverse_temperature, self.bias
+
+    @property
+    def warning(self) -> str:
+        """A sentence while T* still moves; empty once it has settled."""
+        if self.inputs >= SETTLED:
+            return ""
+        return f"the task's temperature rests on {self.inputs} of its inputs so far; it settles at about {SETTLED}"
+
+
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a damaged file may raise."""
+
+
+class TaskState:
+    """Collects a task's inputs and verdicts and turns them into versions of T*, bias and level. Thread-safe.
+
+    The estimate is the mean over the inputs, shrunk to the prior: with n inputs the prior weighs
+    ``prior.inputs / (prior.inputs + n)``. Verdicts move it by Bayes' rule.
+
+    A file that cannot be read or written never stops the scoring: a warning is logged and the state goes on in
+    memory. A damaged file is kept beside the new one with ``.broken`` at its end.
+
+    Args:
+        task: The task's name.
+        prior: What is known before the first input.
+        learner: Finds the level, and learns from verdicts.
+        path: JSON file that keeps the state; None keeps it in memory only.
+    """
+
+    def __init__(self, task: str, prior: Prior, *, learner: Learner | None = None, path: Path | None = None) -> None:
+        self.task, self._prior, self._path = task, prior, path
+        self._learner = learner or Learner(self_check=False)
+        self._lock, self._warned = threading.Lock(), False
+        self._seen: dict[str, _Input] = {}
+        self._verdicts: dict[str, _Verdict] = {}
+        self.versions = [TaskVersion(0, prior.inverse_temperature, prior.bias, 0, prior.half_width)]
+        self._load()
+
+    @property
+    def current(self) -> TaskVersion:
+        """The newest version."""
+        return self.versions[-1]
+
+    def observe(
+        self, text: str, inverse_temperature: float, bias: float = 0.0, reading: AnswerReading | None = None
+    ) -> None:
+        """Note one input; the same text again is a retry and changes nothing.
+
+        At 1, 3, 10, 30, ... distinct inputs a new version is made and saved.
+
+        Args:
+            text: What was asked.
+            inverse_temperature: 1/T that the network reads in it.
+            bias: The bias it reads.
+            reading: What a head's level is found from; needed with a head only.
+
+        Raises:
+            InvalidInputError: The inverse temperature is not positive, or a number is not finite.
+        """
+        if not _usable(inverse_temperature, bias):
+            found = f"1/T = {inverse_temperature} and bias {bias}"
+            msg = f"this input has no usable temperature: the calibrator gives {found}"
+            raise InvalidInputError(msg)
+        key = digest(text)
+        with self._lock:
+            if key in self._seen or len(self._seen) >= REFRESH_AT[-1]:
+                return
+            shown = reading if reading is not None and self._learner.head is not None else None
+            self._seen[key] = (inverse_temperature, bias, *(_packed(shown) if shown else ()))
+            if len(self._seen) in REFRESH_AT or len(self._seen) < SAVE_EACH:
+                self._update(anew=len(self._seen) in REFRESH_AT)
+
+    def learn(self, verdicts: Sequence[tuple[AnswerReading, bool]]) -> TaskVersion:
+        """Note verdicts on answers of this task, save them and return the version that rests on all of them.
+
+        A newer verdict on the same reading replaces the older one, so that giving all of them again changes nothing.
+        """
+        with self._lock:
+            self._update({digest(repr(r)): (float(right), *_packed(r)) for r, right in verdicts})
+            return self.current
+
+    def refresh(self) -> TaskVersion:
+        """Make a new version from all that was seen, save it and return it; nothing new, no new version."""
+        with self._lock:
+            self._update(anew=len(self._seen) > self.current.inputs)
+            return self.current
+
+    def _update(self, given: Mapping[str, _Verdict] | None = None, *, anew: bool = False) -> None:
+        """Take in verdicts, also those that another process has saved, make a version if anything is new, and save."""
+        taken = False
+        try:
+            with self._file_lock():
+                number, saved = self._saved()
+                self._take({**saved, **(given or {})}, number, anew=anew)
+                taken = True
+                self._save()
+        except OSError as error:
+            if not taken:
+                self._take(given or {}, 0, anew=anew)
+            if not self._warned:
+                logger.warning(
+                    "the state of task %r stays in memory, %s cannot be written: %s", self.task, self._path, error
+                )
+            self._warned = True
+
+    def _take(self, verdicts: Mapping[str, _Verdict], number: int, *, anew: bool) -> None:
+        known = {**self._verdicts, **verdicts}
+        if anew or known != self._verdicts:
+            version = self._version(known, 1 + max(number, self.current.version))
+            self._verdicts = known  # only what could be computed with is kept
+            self.versions.append(version)
+
+    def _version(self, verdicts: Mapping[str, _Verdict], number: int) -> TaskVersion:
+        n, inputs = len(self._seen), self._seen.values()
+        inverse, bias = (math.fsum(x) / n for x in list(zip(*inputs, strict=False))[:2]) if n else (1.0, 0.0)
+        scale = self._prior.moved(inverse, bias, n)
+        level = self._learner.level(scale, [_unpacked(x[2:]) for x in inputs if len(x) > 2])
+        judged = [(_unpacked(x[1:]), x[0] > 0) for x in verdicts.values()]
+        found = self._learner.learned(scale, level, judged)
+        return TaskVersion(number, *found.scale, n, self._prior.half_width * found.share, found.level, len(verdicts))
+
+    def _file_lock(self) -> AbstractContextManager[Any]:
+        """Keeps other processes from reading and writing states in between; one lock for a folder of them."""
+        if self._path is None:
+            return nullcontext()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._path.with_name(LOCK), timeout=PATIENCE)
+
+    def _saved(self) -> tuple[int, dict[str, _Verdict]]:
+        """Number of the newest version on disk, and the verdicts there."""
+        if self._path is None or not self._path.is_file():
+            return 0, {}
+        try:
+            versions, _, verdicts = _read(self._path, self._prior.half_width)
+            return versions[-1].version, verdicts
+        except _DAMAGE as error:
+            self._set_aside(error)
+            return 0, {}
+
+    def _save(self) -> None:
+        if self._path is None:
+            return
+        record = {
+            "task": self.task,
+            "versions": [asdict(v) for v in self.versions],
+            "seen": self._seen,
+            "verdicts": self._verdicts,
+        }
+        part = self._path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
+        try:
+            part.write_text(json.dumps(record), encoding="utf-8")
+            part.replace(self._path)
+            self._warned = False
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+    def _load(self) -> None:
+        try:
+            if self._path is None or not self._path.is_file():
+                return
+            self.versions, self._seen, self._verdicts = _read(self._path, self._prior.half_width)
+        except OSError as error:
+            logger.warning("the state of task %r starts anew in memory: %s", self.task, error)
+            self._path = None
+        except _DAMAGE as error:
+            self._set_aside(error)
+
+    def _set_aside(self, error: Exception) -> None:
+        """Start from the prior, and keep the damaged file under another name."""
+        path = cast("Path", self._path)
+        aside = path.with_name(f"{path.name}.broken")
+        logger.warning(
+            "the state of task %r starts anew: %s is damaged (%s) and kept as %s", self.task, path, error, aside.name
+        )
+        try:
+            path.replace(aside)
+        except OSError as failure:
+            logger.warning("the state of task %r stays in memory: %s", self.task, failure)
+            self._path = None
+
+
+_Input = tuple[float, ...]
+"""1/T, bias and, where a head needs it, the packed reading."""
+
+_Verdict = tuple[float, ...]
+"""1 for right or 0 for wrong, and the packed reading."""
+
+
+def _packed(reading: AnswerReading) -> tuple[float, ...]:
+    return reading.beside, *reading.logits
+
+
+def _unpacked(numbers: Sequence[float]) -> AnswerReading:
+    return AnswerReading(tuple(numbers[1:]), numbers[0])
+
+
+def _read(path: Path, half_width: float) -> tuple[list[TaskVersion], dict[str, _Input], dict[str, _Verdict]]:
+    """Versions, inputs and verdicts of a saved state; raises what bad content raises."""
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    versions = [TaskVersion(**{"half_width": half_width, **v}) for v in record["versions"]]
+    seen = {key: tuple(map(float, x)) for key, x in record["seen"].items()}
+    verdicts = {key: tuple(map(float, x)) for key, x in record.get("verdicts", {}).items()}
+    usable = all(_usable(*x[:2]) for x in (*seen.values(), *(v.scale for v in versions)))
+    usable = usable and all(map(math.isfinite, (y for x in (*seen.values(), *verdicts.values()) for y in x)))
+    usable = usable and all(map(math.isfinite, (y for v in versions for y in (v.half_width, v.level))))
+    if not versions or versions[-1].inputs > len(seen) or versions[-1].verdicts > len(verdicts) or not usable:
+        msg = "it holds no usable versions"
+        raise ValueError(msg)
+    return versions, seen, verdicts
+
+
+def _usable(inverse_temperature: float, bias: float) -> bool:
+    return math.isfinite(inverse_temperature) and inverse_temperature > 0 and math.isfinite(bias)

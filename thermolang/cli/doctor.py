@@ -1,0 +1,107 @@
+"""What `thermolang doctor` looks at, one line each."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from thermolang.errors import ThermolangError, require
+from thermolang.storage import cache_dir, data_dir, default_store_url
+
+ENOUGH_DISK = 2 * 2**30
+
+
+@dataclass(frozen=True)
+class Check:
+    """Outcome of one look: what it is, whether it works, and a line for people."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def check_all(model_name: str, store_url: str | None = None) -> Iterator[Check]:
+    """Look at everything a demo or a chain needs, in the order in which it would fail."""
+    estimators: list[object] = []
+    yield _guarded("model", lambda: _model(model_name, estimators))
+    yield _guarded("calibrator", lambda: _calibrator(estimators))
+    yield _guarded("embedder", _embedder)
+    yield _guarded("database", lambda: _database(store_url))
+    yield _guarded("disk", _disk)
+
+
+def _guarded(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, look())
+    except (ThermolangError, OSError) as error:
+        return Check(name, False, str(error))
+
+
+def _model(name: str, found: list[object]) -> str:
+    from thermolang.estimator import ConfidenceEstimator
+    from thermolang.models.local import LocalModel
+
+    model = LocalModel.load(name)
+    found.append(ConfidenceEstimator(model, state_dir=None))
+    dtype = str(model.model.dtype).removeprefix("torch.")
+    return f"{model.name} ({model.identity.architecture}, {dtype} on {model.model.device})"
+
+
+def _calibrator(found: list[object]) -> str:
+    from thermolang.estimator import ConfidenceEstimator
+
+    if not found or not isinstance(found[0], ConfidenceEstimator):
+        msg = "not looked for: there is no model"
+        raise ThermolangError(msg)
+    estimator = found[0]
+    if estimator.calibrator is None:
+        msg = estimator.warning or f"none for this model: thermolang calibrate --model {estimator.model.name}"
+        raise ThermolangError(msg)
+    kinds = " and ".join(f"{source} ({fit.prior.tasks} tasks)" for source, fit in estimator.calibrator.fits.items())
+    return f"{estimator.calibrator.id}: {kinds}; {estimator.warning or 'same weights as the model'}"
+
+
+def _embedder() -> str:
+    version = importlib.metadata.version("sentence-transformers")
+    from thermolang.answers.embedding import packaged_folder
+
+    packaged = packaged_folder() is not None
+    where = "all-MiniLM-L6-v2 from its package" if packaged else "all-MiniLM-L6-v2 from the hub when first used"
+    return f"{where} (sentence-transformers {version})"
+
+
+def _database(url: str | None) -> str:
+    require("sqlalchemy", "store")
+    require("alembic", "store")
+    from thermolang.review.store import ReviewStore
+
+    with ReviewStore(url or default_store_url()) as store:
+        counts = store.counts()
+        return f"{store.url}: {counts['pending']} pending of {sum(counts.values())}"
+
+
+def _disk() -> str:
+    lines = []
+    for folder in (data_dir(), cache_dir()):
+        home = next(p for p in (folder, *folder.parents) if p.exists())
+        free = shutil.disk_usage(home).free
+        if free < ENOUGH_DISK:
+            needed = f"converting a model needs up to {ENOUGH_DISK / 2**30:.0f}"
+            msg = f"only {free / 2**30:.1f} GiB free below {home}; {needed}"
+            raise ThermolangError(msg)
+        _writable(home)
+        lines.append(f"{free / 2**30:.0f} GiB free in {folder}")
+    return "; ".join(dict.fromkeys(lines))
+
+
+def _writable(folder: Path) -> None:
+    probe = folder / ".thermolang-doctor"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        msg = f"{folder} cannot be written: {error}. Set THERMOLANG_HOME to a folder of yours"
+        raise ThermolangError(msg) from error

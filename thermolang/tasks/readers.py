@@ -1,0 +1,232 @@
+"""Tasks from wherever questions are kept: benchmarks' own files, the Hugging Face hub, the user's own files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from thermolang.errors import InvalidInputError, TaskFormatError, require
+from thermolang.tasks.formats import Located, Row, format_of, known_formats, read_rows, read_task, tasks_of
+from thermolang.types import Example, Task
+
+__all__ = ["load_tasks", "read_task"]
+
+QUESTIONS_PER_CONTEXT = 8
+"""Most questions that are drawn about one passage, so that a task has many passages."""
+
+HUB = "hf:"
+SPLITS = ("validation", "test", "train")
+"""Splits of a hub data set, first choice first: test splits often come without answers."""
+
+OPTIONS = ("A", "B", "C", "D")
+"""MMLU's letters of the right option."""
+
+_SPLIT_ENDING = re.compile(r"_(?:test|val|dev)$")
+_NOT_A_NAME = re.compile(
+    r"v?[\d.]+|test|dev|devtest|val|valid|validation|train|trainmodel|rand|split|rebuilt|grouped|olmo|mc|task|data",
+    re.IGNORECASE,
+)
+_ONE_WORD_LABEL = re.compile(r"^\s*\w+:\s*$")
+_LAST_LABEL = re.compile(r"[^\n]*:\s*$")
+
+
+def load_tasks(source: str | Path, *, limit: int | None = None, seed: int = 0) -> list[Task]:
+    """Read the tasks of a benchmark or of the user's own file.
+
+    What is recognised, by looking at it:
+
+    - a folder of MMLU's CSV files, or its parent with ``test/``: one task a subject;
+    - a BIG-bench ``task.json``, or a folder of such files: one task a file;
+    - JSON or JSONL files of ARC, CommonsenseQA, JCommonsenseQA, TruthfulQA, SQuAD, JSQuAD, BoolQ, CoQA, DROP,
+      NQ-open, WebQuestions and TriviaQA, as published or as on the hub;
+    - ``"hf:NAME[:CONFIG][:SPLIT]"``: the same from the Hugging Face hub (extra ``eval``);
+    - the user's own JSONL or CSV, as ``read_task`` takes it.
+
+    Rows without a gold answer are left out, and so are rows whose number of options is not the task's most
+    common one, as in the paper's code. Where the right option stands in the same place in every row, the
+    options are shuffled, always in the same way. The user's own rows are taken as they are.
+
+    Args:
+        source: A path, or ``"hf:..."``.
+        limit: Most items a task, drawn at random; of a passage at most eight questions, next to each other. A
+            greater limit adds items to those of a smaller one.
+        seed: Of the drawing.
+
+    Raises:
+        TaskFormatError: Naming file, line or example, what was found and what was expected.
+        InvalidInputError: ``limit`` is below 1.
+        MissingExtraError: A hub data set without the extra ``eval``.
+    """
+    if limit is not None and limit < 1:
+        msg = f"limit={limit}: at least 1 item a task is needed; None takes all"
+        raise InvalidInputError(msg)
+    if str(source).startswith(HUB):
+        tasks = _hub_tasks(str(source))
+    else:
+        path = Path(source)
+        tasks = _folder_tasks(path) if path.is_dir() else _file_tasks(path)
+    return tasks if limit is None else [replace(t, examples=drawn(t.examples, limit, seed)) for t in tasks]
+
+
+def drawn(examples: Sequence[Example], limit: int, seed: int) -> tuple[Example, ...]:
+    """Draw whole passages, with up to eight of their questions, until there are ``limit`` items."""
+    groups: dict[str | int, list[Example]] = {}
+    for i, example in enumerate(examples):
+        groups.setdefault(example.context or i, []).append(example)
+    rng, found, passages = np.random.default_rng(seed), list[Example](), list(groups.values())
+    for g in rng.permutation(len(passages)):
+        chosen = rng.permutation(len(passages[g]))[:QUESTIONS_PER_CONTEXT]
+        found += [passages[g][i] for i in sorted(chosen)]
+        if len(found) >= limit:
+            break
+    return tuple(found[:limit])
+
+
+def _folder_tasks(folder: Path) -> list[Task]:
+    tables = sorted((folder / "test" if (folder / "test").is_dir() else folder).glob("*.csv"))
+    files = sorted(folder.glob("*.json")) or sorted(folder.glob("*/task.json"))
+    if tables:
+        return [task for path in tables for task in tasks_of(path.stem, _mmlu_rows(path))]
+    contents = {path: _json(path) for path in files}
+    odd = next((path for path, c in contents.items() if not (isinstance(c, dict) and "examples" in c)), None)
+    if odd or not files:
+        wanted = "a folder holds MMLU's .csv files or BIG-bench's .json files; name any other file itself"
+        msg = f"{odd or folder}: {wanted}"
+        raise TaskFormatError(msg)
+    return [task for path, c in contents.items() for task in tasks_of(_name(path), _bigbench_rows(path, c))]
+
+
+def _file_tasks(path: Path) -> list[Task]:
+    ending = path.suffix.lower()
+    if not path.exists() or ending not in {".json", ".jsonl", ".csv"}:
+        found = f"not {path.suffix!r}" if path.exists() else "and there is nothing of this name"
+        msg = f"{path}: a folder, a .json, .jsonl or .csv file, or {HUB}NAME is expected, {found}"
+        raise TaskFormatError(msg)
+    if ending == ".json":
+        rows = _json_rows(path)
+    elif ending == ".csv" and _is_mmlu(path):
+        rows = _mmlu_rows(path)
+    else:
+        rows = read_rows(path)
+    if not rows:
+        msg = f"{path}: holds no questions; the known formats: {known_formats()}"
+        raise TaskFormatError(msg)
+    return tasks_of(_name(path) if format_of(rows[0][1]) else path.stem, rows)
+
+
+def _hub_tasks(source: str) -> list[Task]:
+    name, *rest = source.removeprefix(HUB).split(":")
+    if len(rest) == 1 and rest[0] in SPLITS:
+        rest = ["", *rest]
+    config, split, *more = rest + [""] * (2 - len(rest))
+    if not name or more:
+        msg = f"{source!r}: expected {HUB}NAME, {HUB}NAME:CONFIG, {HUB}NAME:SPLIT or {HUB}NAME:CONFIG:SPLIT"
+        raise TaskFormatError(msg)
+    try:
+        found = require("datasets", "eval").load_dataset(name, config or None, split=split or None)
+    except (OSError, ValueError, RuntimeError) as error:
+        msg = f"{source}: cannot be loaded: {error}"
+        raise TaskFormatError(msg) from error
+    if isinstance(found, dict):
+        found = found[next((s for s in SPLITS if s in found), next(iter(found)))]
+    rows = [(f"{source}, row {i}", dict(row)) for i, row in enumerate(found, 1)]
+    if not rows:
+        msg = f"{source}: holds no questions"
+        raise TaskFormatError(msg)
+    short = name.rstrip("/").rsplit("/", 1)[-1]
+    return tasks_of(f"{short}-{config}" if config else short, rows)
+
+
+def _json(path: Path) -> Any:
+    """A JSON file's content; None if it is JSON lines."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
+            return None
+        msg = f"{path}: cannot be read as JSON: {error}"
+        raise TaskFormatError(msg) from error
+
+
+def _json_rows(path: Path) -> list[Located]:
+    content = _json(path)
+    if content is None:
+        return read_rows(path, ".jsonl")
+    if isinstance(content, dict) and "examples" in content:
+        return _bigbench_rows(path, content)
+    entries = content.get("data", [content]) if isinstance(content, dict) else content
+    return [(f"{path}, entry {i}", entry) for i, entry in enumerate(_objects(path, entries), 1)]
+
+
+def _objects(path: Path, entries: Any) -> list[Row]:
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        msg = f"{path}: a list of objects is expected, by itself or as `data` or `examples`"
+        raise TaskFormatError(msg)
+    return entries
+
+
+def _bigbench_rows(path: Path, task: Row) -> list[Located]:
+    """Examples with the task's instructions around them; labels such as "Passage:" and "Answer:" are left out."""
+    instructions, before, after = (
+        str(task.get(key) or "") for key in ("task_prefix", "example_input_prefix", "example_output_prefix")
+    )
+    before, after = _ONE_WORD_LABEL.sub("", before).strip(), _LAST_LABEL.sub("", after)
+    rows = []
+    for i, example in enumerate(_objects(path, task["examples"]), 1):
+        asked = f"{str(example.get('input') or '').strip()}{after if after[:1].isspace() else f' {after}'}"
+        lines = [part for part in (instructions.strip(), before, asked.strip()) if part]
+        rows.append((f"{path}, example {i}", {**example, "input": "\n".join(lines)}))
+    return rows
+
+
+def _is_mmlu(path: Path) -> bool:
+    return next((len(cells) == 6 and cells[-1] in OPTIONS for _, cells in _table(path) if cells), False)
+
+
+def _mmlu_rows(path: Path) -> list[Located]:
+    rows: list[Located] = []
+    for line, cells in _table(path):
+        if cells and not (len(cells) == 6 and cells[-1] in OPTIONS):
+            msg = f"{path}, line {line}: MMLU's question, 4 options and A, B, C or D are expected, found {cells}"
+            raise TaskFormatError(msg)
+        if cells:
+            question, *choices, letter = cells
+            row = {"question": question, "choices": choices, "answer": OPTIONS.index(letter)}
+            rows.append((f"{path}, line {line}", row | {"subject": _SPLIT_ENDING.sub("", path.stem)}))
+    if not rows:
+        msg = f"{path}: holds no questions"
+        raise TaskFormatError(msg)
+    return rows
+
+
+def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The line a row of a CSV file begins on, and its cells."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader, line = csv.reader(file, strict=True), 1
+            for cells in reader:
+                yield line, cells
+                line = reader.line_num + 1
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        msg = f"{path}: cannot be read as CSV: {error}"
+        raise TaskFormatError(msg) from error
+
+
+def _name(path: Path) -> str:
+    """A name for people: the file's without split and version, or the folder's if nothing is left."""
+    for text in (path.stem, *(parent.name for parent in path.absolute().parents)):
+        words = re.split(r"([-_. ])", text)
+        while words and (_NOT_A_NAME.fullmatch(words[-1]) or words[-1] in "-_. "):
+            words.pop()
+        while words and (_NOT_A_NAME.fullmatch(words[0]) or words[0] in "-_. "):
+            words.pop(0)
+        if words:
+            return "".join(words)
+    return path.stem

@@ -1,0 +1,230 @@
+"""Making a calibrator for a model: collect features, fit, measure on tasks that were held out, write the card."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from thermolang._version import __version__
+from thermolang.calibration.calibrator import Calibrator
+from thermolang.calibration.features import TaskFeatures
+from thermolang.calibration.fit import MIN_TASKS, Fit, fit, log_odds
+from thermolang.calibration.head import Head
+from thermolang.calibration.semantic import CUES, ROUNDS, MeaningFit, fit_meaning
+from thermolang.calibration.training import TrainingConfig
+from thermolang.errors import InvalidInputError, NotEnoughDataError
+from thermolang.models.local import LocalModel
+from thermolang.training.card import Comparison, compare, compare_left_out, markdown_table
+from thermolang.training.features import collect, is_choice
+from thermolang.training.samples import collect_samples, sampled_task, with_samples
+from thermolang.types import Task
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what is being done, done, total)."""
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A new calibrator and how it did on the held-out tasks, by source."""
+
+    calibrator: Calibrator
+    comparisons: dict[str, Comparison]
+
+
+def calibrate(
+    model: LocalModel,
+    train_tasks: Sequence[Task],
+    test_tasks: Sequence[Task] = (),
+    *,
+    config: TrainingConfig | None = None,
+    features: Path | None = None,
+    samples: int = 0,
+    progress: Progress | None = None,
+) -> Calibrated:
+    """Train a calibrator for a model.
+
+    Args:
+        model: The model whose answers are to be calibrated.
+        train_tasks: Labelled tasks; at least three multiple-choice or three free-form ones. Fewer of the other
+            kind are left out with a warning.
+        test_tasks: Tasks the calibrator is measured on and never sees.
+        config: How to train; the paper's settings by default, with a bias for self-checks.
+        features: Folder where the readings are kept, so that an interrupted run goes on; None keeps none.
+        samples: Also sample so many answers to each free-form question, for the confidence of meanings; that takes
+            ``features``.
+        progress: Called as the work goes on.
+
+    Raises:
+        NotEnoughDataError: Neither kind has three tasks.
+        InvalidInputError: Samples are wanted, but fewer than eight, or without a folder.
+    """
+    if samples and (features is None or samples < max(ROUNDS)):
+        msg = f"sampled answers need a folder (features=) and at least {max(ROUNDS)} samples, got {features}, {samples}"
+        raise InvalidInputError(msg)
+    report = progress or (lambda _what, _done, _total: None)
+    # Before anything is read, which takes hours: a malformed task, or too few of them.
+    wanted, held_out = _enough(_by_source(train_tasks)), _by_source(test_tasks)
+    read = partial(collect, model, folder=features, progress=progress)
+    training = [read(task) for of in wanted.values() for task in of]
+    testing = [read(task) for source in wanted for task in held_out.get(source, ())]
+    if samples and features is not None and "self_check" in wanted:
+        for task in [*wanted["self_check"], *held_out.get("self_check", ())]:
+            collect_samples(model, task, features, n=samples, progress=progress)
+        add = partial(with_samples, folder=features, model=model.name, samples=samples, progress=report)
+        training, testing = add(training), add(testing)
+    calibrator, comparisons = _trained(model, training, testing, config or TrainingConfig(), report)
+    return Calibrated(calibrator, comparisons)
+
+
+def train_calibrator(
+    model: LocalModel,
+    tasks: Sequence[TaskFeatures],
+    *,
+    config: TrainingConfig | None = None,
+    progress: Progress | None = None,
+) -> Calibrator:
+    """Train a calibrator on features that were collected before.
+
+    Args:
+        model: The model they were collected with; its probe tells later whether a copy is the same.
+        tasks: Features of at least three choices or three self-checks.
+        config: How to train; a bias is added for self-checks.
+        progress: Called as the work goes on.
+
+    Raises:
+        NotEnoughDataError: Neither kind has three tasks.
+    """
+    report = progress or (lambda _what, _done, _total: None)
+    return _trained(model, tasks, (), config or TrainingConfig(), report)[0]
+
+
+def _trained(
+    model: LocalModel,
+    training: Sequence[TaskFeatures],
+    testing: Sequence[TaskFeatures],
+    config: TrainingConfig,
+    report: Progress,
+) -> tuple[Calibrator, dict[str, Comparison]]:
+    fits: dict[str, Fit] = {}
+    comparisons = {}
+    by_source: dict[str, list[TaskFeatures]] = {}
+    for task in training:
+        by_source.setdefault("self_check" if task.self_check else "choice", []).append(task)
+    for source, tasks in by_source.items():
+        settings = replace(config, bias=source == "self_check")
+        fits[source] = fit(tasks, settings, progress=partial(report, f"training ({source})"))
+        if held_out := [t for t in testing if t.self_check == settings.bias]:
+            comparisons[source] = compare(fits[source], held_out, self_check=settings.bias)
+        elif not testing:
+            comparisons[source] = compare_left_out(fits[source], tasks, self_check=settings.bias)
+    meaning = _meaning(by_source.get("self_check", []), fits.get("self_check"))
+    calibrator = Calibrator(model.identity, fits, model.probe(), model_name=model.name, meaning=meaning)
+    calibrator.card = card(calibrator, by_source, comparisons, left_out=not testing)
+    return calibrator, comparisons
+
+
+def _meaning(tasks: Sequence[TaskFeatures], fit: Fit | None) -> MeaningFit | None:
+    """What sampled answers tell, if the tasks have some."""
+    if fit is None:
+        return None
+    odds = [np.clip(o, log_odds(0.0), log_odds(1.0)) for o in fit.odds]  # as far as they go in use
+    sampled = [s for t, o in zip(tasks, odds, strict=True) if (s := sampled_task(t, o)) is not None]
+    return fit_meaning(sampled) if sampled else None
+
+
+def _by_source(tasks: Sequence[Task]) -> dict[str, list[Task]]:
+    found: dict[str, list[Task]] = {}
+    for task in tasks:
+        found.setdefault("choice" if is_choice(task) else "self_check", []).append(task)
+    return found
+
+
+def _enough(tasks: dict[str, list[Task]]) -> dict[str, list[Task]]:
+    """The kinds of which there are enough tasks to train on."""
+    names = {source: [t.name for t in of] for source, of in tasks.items()}
+    enough = {source: of for source, of in tasks.items() if len(of) >= MIN_TASKS}
+    if not enough:
+        msg = f"at least {MIN_TASKS} multiple-choice or {MIN_TASKS} free-form tasks are needed to train on, got {names}"
+        raise NotEnoughDataError(msg)
+    for source in tasks.keys() - enough.keys():
+        logger.warning("no fit for %s: %d tasks are needed, got %s", source, MIN_TASKS, names[source])
+    return enough
+
+
+def card(
+    calibrator: Calibrator,
+    training: dict[str, list[TaskFeatures]],
+    comparisons: dict[str, Comparison],
+    *,
+    left_out: bool = False,
+) -> str:
+    """The README of a calibrator: what it was trained on, what was measured, what it does not promise.
+
+    Args:
+        calibrator: The calibrator.
+        training: Its training tasks, by source.
+        comparisons: What was measured, by source.
+        left_out: Whether that was on the training tasks, each left out in turn.
+    """
+    parts = [
+        f"# Calibrator of {calibrator.model_name}",
+        f"Made by `thermolang calibrate` {__version__} on {datetime.now(timezone.utc):%Y-%m-%d} with the method of "
+        "Thermometer (Shen et al., ICML 2024, arXiv 2403.08819). It belongs to these weights: hidden states on eight "
+        "fixed prompts are compared when it is loaded, and another quantisation or a fine-tuned copy is refused.",
+        *[_trained_on(source, tasks) for source, tasks in training.items()],
+        *[_measured(source, comparison, left_out) for source, comparison in comparisons.items()],
+        *[_headed(source, fit.head) for source, fit in calibrator.fits.items() if fit.head],
+        *([_sampled(calibrator.meaning)] if calibrator.meaning else []),
+        "## What it does not promise",
+        "A confidence is an expectation over many answers to similar questions, not a fact about one. It is honest for "
+        "inputs like those above; `supported` and `novelty` warn when they are not. It does not make the answers any "
+        "better, and one temperature a task cannot tell the right from the wrong answers within it; a per-answer head, "
+        "where there is one above, can in part.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _trained_on(source: str, tasks: Sequence[TaskFeatures]) -> str:
+    rows = [f"| {_cell(t.name)} | {len(t)} | {t.right.mean():.3f} |" for t in tasks]
+    return "\n".join([f"## Trained on ({source})", "", "| task | items | accuracy |", "|---|---|---|", *rows])
+
+
+def _measured(source: str, comparison: Comparison, left_out: bool) -> str:
+    names = ", ".join(map(_cell, comparison.tasks))
+    title, of = "held-out tasks", f"{comparison.items} items of {names}"
+    if left_out:
+        title = "the training tasks, each left out in turn"
+        of = f"{comparison.items} items, how much to trust what is read having been chosen on the same tasks"
+    figures = f"{of}; accuracy {comparison.accuracy:.3f}."
+    head = f"## Measured on {title} ({source})\n\n{figures} Brackets: 95 % bootstrap intervals over items."
+    return f"{head}\n\n{markdown_table(comparison)}"
+
+
+def _headed(source: str, head: Head) -> str:
+    return (
+        f"## Per-answer head ({source})\n\nOn training tasks left out in turn it took {head.gain:.3f} nats (standard "
+        f"error {head.gain_error:.3f}) off the NLL of right and wrong and raised the AUROC within a task by "
+        f"{head.auroc_gain:.3f}. It was chosen by that, so both are a little too good."
+    )
+
+
+def _sampled(meaning: MeaningFit) -> str:
+    line = meaning.lines[max(meaning.lines)]
+    weights = ", ".join(f"{name} {weight:+.2f}" for name, weight in zip(CUES, line[1:], strict=True))
+    return (
+        f"## Meanings of sampled answers\n\nFitted on {meaning.tasks} tasks, {max(meaning.lines)} samples a question. "
+        f"Weights in the log-odds of a right answer: {weights}."
+    )
+
+
+def _cell(name: str) -> str:
+    """A task's name, which may be that of any file, as the text of one table cell."""
+    return " ".join(name.split()).replace("|", "\\|")
