@@ -86,6 +86,7 @@ def calibrator_for():
 
     from thermolang.calibration.calibrator import Calibrator
     from thermolang.calibration.features import TaskFeatures
+    from thermolang.calibration.kinds import CHOICE, SELF_CHECK
     from thermolang.calibration.fit import fit
     from thermolang.calibration.training import TrainingConfig
 
@@ -97,7 +98,7 @@ def calibrator_for():
             hidden = random.normal(0.2 * index, 1, (20, identity.hidden_size)).astype(np.float32)
             logits = random.normal(0, 2, (20, options)).astype(np.float32)
             labels = random.integers(0, options, 20)
-            return TaskFeatures(f"task {index}", hidden, logits, labels, self_check=options == 2)
+            return TaskFeatures(f"task {index}", hidden, logits, labels, kind=SELF_CHECK if options == 2 else CHOICE)
 
         fits = {}
         for source in sources:

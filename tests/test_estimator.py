@@ -13,7 +13,7 @@ import pytest
 from tests.fakes import HIDDEN, IDENTITY, FakeModel
 from thermolang.calibration import calibrator as registry
 from thermolang.calibration.calibrator import Calibrator
-from thermolang.calibration.head import Head, Recipe
+from thermolang.calibration.head import Head, Hyperparameters
 from thermolang.calibration.task_state import LOCK
 from thermolang.errors import CalibratorFormatError, CalibratorMismatchError, InvalidInputError
 from thermolang.estimator import ConfidenceEstimator, task_of
@@ -503,7 +503,7 @@ def with_head(calibrator, *, logprob=4.0):
             kind,
             0.8,
             0.5,
-            Recipe(4, 0.3, 8, 1.0),
+            Hyperparameters(4, 0.3, 8, 1.0),
             0.1,
             0.01,
             0.02,

@@ -9,7 +9,7 @@ from tests.calibration.synthetic import calibrator as make_calibrator
 from tests.fakes import IDENTITY, FakeModel
 from thermolang.answers.clustering import ALL_EQUAL, group
 from thermolang.answers.equivalence import Equivalence
-from thermolang.calibration.semantic import CUES, MeaningFit
+from thermolang.calibration.semantic import CUES, SemanticFit
 from thermolang.errors import ModelError
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.sampling import NO_FIT, REFUSAL, evidence
@@ -17,7 +17,7 @@ from thermolang.types import Confidence, Generation
 
 ASKED = [{"role": "user", "content": "Which city is the capital of France?"}]
 LINE = (-0.5, 0.5, 1.0, 0.0, 0.5, 0.0)
-FIT = MeaningFit(
+FIT = SemanticFit(
     lines={
         0: (0.0, 1.0, 0.0, 0.0, 0.0, 0.0),
         2: (-0.5, 0.5, 0.4, 0.0, 0.2, 0.0),

@@ -149,7 +149,7 @@ def test_caches_tell_it_apart():
 def test_a_model_that_scores_its_own_answers(tiny_model, calibrator_for, monkeypatch):
     monkeypatch.setattr("thermolang.estimator.MIN_ANSWER_MASS", 0.0)
     calibrator = calibrator_for(tiny_model)
-    calibrator.meaning = FIT
+    calibrator.semantic = FIT
     careful = ConfidenceEstimator(tiny_model, calibrator, state_dir=None, equivalence=Equivalence(None))
     model = with_confidence(
         ChatThermolang(local=tiny_model, max_tokens=6), estimator=careful, mode="thorough", annotate=True

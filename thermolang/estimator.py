@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -17,9 +18,9 @@ from thermolang.answers.equivalence import Equivalence
 from thermolang.answers.grading import given_choice
 from thermolang.calibration import calibrator as registry
 from thermolang.calibration.calibrator import Calibrator
-from thermolang.calibration.fit import AnswerReading, Fit, predictive_interval
+from thermolang.calibration.fit import AnswerScores, Fit, predictive_interval
+from thermolang.calibration.kinds import CHOICE, SELF_CHECK, AnswerKind, KindName
 from thermolang.calibration.task_state import TaskState, TaskVersion
-from thermolang.calibration.thermometer import choice_probabilities, self_check_probability
 from thermolang.errors import InvalidInputError, ThermolangError
 from thermolang.models.chat_template import UNFINISHED, final_answer
 from thermolang.models.scoring import MIN_ANSWER_MASS
@@ -33,51 +34,64 @@ from thermolang.types import (
     Message,
     Mode,
     OptionScores,
+    Reason,
+    Scale,
     ScoringModel,
-    Source,
 )
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
 
-EMPTY = "the question is empty"
+logger = logging.getLogger(__name__)
+
+EMPTY = Reason("empty_question", "the question is empty")
+NO_ANSWER = Reason("empty_answer", "the answer is empty")
+STILL_THINKING = Reason("unfinished", UNFINISHED)
+UNCALIBRATED = Scale(1.0, 0.0)
+
+TaskKey = tuple[str, KindName]
+"""A task's name and the kind of its answers: what a task state belongs to."""
+
+NOT_FINITE = Reason("not_finite", "the model's logits or hidden state are not finite")
 
 
 def read_choice(
     model: ScoringModel, messages: Sequence[Message], answer: Generation | str, choices: list[str]
-) -> tuple[OptionScores, int] | str:
-    """Options as the model reads them and the one that was given, or why there is none."""
+) -> tuple[OptionScores, int] | Reason:
+    """Scores of the options and the index of the given one, or why there are none."""
     if is_empty(messages):
         return EMPTY
     text = final_answer(answer.text if isinstance(answer, Generation) else answer)
     if text is None:
-        return UNFINISHED
+        return STILL_THINKING
     try:
         scores = model.choice_logits(messages, choices, answer if isinstance(answer, Generation) else None)
     except ThermolangError as error:
-        return str(error)
+        return Reason("model_error", str(error))
     given = given_choice(text, choices)
     if given is None:
         shown = text if len(text) <= 40 else text[:40] + "..."
-        return f"the answer {shown!r} is none of the choices {choices}"
+        return Reason("not_a_choice", f"the answer {shown!r} is none of the choices {choices}")
     return scores, given
 
 
 def read_checks(
     model: ScoringModel, items: Sequence[tuple[Sequence[Message], Generation | str]]
-) -> list[tuple[OptionScores, int] | str]:
+) -> list[tuple[OptionScores, int] | Reason]:
     """Self-checks, with one forward pass if nothing stands against it, or why there is none."""
-    found: list[tuple[OptionScores, int] | str] = [_unreadable(messages, answer) for messages, answer in items]
-    readable = [i for i, reason in enumerate(found) if not reason]
+    found: list[tuple[OptionScores, int] | Reason | None] = [
+        _unreadable(messages, answer) for messages, answer in items
+    ]
+    readable = [i for i, reason in enumerate(found) if reason is None]
     try:
         together = model.self_check_batch([items[i] for i in readable]) if readable else []
     except ThermolangError as error:
         if len(readable) > 1:  # find out whose fault it is
             return [read_checks(model, [item])[0] for item in items]
-        together, found[readable[0]] = [], str(error)
+        together, found[readable[0]] = [], Reason("model_error", str(error))
     for i, scores in zip(readable, together, strict=False):
         found[i] = scores, 0
-    return found
+    return [one for one in found if one is not None]
 
 
 def mean_probability(answer: Generation | str, read: OptionScores | None = None) -> float:
@@ -92,37 +106,29 @@ def is_empty(messages: Sequence[Message]) -> bool:
     return not messages or not messages[-1]["content"].strip()
 
 
-def _unreadable(messages: Sequence[Message], answer: Generation | str) -> str:
+def _unreadable(messages: Sequence[Message], answer: Generation | str) -> Reason | None:
     if is_empty(messages):
         return EMPTY
     text = answer.text if isinstance(answer, Generation) else answer
-    return "" if text.strip() else "the answer is empty"
+    return None if text.strip() else NO_ANSWER
 
 
-def option_probabilities(logits: FloatArray, source: Source, inverse_temperature: float, bias: float) -> FloatArray:
-    """Probabilities of the options of a choice, or of yes and no, shape (K,)."""
-    if source == "choice":
-        return choice_probabilities(logits, inverse_temperature)
-    yes = float(self_check_probability(logits, inverse_temperature, bias))
-    return np.array([yes, 1.0 - yes])
-
-
-def reading_of(fit: Fit, scores: OptionScores, given: int, logprob: float) -> AnswerReading:
-    """What the given answer showed, under a fit.
+def scores_of(fit: Fit, scores: OptionScores, given: int, logprob: float) -> AnswerScores:
+    """All that the probability of the given answer depends on, under a fit.
 
     Args:
         fit: The calibrator's fit for answers of this kind.
         scores: What the model thinks of the options.
-        given: The option that is the answer.
+        given: Index of the option that is the answer.
         logprob: Exp of the answer's mean token log-probability; NaN where unknown.
     """
     others = np.delete(scores.logits, given)
-    beside = float(fit.head.beside(scores.hidden[None], np.array([logprob]))[0]) if fit.head else 0.0
-    return AnswerReading((float(scores.logits[given]), *map(float, others)), beside)
+    offset = float(fit.head.logit_offset(scores.hidden[None], np.array([logprob]))[0]) if fit.head else 0.0
+    return AnswerScores((float(scores.logits[given]), *map(float, others)), offset)
 
 
 def applied(
-    unscored: Confidence, fit: Fit, version: TaskVersion, scores: OptionScores, reading: AnswerReading, given: int
+    unscored: Confidence, fit: Fit, version: TaskVersion, scores: OptionScores, answer: AnswerScores, given: int
 ) -> Confidence:
     """The confidence of an answer under one version of its task's state.
 
@@ -131,18 +137,17 @@ def applied(
         fit: The calibrator's fit for answers of this kind.
         version: Of the task's state.
         scores: What the model thinks of the options.
-        reading: ``reading_of`` these.
-        given: The option that is the answer.
+        answer: ``scores_of`` these.
+        given: Index of the option that is the answer.
     """
-    choice = unscored.source == "choice"
-    plain = option_probabilities(scores.logits, unscored.source or "self_check", *version.scale)
-    best = int(np.argmax(scores.logits)) if choice else given
-    logits, beside = np.array([reading.logits]), np.array([reading.beside])
-    p = float(fit.learner.probability(logits, beside, version.scale, version.level)[0])
+    plain = fit.kind.option_probabilities(scores.logits, version.scale)
+    best = int(np.argmax(scores.logits)) if fit.kind.is_choice else given
+    logits, offsets = np.array([answer.logits]), np.array([answer.logit_offset])
+    p = float(fit.learner.probability(logits, offsets, version.scale, version.intercept)[0])
     calibrated = _with(plain, best, p)
     value = float(calibrated[given])
-    novelty = float(fit.support.novelty(scores.hidden))
-    others = [i for i in np.argsort(-calibrated) if i != given] if choice else []
+    novelty = float(fit.inputs.novelty(scores.hidden))
+    others = [i for i in np.argsort(-calibrated) if i != given] if fit.kind.is_choice else []
     return replace(
         unscored,
         value=value,
@@ -153,22 +158,22 @@ def applied(
         supported=novelty <= 1.0,
         novelty=novelty,
         alternatives=tuple(Alternative(scores.options[i], float(calibrated[i])) for i in others),
-        basis=Basis(reading.logits, reading.beside, version.level, version.half_width),
+        basis=Basis(answer.logits, answer.logit_offset, version.intercept, version.half_width, version.inputs),
     )
 
 
 def lessons(
     verdicts: Iterable[tuple[Confidence, bool]], calibrator: str
-) -> dict[tuple[str, Source], list[tuple[AnswerReading, bool]]]:
-    """By task and source, what verdicts can teach a calibrator: what each answer showed, and whether it was right.
+) -> dict[TaskKey, list[tuple[AnswerScores, bool]]]:
+    """Verdicts that can teach a calibrator, by task and kind: the answer's scores, and whether it was right.
 
-    Temperature, bias and level are about the model's own answer, its most probable option. So a verdict on another
+    Temperature, bias and intercept are about the model's own answer, its most probable option. So a verdict on another
     option teaches nothing about them, nor does one on an answer without a confidence or with another calibrator's.
 
     Raises:
         InvalidInputError: A verdict is neither right nor wrong.
     """
-    found: dict[tuple[str, Source], list[tuple[AnswerReading, bool]]] = {}
+    found: dict[TaskKey, list[tuple[AnswerScores, bool]]] = {}
     for confidence, right in verdicts:
         if right not in (0, 1):
             msg = f"a verdict is True (right) or False (wrong), not {right!r}; leave answers out that nobody judged"
@@ -176,8 +181,8 @@ def lessons(
         choice, basis = confidence.source == "choice", confidence.basis
         if basis is None or confidence.calibrator != calibrator or (choice and basis.logits[0] < max(basis.logits)):
             continue
-        key: tuple[str, Source] = confidence.task, "choice" if choice else "self_check"
-        found.setdefault(key, []).append((AnswerReading(basis.logits, basis.beside), bool(right)))
+        key: TaskKey = confidence.task, "choice" if choice else "self_check"
+        found.setdefault(key, []).append((AnswerScores(basis.logits, basis.logit_offset), bool(right)))
     return found
 
 
@@ -190,9 +195,6 @@ def _with(probabilities: FloatArray, best: int, p: float) -> FloatArray:
     found = probabilities * ((1.0 - p) / rest) if rest > 0 else even
     found[best] = p
     return np.asarray(found)
-
-
-logger = logging.getLogger(__name__)
 
 
 class ConfidenceEstimator:
@@ -226,7 +228,8 @@ class ConfidenceEstimator:
         equivalence: Equivalence | None = None,
     ) -> None:
         self.model = model
-        self._states: dict[tuple[str, str], TaskState] = {}
+        self._states: dict[TaskKey, TaskState] = {}
+        self._frozen: dict[TaskKey, TaskVersion] | None = None
         self._lock = threading.Lock()
         self._state_dir = data_dir() / "states" if state_dir == "default" else state_dir
         probe: Callable[[], tuple[FloatArray, FloatArray]] | None = getattr(model, "probe", None)
@@ -305,31 +308,31 @@ class ConfidenceEstimator:
         if annotate:
             check_annotate(mode or self.mode, choices=bool(choices), given=samples is not None)
         start = time.perf_counter()
-        source: Source = "choice" if choices else "self_check"
-        readings: list[tuple[OptionScores, int] | str] = (
+        kind = CHOICE if choices else SELF_CHECK
+        read: list[tuple[OptionScores, int] | Reason] = (
             [read_choice(self.model, m, a, list(choices)) for m, a in items]
             if choices
             else read_checks(self.model, items)
         )
         found = []
-        for (messages, answer), reading in zip(items, readings, strict=True):
+        for (messages, answer), one in zip(items, read, strict=True):
             name = task or task_of(messages)
-            if isinstance(reading, str):
-                found.append(Confidence(None, task=name, source=source, reason=reading))
+            if isinstance(one, Reason):
+                found.append(Confidence.missing(one, task=name, source=kind.name))
             else:
-                found.append(self._calibrate(*reading, messages, name, source, mean_probability(answer, reading[0])))
+                found.append(self._calibrate(*one, messages, name, kind, mean_probability(answer, one[0])))
         seconds = (time.perf_counter() - start) / max(len(items), 1)
         found = [replace(confidence, seconds=seconds) for confidence in found]
         if choices or ((mode or self.mode) == "fast" and samples is None):
             return found
         thorough = self._thorough(mode or self.mode, threshold, annotate)
         return [
-            one if isinstance(reading, str) else thorough.confidence(*item, one, samples[i] if samples else None)
-            for i, (item, reading, one) in enumerate(zip(items, readings, found, strict=True))
+            fast if isinstance(one, Reason) else thorough.confidence(*item, fast, samples[i] if samples else None)
+            for i, (item, one, fast) in enumerate(zip(items, read, found, strict=True))
         ]
 
     def _thorough(self, mode: Mode, threshold: float | None, annotate: bool) -> Thorough:
-        fit = self.calibrator.meaning if self.calibrator else None
+        fit = self.calibrator.semantic if self.calibrator else None
         usual = fit.base_rate if fit else 0.5
         limit = (usual if threshold is None else threshold) if mode == "adaptive" else None
         return Thorough(self.model, fit, self.equivalence, self.samples, limit, annotate)
@@ -341,21 +344,21 @@ class ConfidenceEstimator:
         start = time.perf_counter()
         task = task or task_of(messages)
         if is_empty(messages):
-            return None, Confidence(None, task=task, source="choice", reason=EMPTY)
+            return None, Confidence.missing(EMPTY, task=task, source="choice")
         try:
             scores = self.model.choice_logits(messages, choices)
             best = int(np.argmax(scores.logits))
-            confidence = self._calibrate(scores, best, messages, task, "choice")
+            confidence = self._calibrate(scores, best, messages, task, CHOICE)
             if confidence.raw is None:  # the logits are no numbers, so no option is the best
                 return None, confidence
         except ThermolangError as error:
-            return None, Confidence(None, task=task, source="choice", reason=str(error))
+            return None, Confidence.missing(Reason("model_error", str(error)), task=task, source="choice")
         return choices[best], replace(confidence, seconds=time.perf_counter() - start)
 
     def learn(self, verdicts: Iterable[tuple[Confidence, bool]]) -> int:
         """Learn from people's verdicts: the next confidences of the same tasks are better calibrated.
 
-        Each verdict moves the temperature, the bias or the level of its task by Bayes' rule, starting from what the
+        Each verdict moves the temperature, the bias or the intercept of its task by Bayes' rule, starting from what the
         calibrator predicts. Giving the same verdicts again changes nothing, so all that a store holds can be given
         each time. It does no harm that mostly doubtful answers were judged; where doubt came from sampled answers
         (``mode="thorough"``) it does, as what is learned here knows only one pass: judge some at random there.
@@ -369,8 +372,11 @@ class ConfidenceEstimator:
             is too old to learn, have no confidence, or are on an option that was not the model's own answer.
 
         Raises:
-            InvalidInputError: A verdict is neither right nor wrong; then nothing is learned.
+            InvalidInputError: A verdict is neither right nor wrong, or this is a snapshot; then nothing is learned.
         """
+        if self._frozen is not None:
+            msg = "a snapshot does not learn: give the verdicts to the estimator that it was taken from"
+            raise InvalidInputError(msg)
         given = list(verdicts)
         fits = self.calibrator.fits if self.calibrator else {}
         found = lessons(given, self.calibrator.id) if self.calibrator else {}
@@ -383,18 +389,32 @@ class ConfidenceEstimator:
             logger.warning("%d of %d verdicts teach this calibrator nothing", len(given) - used, len(given))
         return used
 
-    def state(self, task: str, source: Source) -> TaskState | None:
-        """The state of a task, or None without a calibrator for this source."""
-        fit = self.calibrator.fits.get(source) if self.calibrator else None
+    def state(self, task: str, kind: KindName) -> TaskState | None:
+        """The state of a task, or None without a calibrator for answers of this kind."""
+        fit = self.calibrator.fits.get(kind) if self.calibrator else None
         if fit is None or self.calibrator is None:
             return None
         with self._lock:
-            if (task, source) not in self._states:
-                name = digest(f"{source}:{task}")
+            if (task, kind) not in self._states:
+                name = digest(f"{kind}:{task}")
                 folder = Path(self._state_dir) / self.calibrator.id if self._state_dir else None
                 path = folder / f"{name}.json" if folder else None
-                self._states[task, source] = TaskState(task, fit.prior, learner=fit.learner, path=path)
-            return self._states[task, source]
+                self._states[task, kind] = TaskState(task, fit.prior, learner=fit.learner, path=path)
+            return self._states[task, kind]
+
+    def snapshot(self, versions: Mapping[TaskKey, TaskVersion] | None = None) -> ConfidenceEstimator:
+        """An estimator over the same model and calibrator whose task states never change.
+
+        It scores the same answer with the same confidence however often and in whatever order it is asked, and leaves
+        the states of this estimator, and their files, alone. ``learn`` is refused.
+
+        Args:
+            versions: By task and kind, versions to score under, such as those an earlier run ended with. A task that is
+                not there is scored under the newest version it has when it is first asked for.
+        """
+        frozen = copy.copy(self)
+        frozen._frozen = dict(versions or {})
+        return frozen
 
     def _calibrate(
         self,
@@ -402,55 +422,53 @@ class ConfidenceEstimator:
         given: int,
         messages: Sequence[Message],
         task: str,
-        source: Source,
+        kind: AnswerKind,
         logprob: float = math.nan,
     ) -> Confidence:
-        """From a reading to a confidence; ``given`` is the option whose probability is asked for."""
+        """From the scores of the options to a confidence in the option ``given``."""
         if not all(np.isfinite(x).all() for x in (scores.logits, scores.hidden, scores.answer_mass)):
-            return Confidence(
-                None, task=task, source=source, reason="the model's logits or hidden state are not finite"
-            )
-        raw = option_probabilities(scores.logits, source, 1.0, 0.0)
-        unscored = Confidence(None, raw=float(raw[given]), task=task, source=source)
+            return Confidence.missing(NOT_FINITE, task=task, source=kind.name)
+        raw = kind.option_probabilities(scores.logits, UNCALIBRATED)
+        unscored = Confidence(None, raw=float(raw[given]), task=task, source=kind.name)
         if scores.answer_mass < MIN_ANSWER_MASS:
-            share = f"{scores.answer_mass:.2%}"
-            return replace(
-                unscored,
-                reason=f"only {share} of the model's next-token probability is on the options {scores.options}",
-            )
-        fit = self.calibrator.fits.get(source) if self.calibrator else None
+            share = f"only {scores.answer_mass:.2%} of the model's next-token probability"
+            return unscored.because(Reason("off_options", f"{share} is on the options {scores.options}"))
+        fit = self.calibrator.fits.get(kind.name) if self.calibrator else None
         if fit is None or self.calibrator is None:
-            return replace(unscored, reason=self._why_uncalibrated(source))
-        reading = reading_of(fit, scores, given, logprob)
+            return unscored.because(self._why_uncalibrated(kind))
+        answer = scores_of(fit, scores, given, logprob)
         try:
-            version = self._observed(fit, scores.hidden, reading, messages, task, source)
+            version = self._observed(fit, scores.hidden, answer, messages, task)
         except InvalidInputError as error:
-            return replace(unscored, reason=str(error))
-        found = applied(unscored, fit, version, scores, reading, given)
-        return replace(found, reason=self.warning or version.warning, calibrator=self.calibrator.id)
+            return unscored.because(Reason("not_finite", str(error)))
+        found = applied(unscored, fit, version, scores, answer, given)
+        return replace(found, calibrator=self.calibrator.id).because(self.warning or version.warning)
 
     def _observed(
-        self,
-        fit: Fit,
-        hidden: FloatArray,
-        reading: AnswerReading,
-        messages: Sequence[Message],
-        task: str,
-        source: Source,
+        self, fit: Fit, hidden: FloatArray, answer: AnswerScores, messages: Sequence[Message], task: str
     ) -> TaskVersion:
-        state = cast("TaskState", self.state(task, source))
+        """The version of the task's state to score under, with this input counted in."""
+        key = task, fit.kind.name
+        state = cast("TaskState", self.state(*key))
+        if self._frozen is not None:
+            return self._frozen.setdefault(key, state.current)
         inverse, bias = fit.network.predict(hidden)
         # The whole conversation: after a prefilled answer, or "Why?", the last message alone is the same for all.
         text = "\0".join(m["content"] for m in messages)
-        state.observe(text, float(inverse), float(bias), reading)
+        state.observe(text, float(inverse), float(bias), answer)
         return state.current
 
-    def _why_uncalibrated(self, source: Source) -> str:
-        if self.warning and self.calibrator is None:
-            return self.warning
-        kind = "multiple-choice answers" if source == "choice" else "free-form answers"
-        what = "no calibrator for this model" if self.calibrator is None else f"this calibrator has no fit for {kind}"
-        return f"{what}: thermolang calibrate --model {self.model.name}"
+    def why_no_calibrator(self) -> Reason | None:
+        """Why no answer will get a confidence; None if there is a calibrator."""
+        if self.calibrator is not None:
+            return None
+        missing = f"no calibrator for this model: thermolang calibrate --model {self.model.name}"
+        return self.warning or Reason("no_calibrator", missing)
+
+    def _why_uncalibrated(self, kind: AnswerKind) -> Reason:
+        answers = "multiple-choice answers" if kind.is_choice else "free-form answers"
+        no_fit = f"this calibrator has no fit for {answers}: thermolang calibrate --model {self.model.name}"
+        return self.why_no_calibrator() or Reason("no_fit", no_fit)
 
 
 def task_of(messages: Sequence[Message]) -> str:

@@ -14,10 +14,10 @@ from thermolang.answers.clustering import Meanings, group
 from thermolang.answers.equivalence import Equivalence
 from thermolang.answers.sentences import support
 from thermolang.calibration.fit import log_odds, predictive_interval
-from thermolang.calibration.semantic import ROUNDS, Evidence, MeaningFit
+from thermolang.calibration.semantic import ROUNDS, Evidence, SemanticFit
 from thermolang.errors import InvalidInputError, ThermolangError
 from thermolang.storage import digest
-from thermolang.types import Alternative, Confidence, Generation, Message, Mode
+from thermolang.types import Alternative, Confidence, Generation, Message, Mode, Reason
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray, ScoringModel
@@ -28,10 +28,11 @@ TEMPERATURE = 1.0
 SHORTEST, LONGEST = 32, 512
 """Tokens a sampled answer may have; in between twice those of the given answer."""
 
-NO_FIT = (
-    "this calibrator has no fit for meanings, so the confidence is that of one pass: thermolang calibrate --samples 8"
+NO_FIT = Reason(
+    "no_semantic_fit",
+    "this calibrator has no fit for meanings, so the confidence is that of one pass: thermolang calibrate --samples 8",
 )
-REFUSAL = "the answer is a refusal"
+REFUSAL = Reason("refusal", "the answer is a refusal")
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Thorough:
     """
 
     model: ScoringModel
-    fit: MeaningFit | None
+    fit: SemanticFit | None
     equivalence: Equivalence = field(default_factory=Equivalence)
     samples: int = SAMPLES
     threshold: float | None = None
@@ -79,7 +80,7 @@ class Thorough:
         try:
             found = self._decide(messages, answer, fast, given)
         except ThermolangError as error:
-            found = replace(fast, reason=_joined(fast.reason, f"no sampled answers: {error}"))
+            found = fast.because(Reason("no_samples", f"no sampled answers: {error}"))
         return replace(found, seconds=fast.seconds + time.perf_counter() - start)
 
     def _decide(
@@ -94,7 +95,7 @@ class Thorough:
         if self.threshold is None:
             return self._judged(messages, answer, fast, self._sample(messages, answer, self.samples, 0), TEMPERATURE)
         if self.fit is None or fast.value is None:  # no sample could change what is decided
-            return replace(fast, reason=_joined(fast.reason, NO_FIT if fast.value is not None else ""))
+            return fast.because(NO_FIT if fast.value is not None else None)
         alone = self.fit.alone(np.array([log_odds(fast.value)]), np.array([_mean_probability(answer)]))
         if self.fit.is_final(alone, 0, self.threshold).all():
             return self._valued(fast, alone)
@@ -150,16 +151,15 @@ class Thorough:
         )
         own, others = found.given, [m for m in found.meanings if m is not found.given]
         if own is None or not found.samples:
-            return replace(fast, reason=_joined(fast.reason, *found.warnings))
-        reason = _joined(fast.reason, REFUSAL if own.kind == "refusal" else "", *found.warnings)
+            return fast.because(*_warnings(found))
+        warned = fast.because(REFUSAL if own.kind == "refusal" else None, *_warnings(found))
         known = replace(
-            fast,
+            warned,
             alternatives=tuple(Alternative(m.text, m.share, m.count) for m in others),
-            reason=reason,
             sentences=support(text, texts, self.equivalence) if self.annotate else (),
         )
         if self.fit is None or fast.value is None:
-            return replace(known, reason=_joined(reason, NO_FIT if fast.value is not None else ""))
+            return known.because(NO_FIT if fast.value is not None else None)
         odds = self.fit.log_odds(
             evidence([found]), np.array([log_odds(fast.value)]), np.array([_mean_probability(answer)])
         )
@@ -195,8 +195,8 @@ def evidence(groups: Sequence[Meanings]) -> Evidence:
     return Evidence(n, share, entropy, share - rival)
 
 
-def _joined(*reasons: str) -> str:
-    return "; ".join(dict.fromkeys(r for r in reasons if r))
+def _warnings(found: Meanings) -> list[Reason]:
+    return [Reason("no_samples", warning) for warning in found.warnings]
 
 
 def _mean_probability(answer: Generation | str) -> float:

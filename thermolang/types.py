@@ -6,13 +6,17 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from pydantic import TypeAdapter
 
     FloatArray = NDArray[np.floating[Any]]
+
+_Record = TypeVar("_Record")
 
 Message = dict[str, Any]
 """One chat message as Hugging Face templates take it: ``{"role": "user", "content": "..."}``; ``content`` is text, and
@@ -24,7 +28,66 @@ Mode = Literal["fast", "thorough", "adaptive"]
 needs."""
 
 Action = Literal["accept", "review", "reject"]
+"""What a policy does with an answer."""
+
+ReasonCode = Literal[
+    "no_calibrator",
+    "other_model",
+    "no_fit",
+    "empty_question",
+    "empty_answer",
+    "unfinished",
+    "not_a_choice",
+    "bad_choices",
+    "off_options",
+    "not_finite",
+    "model_error",
+    "bad_input",
+    "calls_tools",
+    "not_scored",
+    "scoring_failed",
+    "few_inputs",
+    "weights_differ",
+    "no_samples",
+    "no_semantic_fit",
+    "refusal",
+    "edited",
+]
+"""Why an answer has no confidence, for programs; the sentence beside it is for people.
+
+Without a value: ``no_calibrator`` (none for this model), ``other_model`` (the calibrator belongs to other weights),
+``no_fit`` (it has none for this kind of answers), ``empty_question``, ``empty_answer``, ``unfinished`` (the thoughts of
+a reasoning model never ended), ``not_a_choice`` (the answer is none of the choices), ``bad_choices``, ``off_options``
+(the model wants to say something else than the options), ``not_finite`` (NaN in logits or hidden state),
+``model_error`` (such as a conversation that is too long), ``bad_input`` (such as a line of a file that cannot be read),
+``calls_tools``, ``not_scored`` (nothing in the chain scored it), ``scoring_failed`` (an unexpected error; the log has
+it).
+
+With a value, as warnings: ``few_inputs`` (the task's temperature still moves), ``weights_differ`` (slightly, or on the
+user's own wish), ``no_samples``, ``no_semantic_fit`` (the value is that of one pass), ``refusal``, ``edited`` (a person
+replaced the answer).
+"""
+
 FinishReason = Literal["stop", "length"]
+
+
+class Reason(NamedTuple):
+    """A reason code and the sentence that says the same to people."""
+
+    code: ReasonCode
+    text: str
+
+
+class Scale(NamedTuple):
+    """The two numbers that calibrate a task: its temperature, as 1/T, and its bias.
+
+    Attributes:
+        inverse_temperature: 1/T, > 0.
+        bias: Added to the log-odds of a right answer; 0 for choices without verdicts.
+    """
+
+    inverse_temperature: float
+    bias: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -191,15 +254,17 @@ class Basis:
 
     Attributes:
         logits: Of the options, the given answer's first; of a self-check yes, no.
-        beside: What else added to the log-odds, such as the hidden state; 0 without a per-answer head.
-        level: What the task added to the head's log-odds.
+        logit_offset: What the per-answer head added to the log-odds for this answer; 0 without a head.
+        intercept: What it added for the task.
         half_width: Of the predictive interval, in log-odds.
+        inputs: Number of the task's inputs that its state rested on.
     """
 
     logits: tuple[float, ...]
-    beside: float = 0.0
-    level: float = 0.0
+    logit_offset: float = 0.0
+    intercept: float = 0.0
     half_width: float = 0.0
+    inputs: int = 0
 
 
 @dataclass(frozen=True)
@@ -220,7 +285,8 @@ class Confidence:
         supported: False if the input is unlike what the calibrator was trained on.
         novelty: Distance from the training inputs; 1 is the 99th percentile of held-out training inputs.
         alternatives: Other answers that were considered.
-        reason: Why ``value`` is None, or a warning about it.
+        reason: Why ``value`` is None, or a warning about it; a sentence for people.
+        reason_code: The same for programs, see ``ReasonCode``; of several warnings the first.
         calibrator: Id of the calibrator.
         seconds: Time spent on computing the confidence.
         sentences: For each sentence of the answer the share of the sampled answers that support it, where that was
@@ -240,6 +306,7 @@ class Confidence:
     novelty: float | None = None
     alternatives: tuple[Alternative, ...] = ()
     reason: str = ""
+    reason_code: ReasonCode | None = None
     calibrator: str = ""
     seconds: float = 0.0
     sentences: tuple[SentenceSupport, ...] = ()
@@ -263,28 +330,32 @@ class Confidence:
         samples = round(said / share) if share else 0
         return (Alternative(answer, max(0.0, 1 - share), samples - said), *self.alternatives)
 
+    def because(self, *reasons: Reason | None) -> Confidence:
+        """A copy with further reasons; the code is that of the first reason it ever got."""
+        given = [r for r in reasons if r is not None and r.text]
+        texts = dict.fromkeys([*filter(None, [self.reason]), *(r.text for r in given)])
+        code = self.reason_code or next((r.code for r in given), None)
+        return dataclasses.replace(self, reason="; ".join(texts), reason_code=code)
+
+    @classmethod
+    def missing(cls, reason: Reason, **known: Any) -> Confidence:
+        """A confidence without a value, and why."""
+        return cls(None, reason=reason.text, reason_code=reason.code, **known)
+
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types only."""
-        record = dataclasses.asdict(self)
-        record["interval"] = list(self.interval) if self.interval else None
-        record["alternatives"] = [dataclasses.asdict(a) for a in self.alternatives]
-        record["sentences"] = [dataclasses.asdict(s) for s in self.sentences]
-        if self.basis is not None:
-            record["basis"]["logits"] = list(self.basis.logits)
+        """Plain JSON types; every field is always there."""
+        record: dict[str, Any] = _adapter(Confidence).dump_python(self, mode="json")
         return record
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Confidence:
-        """Rebuild what ``to_dict`` wrote; keys of newer versions are ignored."""
-        known = {f.name for f in dataclasses.fields(cls)}
-        values = {key: value for key, value in record.items() if key in known}
-        values["interval"] = tuple(values["interval"]) if values.get("interval") else None
-        values["alternatives"] = tuple(Alternative(**a) for a in values.get("alternatives") or ())
-        values["sentences"] = tuple(SentenceSupport(**s) for s in values.get("sentences") or ())
-        basis = values.get("basis")
-        numbers = {f.name: basis[f.name] for f in dataclasses.fields(Basis) if f.name in basis} if basis else {}
-        values["basis"] = Basis(**{**numbers, "logits": tuple(numbers["logits"])}) if basis else None
-        return cls(**values)
+        """Rebuild what ``to_dict`` wrote; keys of newer versions are ignored.
+
+        Raises:
+            ValueError: A field is missing or of another type (pydantic's ``ValidationError``).
+        """
+        found: Confidence = _adapter(Confidence).validate_python(record)
+        return found
 
 
 @dataclass(frozen=True)
@@ -300,6 +371,29 @@ class Decision:
     action: Action
     reason: str
     threshold: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        record: dict[str, Any] = _adapter(Decision).dump_python(self, mode="json")
+        return record
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Decision:
+        """Rebuild what ``to_dict`` wrote; other keys are ignored.
+
+        Raises:
+            ValueError: A field is missing or of another type (pydantic's ``ValidationError``).
+        """
+        found: Decision = _adapter(Decision).validate_python(record)
+        return found
+
+
+@cache
+def _adapter(record: type[_Record]) -> TypeAdapter[_Record]:
+    # Built at first use: pydantic takes a moment to import, and most programs only read the records' fields.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(record)
 
 
 class ScoringModel(Protocol):

@@ -5,7 +5,8 @@ import torch
 
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.features import TaskFeatures
-from thermolang.calibration.fit import Fit, Prior, Support
+from thermolang.calibration.fit import Fit, InputDistribution, Prior
+from thermolang.calibration.kinds import SELF_CHECK
 from thermolang.calibration.thermometer import Thermometer
 from thermolang.types import ModelIdentity
 
@@ -37,7 +38,7 @@ def self_check_task(name, temperature, bias, *, items=300, width=32, seed=0):
     odds = rng.normal(0, 1.5, items) + bias
     labels = (rng.random(items) > 1 / (1 + np.exp(-odds))).astype(np.int64)
     logits = np.stack([(odds - bias) * temperature, np.zeros(items)], axis=1)
-    return TaskFeatures(name, _hidden(rng, items, width, temperature, bias), logits, labels, self_check=True)
+    return TaskFeatures(name, _hidden(rng, items, width, temperature, bias), logits, labels, kind=SELF_CHECK)
 
 
 def _hidden(rng, items, width, temperature, bias):
@@ -53,7 +54,9 @@ def untrained_fit(*, bias=False, width=8, seed=0):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Thermometer(width, bias=bias)
-    return Fit(network, PRIOR, Support.fit([rng.normal(0, 1, (40, width)).astype(np.float32) for _ in range(3)]))
+    return Fit(
+        network, PRIOR, InputDistribution.fit([rng.normal(0, 1, (40, width)).astype(np.float32) for _ in range(3)])
+    )
 
 
 def calibrator(*, identity=IDENTITY, name="acme/Tiny-Chat", seed=0):

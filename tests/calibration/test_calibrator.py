@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 from tests.calibration.synthetic import IDENTITY, calibrator
 from thermolang.calibration import calibrator as module
 from thermolang.calibration.calibrator import PROBE_OK, PROBE_REFUSE, Calibrator, probe_similarity
-from thermolang.calibration.head import Head, Recipe
+from thermolang.calibration.head import Head, Hyperparameters
+from thermolang.calibration.kinds import CHOICE
 from thermolang.calibration.posterior import VerdictPrior
 from thermolang.errors import CalibratorFormatError, CalibratorMismatchError
 
@@ -64,7 +65,7 @@ def assert_same(one, other):
         for mine, theirs in zip(fit.network.predict(HIDDEN), other.fits[kind].network.predict(HIDDEN), strict=True):
             np.testing.assert_array_equal(mine, theirs)
         assert other.fits[kind].prior == fit.prior
-        np.testing.assert_allclose(other.fits[kind].support.novelty(HIDDEN), fit.support.novelty(HIDDEN), rtol=1e-6)
+        np.testing.assert_allclose(other.fits[kind].support.novelty(HIDDEN), fit.inputs.novelty(HIDDEN), rtol=1e-6)
     for mine, theirs in zip(one.probe, other.probe, strict=True):
         np.testing.assert_allclose(theirs, mine, rtol=1e-6)
 
@@ -81,7 +82,7 @@ def taught(*, width=8):
     """A calibrator that knows how to learn from verdicts, with a head for self-checks."""
     one = calibrator()
     weights = np.random.default_rng(3).normal(0, 1, width).astype(np.float32)
-    head = Head(np.ones(4, np.float32), weights, True, 0.5, 0.4, Recipe(4, 0.3), 0.1, 0.01, 0.02, 1.5, 0.6)
+    head = Head(np.ones(4, np.float32), weights, True, 0.5, 0.4, Hyperparameters(4, 0.3), 0.1, 0.01, 0.02, 1.5, 0.6)
     fits = {kind: replace(fit, verdicts=VerdictPrior(0.4, 0.8, 0.1)) for kind, fit in one.fits.items()}
     fits["self_check"] = replace(fits["self_check"], head=head)
     return Calibrator(one.identity, fits, one.probe, model_name=one.model_name, card=one.card)
@@ -104,7 +105,7 @@ def test_head_and_verdict_prior_come_back(tmp_path):
     "change",
     [
         lambda fit: fit["head"].update(tau="wide"),
-        lambda fit: fit["head"].update(self_check=False),
+        lambda fit: fit["head"].update(kind=CHOICE),
         lambda fit: fit["head"].update(usual_logprob=float("nan")),
         lambda fit: fit["verdicts"].update(sd_bias=-1.0),
         lambda fit: fit["verdicts"].update(colour="red"),

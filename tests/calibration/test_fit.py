@@ -18,8 +18,8 @@ from thermolang.calibration.fit import (
     prior_and_scales,
     probability_right,
 )
+from thermolang.calibration.kinds import CHOICE, SELF_CHECK, choice_probabilities
 from thermolang.calibration.temperature import fit_temperature
-from thermolang.calibration.thermometer import choice_probabilities
 from thermolang.calibration.training import TrainingConfig, train
 from thermolang.errors import NotEnoughDataError
 
@@ -71,7 +71,7 @@ def test_the_interval_covers_the_accuracy_of_new_tasks():
         readings = [(np.full(150, 1 / 1.5), np.zeros(150))] * 12  # the predicted bias is 0 everywhere
         prior = prior_of(tasks[:12], readings, bias=True, start=(1 / 1.5, 0.0))
         new = tasks[12]
-        expected = probability_right(new.logits, 1 / 1.5, 0.0, self_check=True).mean()
+        expected = SELF_CHECK.probability(new.logits, (1 / 1.5, 0.0)).mean()
         covered.append(abs(logit((new.labels == 0).mean()) - logit(expected)) <= prior.half_width)
     assert np.mean(covered) >= 0.85
 
@@ -136,7 +136,7 @@ def test_a_network_that_knows_the_tasks_is_trusted_and_one_that_guesses_is_not()
 
 
 def test_a_task_moves_from_the_prior_to_its_readings_as_far_as_it_is_trusted():
-    prior = Prior(0.5, -1.0, inputs=4.0, half_width=1.0, base_rate=0.5, tasks=5, trust=0.5)
+    prior = Prior(0.5, -1.0, inputs=4.0, half_width=1.0, base_rate=0.5, tasks=5, shrinkage_weight=0.5)
     assert prior.moved(0.9, 1.0, 0) == (0.5, -1.0)
     assert prior.moved(0.9, 1.0, 4) == pytest.approx((0.6, -0.5))
     assert prior.moved(0.9, 1.0, 10**9) == pytest.approx((0.7, 0.0), abs=1e-6)
@@ -170,11 +170,11 @@ def test_no_task_is_read_by_a_network_that_saw_its_group(monkeypatch):
 
 def test_probability_right_of_choices_is_the_top_probability():
     z = np.random.default_rng(0).normal(0, 2, (10, 4))
-    np.testing.assert_allclose(probability_right(z, 0.5, 9.0, self_check=False), choice_probabilities(z, 0.5).max(1))
+    np.testing.assert_allclose(CHOICE.probability(z, (0.5, 9.0)), choice_probabilities(z, 0.5).max(1))
 
 
 def test_probability_right_of_a_self_check_is_that_of_yes_and_may_be_small():
-    p = probability_right(np.array([[0.0, 4.0], [4.0, 0.0]]), 0.5, 0.0, self_check=True)
+    p = probability_right(np.array([[0.0, 4.0], [4.0, 0.0]]), 0.5, 0.0, kind=SELF_CHECK)
     np.testing.assert_allclose(p, [1 / (1 + np.exp(2)), 1 / (1 + np.exp(-2))])
 
 
@@ -207,7 +207,7 @@ def test_a_training_task_starts_where_the_others_would_have_it():
     odd = choice_task("odd", 6.0, items=100, width=4, seed=9)
     opposite = [(np.full(100, 5.0), np.zeros(100))] * 5
     prior, scales = prior_and_scales([*tasks, odd], opposite, TrainingConfig())
-    assert prior.trust == 0.0
+    assert prior.shrinkage_weight == 0.0
     alone = fit_temperature(tasks, TrainingConfig())
     assert scales[-1] == pytest.approx(alone)
     assert scales[0][0] < scales[-1][0]  # the others' starts know of the odd task
@@ -215,6 +215,6 @@ def test_a_training_task_starts_where_the_others_would_have_it():
 
 def test_the_miss_of_an_accuracy_is_in_log_odds():
     task = self_check_task("t", 1.0, 0.0, items=200, width=4)
-    expected = probability_right(task.logits, 1.0, 0.7, self_check=True).mean()
+    expected = SELF_CHECK.probability(task.logits, (1.0, 0.7)).mean()
     observed = (task.right.sum() + 0.5) / 201
-    assert fitting.accuracy_miss(task, (1.0, 0.7)) == pytest.approx(abs(logit(observed) - logit(expected)))
+    assert fitting.task_log_odds_error(task, (1.0, 0.7)) == pytest.approx(abs(logit(observed) - logit(expected)))

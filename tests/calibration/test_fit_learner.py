@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from thermolang.calibration.fit import AnswerReading, Learned, Learner, probability_right
-from thermolang.calibration.head import Head, Recipe
+from thermolang.calibration.fit import AnswerScores, Learned, Learner
+from thermolang.calibration.head import Head, Hyperparameters
+from thermolang.calibration.kinds import CHOICE, SELF_CHECK
 from thermolang.calibration.posterior import VerdictPrior, robust_intercept
 
 PRIOR = VerdictPrior(0.5, 1.0, -0.3)
@@ -15,19 +16,19 @@ SCALE = (0.8, -0.4)
 RNG = np.random.default_rng(0)
 
 
-def head(*, self_check=True, tau=0.5, tau_anchored=0.9, logprob=0.0):
+def head(*, kind=SELF_CHECK, tau=0.5, tau_anchored=0.9, logprob=0.0):
     coefficients = np.array([0.2, -0.3, 0.1, 0.4], np.float32)
     weights = RNG.normal(0, 1, 6).astype(np.float32)
-    return Head(coefficients, weights, self_check, tau, tau_anchored, Recipe(3, 0.3), 0.1, 0.01, 0.02, logprob, 0.6)
+    return Head(coefficients, weights, kind, tau, tau_anchored, Hyperparameters(3, 0.3), 0.1, 0.01, 0.02, logprob, 0.6)
 
 
 def answers(n, *, options=2, seed=1):
     rng = np.random.default_rng(seed)
-    return [AnswerReading(tuple(rng.normal(0, 2, options)), float(rng.normal())) for _ in range(n)]
+    return [AnswerScores(tuple(rng.normal(0, 2, options)), float(rng.normal())) for _ in range(n)]
 
 
 def arrays(readings):
-    return np.array([r.logits for r in readings]), np.array([r.beside for r in readings])
+    return np.array([r.logits for r in readings]), np.array([r.logit_offset for r in readings])
 
 
 def judged(readings, odds, seed=2):
@@ -35,17 +36,17 @@ def judged(readings, odds, seed=2):
     return list(zip(readings, right.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("self_check", [True, False])
-def test_without_a_head_it_is_the_task_temperature(self_check):
-    z, beside = arrays(answers(20, options=2 if self_check else 4))
-    found = Learner(self_check, PRIOR).probability(z, beside, (0.8, -0.4 if self_check else 0.0))
-    expected = probability_right(z, 0.8, -0.4, self_check=self_check)
+@pytest.mark.parametrize("kind", [SELF_CHECK, CHOICE])
+def test_without_a_head_it_is_the_task_temperature(kind):
+    z, logit_offset = arrays(answers(20, options=2 if kind.has_bias else 4))
+    found = Learner(kind, PRIOR).probability(z, logit_offset, (0.8, -0.4 if kind.has_bias else 0.0))
+    expected = kind.probability(z, (0.8, -0.4))
     np.testing.assert_array_equal(found, expected)
 
 
 def test_a_bias_of_choices_moves_the_log_odds_of_the_answer():
-    z, beside = arrays(answers(20, options=4))
-    plain, moved = (Learner(self_check=False).probability(z, beside, (0.8, b)) for b in (0.0, 0.7))
+    z, logit_offset = arrays(answers(20, options=4))
+    plain, moved = (Learner(kind=CHOICE).probability(z, logit_offset, (0.8, b)) for b in (0.0, 0.7))
     np.testing.assert_allclose(logit(moved) - logit(plain), 0.7)
 
 
@@ -56,7 +57,7 @@ def test_without_verdicts_nothing_is_learned(learner):
 
 def test_a_calibrator_without_a_prior_learns_nothing():
     readings = answers(5)
-    assert Learner(self_check=True).learned(SCALE, 0.0, [(r, True) for r in readings]) == Learned(SCALE, 0.0, 1.0)
+    assert Learner(kind=SELF_CHECK).learned(SCALE, 0.0, [(r, True) for r in readings]) == Learned(SCALE, 0.0, 1.0)
 
 
 @pytest.mark.parametrize("with_head", [True, False])
@@ -65,7 +66,7 @@ def test_the_order_of_verdicts_does_not_matter(with_head):
     verdicts = judged(answers(30), np.zeros(30))
     one, other = learner.learned(SCALE, 0.1, verdicts), learner.learned(SCALE, 0.1, verdicts[::-1])
     assert one.scale == pytest.approx(other.scale, abs=1e-9)
-    assert (one.level, one.share) == pytest.approx((other.level, other.share), abs=1e-9)
+    assert (one.intercept, one.share) == pytest.approx((other.intercept, other.share), abs=1e-9)
 
 
 def test_many_verdicts_find_the_temperature_and_bias():
@@ -80,7 +81,7 @@ def test_many_verdicts_find_the_level():
     one, readings = head(), answers(4000)
     odds = one.odds(*arrays(readings), SCALE) + 1.3
     found = Learner(True, PRIOR, one).learned(SCALE, 0.4, judged(readings, odds))
-    assert (found.scale, found.level) == (SCALE, pytest.approx(1.3, abs=0.12))
+    assert (found.scale, found.intercept) == (SCALE, pytest.approx(1.3, abs=0.12))
     assert found.share < 0.15
 
 
@@ -103,15 +104,15 @@ def test_narrowed_intervals_still_hold_the_accuracy(with_head, verdicts):
     misses = []
     for _ in range(120):
         readings = answers(verdicts + 200, seed=int(rng.integers(1 << 30)))
-        z, beside = arrays(readings)
+        z, logit_offset = arrays(readings)
         if with_head:
-            odds = one.odds(z, beside, SCALE) + rng.normal(0, 0.8)
+            odds = one.odds(z, logit_offset, SCALE) + rng.normal(0, 0.8)
         else:
             odds = (z[:, 0] - z[:, 1]) * SCALE[0] * np.exp(rng.normal(0, 0.2)) + SCALE[1] + rng.normal(0, 0.8)
         found = learner.learned(SCALE, 0.0, judged(readings[:verdicts], odds[:verdicts], int(rng.integers(1 << 30))))
         before, after = (
             learner.probability(z[verdicts:], beside[verdicts:], s, c).mean()
-            for s, c in ((SCALE, 0.0), (found.scale, found.level))
+            for s, c in ((SCALE, 0.0), (found.scale, found.intercept))
         )
         truth = logit(expit(odds[verdicts:]).mean())
         misses.append(abs(truth - logit(before)))
@@ -133,39 +134,39 @@ def test_each_verdict_leaves_less_to_know():
 @pytest.mark.parametrize("right", [True, False])
 def test_verdicts_move_towards_what_they_say(right):
     readings = answers(10)
-    z, beside = arrays(readings)
+    z, logit_offset = arrays(readings)
     for learner in (Learner(True, PRIOR), Learner(True, PRIOR, head())):
         found = learner.learned(SCALE, 0.0, [(r, right) for r in readings])
         before, after = (
-            learner.probability(z, beside, s, c).mean() for s, c in ((SCALE, 0.0), (found.scale, found.level))
+            learner.probability(z, logit_offset, s, c).mean() for s, c in ((SCALE, 0.0), (found.scale, found.intercept))
         )
         assert bool(after > before) is right
 
 
 def test_an_anchored_head_keeps_the_mean_of_the_temperature():
-    one = head(self_check=False)
+    one = head(kind=CHOICE)
     readings = answers(50, options=4)
     learner, scale = Learner(False, PRIOR, one), (0.8, 0.0)
-    level = learner.level(scale, readings)
-    z, beside = arrays(readings)
-    plain = probability_right(z, 0.8, 0.0, self_check=False)
-    assert learner.probability(z, beside, scale, level).mean() == pytest.approx(plain.mean(), abs=1e-9)
+    intercept = learner.intercept(scale, readings)
+    z, logit_offset = arrays(readings)
+    plain = CHOICE.probability(z, (0.8, 0.0))
+    assert learner.probability(z, logit_offset, scale, intercept).mean() == pytest.approx(plain.mean(), abs=1e-9)
 
 
 def test_a_head_that_is_not_anchored_starts_at_0():
     assert not head().anchored
-    assert Learner(True, PRIOR, head()).level(SCALE, answers(5)) == 0.0
+    assert Learner(True, PRIOR, head()).intercept(SCALE, answers(5)) == 0.0
     assert head(tau=0.9, tau_anchored=0.5).anchored
-    assert Learner(True, PRIOR, head(tau=0.9, tau_anchored=0.5)).level(SCALE, []) == 0.0
+    assert Learner(True, PRIOR, head(tau=0.9, tau_anchored=0.5)).intercept(SCALE, []) == 0.0
 
 
 def test_answers_with_different_numbers_of_options_learn_together():
     mixed = [*answers(20, options=3), *answers(20, options=5, seed=4)]
-    one = head(self_check=False)
+    one = head(kind=CHOICE)
     learner = Learner(False, PRIOR, one)
-    level = learner.level((0.8, 0.0), mixed)
-    alone = [learner.probability(*arrays([r]), (0.8, 0.0), level)[0] for r in mixed]
-    plain = [Learner(self_check=False).probability(*arrays([r]), (0.8, 0.0))[0] for r in mixed]
+    intercept = learner.intercept((0.8, 0.0), mixed)
+    alone = [learner.probability(*arrays([r]), (0.8, 0.0), intercept)[0] for r in mixed]
+    plain = [Learner(kind=CHOICE).probability(*arrays([r]), (0.8, 0.0))[0] for r in mixed]
     assert np.mean(alone) == pytest.approx(np.mean(plain), abs=1e-9)
     # Without a head, options that an answer does not have must not count: they would lower its confidence.
     three = [(r, True) for r in mixed[:20]]
@@ -178,7 +179,7 @@ def test_answers_with_different_numbers_of_options_learn_together():
 def test_an_unknown_log_probability_counts_as_the_usual_one():
     one = head(logprob=2.0)
     hidden = RNG.normal(0, 1, (3, 6))
-    unknown = one.beside(hidden)
-    np.testing.assert_array_equal(one.beside(hidden, np.full(3, np.nan)), unknown)
-    np.testing.assert_allclose(one.beside(hidden, np.full(3, 0.6)), unknown)
-    np.testing.assert_allclose(one.beside(hidden, np.full(3, 1.0)) - unknown, 0.8)
+    unknown = one.logit_offset(hidden)
+    np.testing.assert_array_equal(one.logit_offset(hidden, np.full(3, np.nan)), unknown)
+    np.testing.assert_allclose(one.logit_offset(hidden, np.full(3, 0.6)), unknown)
+    np.testing.assert_allclose(one.logit_offset(hidden, np.full(3, 1.0)) - unknown, 0.8)

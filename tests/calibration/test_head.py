@@ -10,31 +10,32 @@ from scipy.special import expit
 
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.fit import probability_right
-from thermolang.calibration.head import Head, Recipe, answer_cues
+from thermolang.calibration.head import Head, Hyperparameters, answer_features
 from thermolang.calibration.head_training import HeadConfig, fit_head
+from thermolang.calibration.kinds import CHOICE, SELF_CHECK
 from thermolang.calibration.metrics import auroc, binary_nll
 from thermolang.calibration.posterior import anchor
 from thermolang.errors import CalibratorFormatError, InvalidInputError, NotEnoughDataError
 
 ONE = (1.0, 0.0)
-SMALL = HeadConfig(cue_spreads=(0.3,), components=(4, 16), hidden_spreads=(0.5, 2.0), folds=4)
+SMALL = HeadConfig(feature_spreads=(0.3,), components=(4, 16), hidden_spreads=(0.5, 2.0), folds=4)
 
 
-def tasks_with_a_direction(n_tasks, *, strength=1.5, slope=1.0, items=40, width=16, self_check=False, seed=0):
+def tasks_with_a_direction(n_tasks, *, strength=1.5, slope=1.0, items=40, width=16, kind=CHOICE, seed=0):
     """The log-odds of a right answer are ``slope`` times those of p_T, plus hidden coordinate 0 times ``strength``.
 
     Hidden states and levels differ between tasks as well, and how they differ means nothing.
     """
     rng, tasks = np.random.default_rng([seed, n_tasks, round(10 * strength)]), []
     for k in range(n_tasks):
-        logits = rng.normal(0, 1.5, (items, 2 if self_check else 4))
+        logits = rng.normal(0, 1.5, (items, 2 if kind.has_bias else 4))
         own = rng.normal(0, 1, (items, width))
-        odds = slope * answer_cues(logits, ONE, self_check=self_check)[:, 0] + strength * own[:, 0] + rng.normal(0, 0.4)
+        odds = slope * answer_features(logits, ONE, kind=kind)[:, 0] + strength * own[:, 0] + rng.normal(0, 0.4)
         right = rng.random(items) < expit(odds)
         other = (logits.argmax(1) + rng.integers(1, 4, items)) % 4
-        labels = np.where(right, 0, 1) if self_check else np.where(right, logits.argmax(1), other)
+        labels = np.where(right, 0, 1) if kind.has_bias else np.where(right, logits.argmax(1), other)
         hidden = (own + rng.normal(0, 1, width)).astype(np.float32)
-        tasks.append(TaskFeatures(f"task {k}", hidden, logits, labels, self_check=self_check))
+        tasks.append(TaskFeatures(f"task {k}", hidden, logits, labels, kind=kind))
     return tasks
 
 
@@ -43,7 +44,7 @@ def scales(tasks):
 
 
 def log_odds(head, hidden, logits, scale, logprob=None):
-    return head.odds(logits, head.beside(hidden, logprob), scale)
+    return head.odds(logits, head.logit_offset(hidden, logprob), scale)
 
 
 def predict(head, hidden, logits, scale, intercept=0.0):
@@ -54,7 +55,7 @@ def gains(head, tasks):
     """AUROC gained and NLL saved within each task, head and p_T anchored to the same mean."""
     pairs = []
     for t in tasks:
-        before = probability_right(t.logits, *ONE, self_check=t.self_check)
+        before = t.kind.probability(t.logits, ONE)
         c = anchor(log_odds(head, t.hidden, t.logits, ONE), float(before.mean()))
         after = predict(head, t.hidden, t.logits, ONE, intercept=c)
         assert after.mean() == pytest.approx(before.mean(), abs=1e-9)
@@ -82,14 +83,14 @@ def head(tasks):
 # What it gains
 
 
-@pytest.mark.parametrize("self_check", [False, True])
-def test_a_direction_in_every_task_ranks_answers_of_unseen_tasks(self_check):
-    tasks = tasks_with_a_direction(24, self_check=self_check)
+@pytest.mark.parametrize("kind", [CHOICE, SELF_CHECK])
+def test_a_direction_in_every_task_ranks_answers_of_unseen_tasks(kind):
+    tasks = tasks_with_a_direction(24, kind=kind)
     head = fit_head(tasks[:14], scales(tasks[:14]), config=SMALL)
     ranking, nll = gains(head, tasks[14:])
     assert ranking > 0.06
     assert nll > 0.04
-    assert head.recipe.components and head.self_check is self_check
+    assert head.hyperparameters.components and head.kind is kind
     assert head.gain > 2 * head.gain_error > 0
     assert head.auroc_gain == pytest.approx(ranking, abs=0.05)
 
@@ -110,9 +111,9 @@ def test_noise_leaves_p_as_it_is_or_does_no_harm(seed):
 def test_where_nothing_helps_the_head_is_p_exactly():
     tasks = tasks_with_a_direction(12, strength=0.0)
     head = fit_head(tasks, scales(tasks), config=replace(SMALL, level=0.9999))
-    assert head.recipe == Recipe() and not parts(head)[:-2].any()
+    assert head.hyperparameters == Hyperparameters() and not parts(head)[:-2].any()
     assert (head.gain, head.gain_error, head.auroc_gain) == (0.0, 0.0, 0.0)
-    p = probability_right(tasks[0].logits, 0.7, 0.0, self_check=False)
+    p = probability_right(tasks[0].logits, 0.7, 0.0, kind=CHOICE)
     assert predict(head, tasks[0].hidden, tasks[0].logits, (0.7, 0.0)) == pytest.approx(p)
 
 
@@ -120,13 +121,13 @@ def test_chance_must_be_ruled_out(tasks):
     """A direction that helps somewhat is used at a low level of proof and not at a high one."""
     weak = tasks_with_a_direction(10, strength=0.8)
     easy, hard = (fit_head(weak, scales(weak), config=replace(SMALL, level=level)) for level in (0.5, 0.9999))
-    assert easy.recipe.components and not hard.recipe.components
+    assert easy.hyperparameters.components and not hard.hyperparameters.components
 
 
 def test_log_odds_that_are_too_steep_are_flattened_by_the_cues():
     steep = tasks_with_a_direction(14, strength=0.0, slope=0.4)
     head = fit_head(steep, scales(steep), config=SMALL)
-    assert head.recipe.cues and head.coefficients[1] < -0.2
+    assert head.hyperparameters.features and head.coefficients[1] < -0.2
     assert gains(head, tasks_with_a_direction(10, strength=0.0, slope=0.4, seed=1))[1] > 0.01
 
 
@@ -137,7 +138,7 @@ def test_the_order_of_tasks_and_items_does_not_matter(tasks, head):
     rng = np.random.default_rng(0)
     shuffled = [tasks[i].take(rng.permutation(len(tasks[i]))) for i in rng.permutation(len(tasks))]
     other = fit_head(shuffled, scales(shuffled), config=SMALL)
-    assert other.recipe == head.recipe
+    assert other.hyperparameters == head.hyperparameters
     assert parts(other) == pytest.approx(parts(head), abs=1e-4)
 
 
@@ -173,8 +174,8 @@ def test_groups_are_left_out_together():
     copies = [replace(t, name=f"{t.name} {c}") for t in three for c in range(4)]
     config = replace(SMALL, components=(60,), hidden_spreads=(2.0,))
     names = [t.name[:6] for t in copies]
-    assert fit_head(copies, scales(copies), config=config).recipe.components
-    assert not fit_head(copies, scales(copies), groups=names, config=config).recipe.components
+    assert fit_head(copies, scales(copies), config=config).hyperparameters.components
+    assert not fit_head(copies, scales(copies), groups=names, config=config).hyperparameters.components
 
 
 # Levels
@@ -201,7 +202,7 @@ def test_tasks_of_one_class_break_nothing(tasks):
 
     mixed = [only(tasks[0], True), only(tasks[1], False), *tasks[2:]]
     head = fit_head(mixed, scales(mixed), config=SMALL)
-    assert np.isfinite(parts(head)).all() and head.recipe.components
+    assert np.isfinite(parts(head)).all() and head.hyperparameters.components
     assert gains(head, tasks_with_a_direction(6, seed=1))[0] > 0.06
     all_right = [only(t, True) for t in tasks]
     p = predict(fit_head(all_right, scales(tasks), config=SMALL), tasks[0].hidden, tasks[0].logits, ONE)
@@ -255,7 +256,7 @@ def test_tasks_that_do_not_fit_together_are_refused(tasks):
     with pytest.raises(InvalidInputError, match="group each"):
         fit_head(tasks, scales(tasks), groups=["a"])
     with pytest.raises(InvalidInputError, match="one kind"):
-        fit_head([*tasks, *tasks_with_a_direction(1, self_check=True)], [*scales(tasks), ONE])
+        fit_head([*tasks, *tasks_with_a_direction(1, kind=SELF_CHECK)], [*scales(tasks), ONE])
     with pytest.raises(InvalidInputError, match="one width"):
         fit_head([*tasks, *tasks_with_a_direction(1, width=8)], [*scales(tasks), ONE])
     with pytest.raises(InvalidInputError, match="scale"):
@@ -276,7 +277,7 @@ def with_logprob(tasks, strength, seed=0):
     rng, found = np.random.default_rng(seed), []
     for t in tasks:
         logprob = rng.random(len(t))
-        odds = answer_cues(t.logits, ONE, self_check=True)[:, 0] + strength * (logprob - 0.5)
+        odds = answer_features(t.logits, ONE, kind=SELF_CHECK)[:, 0] + strength * (logprob - 0.5)
         labels = np.where(rng.random(len(t)) < expit(odds), 0, 1)
         found.append(replace(t, labels=labels, signals={"mean_logprob": logprob}))
     return found
@@ -284,17 +285,17 @@ def with_logprob(tasks, strength, seed=0):
 
 @pytest.mark.parametrize("strength", [6.0, 0.0])
 def test_an_answers_log_probability_counts_where_it_tells_something(strength):
-    tasks = with_logprob(tasks_with_a_direction(14, strength=0.0, items=80, self_check=True), strength)
+    tasks = with_logprob(tasks_with_a_direction(14, strength=0.0, items=80, kind=SELF_CHECK), strength)
     head = fit_head(tasks, scales(tasks), config=SMALL)
     assert (head.logprob_weight > 3) is (strength > 0)
     t = tasks[0]
     after = expit(log_odds(head, t.hidden, t.logits, ONE, t.signals["mean_logprob"]))
-    gained = auroc(after, t.right) - auroc(probability_right(t.logits, *ONE, self_check=True), t.right)
+    gained = auroc(after, t.right) - auroc(probability_right(t.logits, *ONE, kind=SELF_CHECK), t.right)
     assert gained > 0.05 if strength else abs(gained) < 0.02
 
 
 def test_a_missing_log_probability_breaks_nothing():
-    tasks = with_logprob(tasks_with_a_direction(14, strength=0.0, items=80, self_check=True), 6.0)
+    tasks = with_logprob(tasks_with_a_direction(14, strength=0.0, items=80, kind=SELF_CHECK), 6.0)
     known = [t.signals["mean_logprob"] for t in tasks]
     some = [np.where(np.arange(80) % 5, x, np.nan) for x in known]
     holes = [replace(t, signals={"mean_logprob": x}) for t, x in zip(tasks, some, strict=True)]

@@ -5,6 +5,7 @@ import pytest
 from scipy.special import expit, logit
 from scipy.stats import norm
 
+from thermolang.calibration.kinds import CHOICE, SELF_CHECK
 from thermolang.calibration.posterior import (
     DOUBT,
     WIDE,
@@ -14,7 +15,7 @@ from thermolang.calibration.posterior import (
     robust_intercept,
     robust_posterior,
 )
-from thermolang.calibration.temperature import answer_gaps, answer_log_odds
+from thermolang.calibration.temperature import answer_log_odds
 
 PRIOR = VerdictPrior(0.2, 0.3, 0.2)
 CENTRE = (0.9, 0.4)
@@ -28,7 +29,7 @@ def verdicts(scale, n, seed=0):
 
 
 def after(scale, n, seed=0):
-    return robust_posterior(PRIOR, CENTRE, *verdicts(scale, n, seed), self_check=True)
+    return robust_posterior(PRIOR, CENTRE, *verdicts(scale, n, seed), kind=SELF_CHECK)
 
 
 def test_before_any_verdict_it_is_the_prior():
@@ -37,15 +38,15 @@ def test_before_any_verdict_it_is_the_prior():
     assert found.mean == pytest.approx(CENTRE)
 
 
-@pytest.mark.parametrize("self_check", [True, False])
-def test_the_spread_by_sampling(self_check):
+@pytest.mark.parametrize("kind", [SELF_CHECK, CHOICE])
+def test_the_spread_by_sampling(kind):
     rng = np.random.default_rng(0)
     wide = VerdictPrior(0.4, 0.8, -0.3)
-    z = rng.normal(0, 2, (40, 2 if self_check else 4))
-    mean, square = posterior(wide, CENTRE, z[:0], [], self_check=self_check).level_moments(z)
+    z = rng.normal(0, 2, (40, 2 if kind.has_bias else 4))
+    mean, square = posterior(wide, CENTRE, z[:0], [], kind=kind).accuracy_moments(z)
     covariance = [[0.16, -0.3 * 0.4 * 0.8], [-0.3 * 0.4 * 0.8, 0.64]]
     log_t, bias = rng.multivariate_normal((-np.log(CENTRE[0]), CENTRE[1]), covariance, 4000).T
-    gaps = answer_gaps(z, self_check=self_check)
+    gaps = kind.gaps(z)
     odds, _ = answer_log_odds(gaps, np.exp(-log_t))
     level = logit(expit(odds + bias[:, None]).mean(1))
     assert (mean, square - mean**2) == pytest.approx((level.mean(), level.var()), abs=0.04)
@@ -60,7 +61,7 @@ def test_verdicts_that_disagree_take_over():
     truth = (0.9, -2.5)  # ten prior deviations away
     for seed in range(5):
         robust = after(truth, 25, seed)
-        plain = posterior(PRIOR, CENTRE, *verdicts(truth, 25, seed), self_check=True)
+        plain = posterior(PRIOR, CENTRE, *verdicts(truth, 25, seed), kind=SELF_CHECK)
         assert robust.weights[1] > 0.9
         assert abs(robust.mean[1] - truth[1]) < abs(plain.mean[1] - truth[1]) / 2
 
@@ -74,7 +75,7 @@ def test_the_mean_costs_little_where_the_prior_is_right():
 
     lost = [
         excess(after(CENTRE, 25, seed).predict(z))
-        - excess(posterior(PRIOR, CENTRE, *verdicts(CENTRE, 25, seed), self_check=True).predict(z))
+        - excess(posterior(PRIOR, CENTRE, *verdicts(CENTRE, 25, seed), kind=SELF_CHECK).predict(z))
         for seed in range(20)
     ]
     assert np.mean(lost) < 0.004
@@ -91,7 +92,7 @@ def test_the_prediction_is_the_mixture_of_both():
 def test_choices_without_a_bias_get_none():
     rng = np.random.default_rng(0)
     found = robust_posterior(
-        VerdictPrior(0.3), (0.8, 0.0), rng.normal(0, 2, (30, 4)), rng.random(30) < 0.4, self_check=False
+        VerdictPrior(0.3), (0.8, 0.0), rng.normal(0, 2, (30, 4)), rng.random(30) < 0.4, kind=CHOICE
     )
     assert found.mean[1] == 0.0
 
@@ -99,7 +100,7 @@ def test_choices_without_a_bias_get_none():
 @pytest.mark.parametrize("right", [0, 1])
 def test_verdicts_that_are_all_the_same_stay_finite(right):
     z, _ = verdicts(CENTRE, 50)
-    found = robust_posterior(PRIOR, CENTRE, z, np.full(50, right), self_check=True)
+    found = robust_posterior(PRIOR, CENTRE, z, np.full(50, right), kind=SELF_CHECK)
     assert np.isfinite([*found.mean, *found.weights, found.spread(z)]).all()
     assert ((found.predict(z) > 0) & (found.predict(z) < 1)).all()
 

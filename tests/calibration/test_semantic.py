@@ -10,14 +10,14 @@ from scipy.special import expit, logit
 
 from thermolang.calibration.metrics import auroc
 from thermolang.calibration.semantic import (
-    CUES,
     ROUNDS,
+    SEMANTIC_FEATURES,
     Evidence,
-    MeaningFit,
     SampledTask,
+    SemanticFit,
     adaptive,
-    fit_meaning,
-    meaning_cues,
+    fit_semantic,
+    semantic_features,
 )
 from thermolang.errors import InvalidInputError, NotEnoughDataError
 
@@ -44,7 +44,7 @@ def sampled_task(seed, *, group="", items=300, worth=1.0, accuracy=0.5):
 
 @pytest.fixture(scope="module")
 def fit():
-    return fit_meaning([sampled_task(i) for i in range(6)])
+    return fit_semantic([sampled_task(i) for i in range(6)])
 
 
 def test_agreement_tells_right_from_wrong_and_the_probability_is_honest(fit):
@@ -58,8 +58,8 @@ def test_agreement_tells_right_from_wrong_and_the_probability_is_honest(fit):
 
 
 def test_without_information_the_samples_are_not_believed():
-    worthless = fit_meaning([sampled_task(i, worth=0.0) for i in range(6)])
-    told = fit_meaning([sampled_task(i) for i in range(6)])
+    worthless = fit_semantic([sampled_task(i, worth=0.0) for i in range(6)])
+    told = fit_semantic([sampled_task(i) for i in range(6)])
     shown = evidence_of(np.array([[1.0] * 8, [0.0] * 8]))
     moved = [np.ptp(f.log_odds(shown, np.zeros(2), np.full(2, 0.5))) for f in (worthless, told)]
     assert moved[0] < 0.25 * moved[1]
@@ -105,22 +105,22 @@ def test_an_unknown_logprob_counts_as_the_usual_one(fit):
 @given(st.integers(1, 40), st.integers(0, 40))
 def test_cues_are_finite_for_any_share(n, k):
     shown = Evidence(n, np.array([min(k, n) / n]), np.array([0.0]), np.array([1.0]))
-    assert np.isfinite(meaning_cues(shown, np.zeros(1), np.full(1, 0.5))).all()
-    assert meaning_cues(shown, np.zeros(1), np.full(1, 0.5)).shape == (1, len(CUES))
+    assert np.isfinite(semantic_features(shown, np.zeros(1), np.full(1, 0.5))).all()
+    assert semantic_features(shown, np.zeros(1), np.full(1, 0.5)).shape == (1, len(SEMANTIC_FEATURES))
 
 
 def test_other_numbers_of_samples_use_the_line_of_fewer(fit):
     shown = evidence_of(np.ones((1, 5)))
-    moved = MeaningFit(**{**vars(fit), "lines": {**fit.lines, 8: fit.lines[2]}})
+    moved = SemanticFit(**{**vars(fit), "lines": {**fit.lines, 8: fit.lines[2]}})
     assert fit.log_odds(shown, np.zeros(1), np.full(1, 0.5)) == moved.log_odds(shown, np.zeros(1), np.full(1, 0.5))
 
 
 @pytest.mark.parametrize(
     "broken",
     [
-        lambda: meaning_cues(Evidence(0, np.zeros(1), np.zeros(1), np.zeros(1)), np.zeros(1), np.ones(1)),
-        lambda: meaning_cues(Evidence(4, np.full(1, np.nan), np.zeros(1), np.zeros(1)), np.zeros(1), np.ones(1)),
-        lambda: meaning_cues(Evidence(4, np.zeros(1), np.zeros(1), np.zeros(1)), np.full(1, np.inf), np.ones(1)),
+        lambda: semantic_features(Evidence(0, np.zeros(1), np.zeros(1), np.zeros(1)), np.zeros(1), np.ones(1)),
+        lambda: semantic_features(Evidence(4, np.full(1, np.nan), np.zeros(1), np.zeros(1)), np.zeros(1), np.ones(1)),
+        lambda: semantic_features(Evidence(4, np.zeros(1), np.zeros(1), np.zeros(1)), np.full(1, np.inf), np.ones(1)),
     ],
 )
 def test_numbers_that_mean_nothing_are_refused(broken):
@@ -130,7 +130,7 @@ def test_numbers_that_mean_nothing_are_refused(broken):
 
 def test_one_group_is_not_enough():
     with pytest.raises(NotEnoughDataError, match="2 groups"):
-        fit_meaning([sampled_task(0, group="a"), sampled_task(1, group="a")])
+        fit_semantic([sampled_task(0, group="a"), sampled_task(1, group="a")])
 
 
 # Stopping early
@@ -162,7 +162,7 @@ def test_far_from_the_threshold_nothing_is_sampled(fit):
 
 
 def test_a_fit_survives_json(fit):
-    again = MeaningFit.from_dict(json.loads(json.dumps(fit.to_dict())))
+    again = SemanticFit.from_dict(json.loads(json.dumps(fit.to_dict())))
     assert again == fit
 
 
@@ -177,4 +177,4 @@ def test_a_fit_survives_json(fit):
 )
 def test_a_damaged_fit_is_refused(fit, change):
     with pytest.raises(ValueError, match="usable"):
-        MeaningFit.from_dict(fit.to_dict() | change)
+        SemanticFit.from_dict(fit.to_dict() | change)

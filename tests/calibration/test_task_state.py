@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.calibration.synthetic import PRIOR
-from thermolang.calibration.fit import AnswerReading, Learner
+from thermolang.calibration.fit import AnswerScores, Learner
 from thermolang.calibration.posterior import VerdictPrior
 from thermolang.calibration.task_state import LOCK, REFRESH_AT, TaskState, TaskVersion
 from thermolang.errors import InvalidInputError
@@ -332,7 +332,7 @@ LEARNER = Learner(True, VerdictPrior(0.5, 1.0))
 
 
 def verdicts(n, *, right=True, start=0):
-    return [(AnswerReading((0.1 * i, 0.0)), right) for i in range(start, start + n)]
+    return [(AnswerScores((0.1 * i, 0.0)), right) for i in range(start, start + n)]
 
 
 def test_verdicts_make_a_version_that_rests_on_them():
@@ -396,10 +396,10 @@ def test_a_correction_outlives_what_others_remember(tmp_path):
 
 def test_verdicts_that_cannot_be_computed_with_are_not_kept():
     class Broken(Learner):
-        def learned(self, scale, level, verdicts):
+        def learned(self, scale, intercept, verdicts):
             if verdicts:
                 raise InvalidInputError("no")
-            return super().learned(scale, level, verdicts)
+            return super().learned(scale, intercept, verdicts)
 
     state = TaskState("t", PRIOR, learner=Broken(True, VerdictPrior(0.5, 1.0)))
     with pytest.raises(InvalidInputError):

@@ -6,6 +6,7 @@ from scipy.stats import norm
 
 from tests.calibration.synthetic import choice_task, self_check_task
 from thermolang.calibration.features import TaskFeatures
+from thermolang.calibration.kinds import SELF_CHECK
 from thermolang.calibration.temperature import (
     BIASES,
     LARGEST_SPREAD,
@@ -78,7 +79,7 @@ def test_tasks_that_are_right_throughout_stay_within_bounds():
     task = all_right(choice_task("t", 1.0, items=30, width=4))
     assert fit_task_temperature(task, bias=False) == pytest.approx((np.exp(-LOG_TEMPERATURES[0]), 0))
     checks = self_check_task("t", 1.0, 0.0, items=30, width=4)
-    checks = TaskFeatures("t", checks.hidden, checks.logits, np.zeros(30, dtype=np.int64), self_check=True)
+    checks = TaskFeatures("t", checks.hidden, checks.logits, np.zeros(30, dtype=np.int64), kind=SELF_CHECK)
     inverse, bias = fit_task_temperature(checks, bias=True)
     assert np.exp(-LOG_TEMPERATURES[1]) <= inverse <= np.exp(-LOG_TEMPERATURES[0])
     assert 3 < bias <= BIASES[1]

@@ -7,8 +7,8 @@ from scipy.special import logit, softmax
 from scipy.stats import multivariate_normal
 
 from tests.calibration.synthetic import choice_task, self_check_task
+from thermolang.calibration.kinds import CHOICE, SELF_CHECK
 from thermolang.calibration.temperature import (
-    answer_gaps,
     answer_log_odds,
     label_likelihood,
     laplace,
@@ -29,7 +29,7 @@ POINTS = [np.array(x) for x in ([0.0, 0.0], [0.8, -0.6], [-1.2, 1.5])]
 def both(task):
     return [
         label_likelihood(task.logits, task.labels),
-        verdict_likelihood(task.logits, task.right, self_check=task.self_check),
+        verdict_likelihood(task.logits, task.right, kind=task.kind),
     ]
 
 
@@ -51,9 +51,9 @@ def test_the_information_is_the_variance_of_the_score(x):
     )
     odds = logit(softmax(z[0] * np.exp(-x[0])).max()) + x[1]
     q = 1 / (1 + np.exp(-odds))
-    scores = [verdict_likelihood(z, np.array([r]), self_check=False)(x)[1] for r in (0, 1)]
+    scores = [verdict_likelihood(z, np.array([r]), kind=CHOICE)(x)[1] for r in (0, 1)]
     np.testing.assert_allclose(
-        verdict_likelihood(z, np.array([0]), self_check=False)(x)[2],
+        verdict_likelihood(z, np.array([0]), kind=CHOICE)(x)[2],
         (1 - q) * np.outer(scores[0], scores[0]) + q * np.outer(scores[1], scores[1]),
     )
 
@@ -71,14 +71,14 @@ def test_labels_give_the_nll_of_the_task_and_verdicts_on_self_checks_say_the_sam
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 5.0])
 def test_log_odds_are_those_of_the_given_answer(temperature):
-    choices, _ = answer_log_odds(answer_gaps(CHOICES.logits, self_check=False), 1 / temperature)
+    choices, _ = answer_log_odds(CHOICE.gaps(CHOICES.logits), 1 / temperature)
     np.testing.assert_allclose(choices, logit(softmax(CHOICES.logits / temperature, axis=1).max(1)), rtol=1e-6)
-    checks, _ = answer_log_odds(answer_gaps(CHECKS.logits, self_check=True), 1 / temperature)
+    checks, _ = answer_log_odds(SELF_CHECK.gaps(CHECKS.logits), 1 / temperature)
     np.testing.assert_allclose(checks, (CHECKS.logits[:, 0] - CHECKS.logits[:, 1]) / temperature)
 
 
 def test_several_temperatures_at_once_are_each_by_itself():
-    gaps = answer_gaps(CHOICES.logits, self_check=False)
+    gaps = CHOICE.gaps(CHOICES.logits)
     s = np.array([0.2, 1.0, 4.0])
     for got, one in zip(answer_log_odds(gaps, s)[0], s, strict=True):
         np.testing.assert_array_equal(got, answer_log_odds(gaps, float(one))[0])

@@ -11,8 +11,9 @@ import torch
 
 from tests.calibration.synthetic import choice_task, leave_one_out, self_check_task
 from thermolang.calibration.features import TaskFeatures
+from thermolang.calibration.kinds import choice_probabilities
 from thermolang.calibration.metrics import nll
-from thermolang.calibration.thermometer import Thermometer, choice_probabilities, task_temperature
+from thermolang.calibration.thermometer import Thermometer, task_temperature
 from thermolang.calibration.training import TrainingConfig, _Run, log_gamma_prior, objective, train
 from thermolang.errors import InvalidInputError, NotEnoughDataError
 

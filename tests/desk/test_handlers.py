@@ -219,7 +219,7 @@ def test_what_is_unknown_is_left_out(store):
     [(None, "unknown"), (0, "very_low"), (0.25, "low"), (0.5, "medium"), (0.75, "high"), (1, "high")],
 )
 def test_words_for_confidences(value, word):
-    assert render.level(value) == word
+    assert render.intercept(value) == word
 
 
 def test_a_longer_queue_says_so(store, three, monkeypatch):

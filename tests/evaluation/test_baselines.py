@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from tests.calibration.synthetic import choice_task, self_check_task
-from thermolang.calibration.thermometer import choice_probabilities, self_check_probability, task_temperature
+from thermolang.calibration.kinds import choice_probabilities, self_check_probability
+from thermolang.calibration.thermometer import task_temperature
 from thermolang.evaluation.baselines import LABELLED, UNLABELLED, Prediction, cross_scored, scaled
 from thermolang.evaluation.experiment import METHODS
-from thermolang.evaluation.protocol import Fold, Reading
+from thermolang.evaluation.protocol import Fold, TaskPrediction
 
 BY_NAME = {m.name: m for m in METHODS}
 
@@ -18,7 +19,7 @@ def reading(task, temperature=None, bias=0.0, seed=0):
     """What a network might say: the task's temperature with a little noise."""
     rng = np.random.default_rng([seed, len(task)])
     s = np.exp(rng.normal(-np.log(temperature or 1.0), 0.05, len(task)))
-    return Reading(task, s, np.full(len(task), bias), s)
+    return TaskPrediction(task, s, np.full(len(task), bias), s)
 
 
 def fold(kind):
@@ -109,7 +110,9 @@ def test_a_method_with_labels_does_not_look_at_those_it_scores(some_fold, fitted
 def test_the_order_of_items_changes_nothing(some_fold, fitted, name):
     held_out = some_fold.testing[0]
     order = np.random.default_rng(3).permutation(60)
-    moved = Reading(held_out.task.take(order), held_out.inverse[order], held_out.bias[order], held_out.paper[order])
+    moved = TaskPrediction(
+        held_out.task.take(order), held_out.inverse[order], held_out.bias[order], held_out.paper[order]
+    )
     for a, b in zip(fitted[name](held_out) or (), fitted[name](moved) or (), strict=True):
         np.testing.assert_allclose(a.confidence[order], b.confidence, atol=1e-9)
 

@@ -20,7 +20,7 @@ def _any_mass(monkeypatch):
 @pytest.fixture(scope="module")
 def scorer(tiny_model, calibrator_for):
     calibrator = calibrator_for(tiny_model)
-    calibrator.meaning = FIT
+    calibrator.semantic = FIT
     return ConfidenceEstimator(tiny_model, calibrator, state_dir=None, equivalence=Equivalence(None))
 
 

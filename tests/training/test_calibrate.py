@@ -80,7 +80,7 @@ def test_progress_names_every_task_and_training_and_ends_full(made):
         *(f"say {i}" for i in range(3)),
         "held | out",
         "training (choice)",
-        "training (self_check)",
+        "training (kind)",
     }
     assert all(done == total for done, total in last.values())
 

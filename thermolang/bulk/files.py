@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -17,24 +16,26 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from thermolang.answers.grading import given_choice
-from thermolang.calibration.fit import AnswerReading, Prior, log_odds
-from thermolang.calibration.task_state import SETTLED, TaskState, TaskVersion
+from thermolang.calibration.task_state import SETTLED, TaskVersion
 from thermolang.errors import InvalidInputError, TaskFormatError
-from thermolang.estimator import ConfidenceEstimator, task_of
+from thermolang.estimator import ConfidenceEstimator, TaskKey, task_of
 from thermolang.models.chat_template import final_answer
 from thermolang.models.prompts import LETTERS, question_messages
 from thermolang.routing.policy import Policy
 from thermolang.storage import digest
 from thermolang.tasks.formats import Row
 from thermolang.training.collect import Collected, Report
-from thermolang.types import Basis, Confidence, Decision, Example, Message, Source
+from thermolang.types import Basis, Confidence, Decision, Example, Message, Reason, Scale
 
 EXPECTED = (
     "expected `answer` (text) and either `question` (text; with `context`, if there is one) or "
     "`messages` (list of objects with `role` and `content`, both texts)"
 )
+SHOWN = 5
+"""Bad lines that a summary names."""
 
-Key = tuple[str, Source]
+UNCALIBRATED = ("no_calibrator", "other_model")
+"""Reason codes of confidences that were written without any calibrator."""
 
 
 def count_lines(source: Path) -> int:
@@ -101,7 +102,7 @@ class Line:
     start: bytes = b""
 
     @property
-    def key(self) -> Key:
+    def key(self) -> TaskKey:
         """Whose T* it is scored with."""
         return self.task or task_of(self.messages), "choice" if self.choices else "self_check"
 
@@ -169,16 +170,6 @@ def encoded(record: dict[str, Any]) -> bytes:
         return json.dumps(record).encode()
 
 
-SHOWN = 5
-"""Bad lines that a summary names."""
-
-KINDS = 1000
-"""Reasons that are told apart: many quote their line, and memory must stay flat over a million of them."""
-
-UNCALIBRATED = ("no calibrator for this model", "this calibrator was made for")
-"""How the estimator's reasons begin where it has no calibrator."""
-
-
 @dataclass(frozen=True)
 class Summary:
     """What a file of scored answers holds.
@@ -204,23 +195,17 @@ class Summary:
     accepted: int | None
 
 
-def without_calibrator(estimator: ConfidenceEstimator) -> str:
-    """Why no answer will have a confidence; empty if there is a calibrator."""
-    if estimator.calibrator is not None:
-        return ""
-    return estimator.warning or f"no calibrator for this model: thermolang calibrate --model {estimator.model.name}"
-
-
 class SoFar:
     """What the target holds: its figures, and each task's T*."""
 
     def __init__(self, estimator: ConfidenceEstimator, policy: Policy | None) -> None:
         self._calibrator = estimator.calibrator.id if estimator.calibrator else ""
-        self._missing, self._policy = without_calibrator(estimator), policy
+        missing = estimator.why_no_calibrator()
+        self._missing, self._policy = missing.text if missing else "", policy
         self.lines = self.end = self._scored = self._accepted = self._bad = 0
         self._sum, self._first_bad = 0.0, list[int]()
-        self._reasons: dict[str, tuple[int, str]] = {}
-        self.versions: dict[Key, TaskVersion] = {}
+        self._reasons: dict[str | None, tuple[int, str]] = {}
+        self.versions: dict[TaskKey, TaskVersion] = {}
 
     def read(self, target: Path, lines: Iterable[Line]) -> None:
         """Read what was written; a torn last line is not counted.
@@ -251,7 +236,7 @@ class SoFar:
         """Count a line; returns it as it is written."""
         decision = self._policy.decide(confidence) if self._policy else None
         self._count(line, confidence, decision)
-        decided = b', "decision": ' + encoded(asdict(decision)) if decision else b""
+        decided = b', "decision": ' + encoded(decision.to_dict()) if decision else b""
         return line.start + encoded(confidence.to_dict()) + decided + b"}\n"
 
     def summary(self, new: int) -> Summary:
@@ -268,20 +253,17 @@ class SoFar:
             self._bad += 1
             self._first_bad += [line.number] if self._bad <= SHOWN else []
         elif confidence.value is None:
-            kind = re.sub(r"\d+", "", confidence.reason)  # "the conversation has 300 tokens" is one reason with 301
-            if kind in self._reasons or len(self._reasons) < KINDS:
-                count, example = self._reasons.get(kind, (0, confidence.reason))
-                self._reasons[kind] = count + 1, example
+            count, example = self._reasons.get(confidence.reason_code, (0, confidence.reason))
+            self._reasons[confidence.reason_code] = count + 1, example
         else:
             self._scored += 1
             self._sum += confidence.value
-            if confidence.temperature and line.key not in self.versions:
-                basis = confidence.basis or Basis((), half_width=_half_width(confidence))
-                self.versions[line.key] = _version(confidence, confidence.temperature, basis)
+            if confidence.temperature and confidence.basis and line.key not in self.versions:
+                self.versions[line.key] = _version(confidence, confidence.temperature, confidence.basis)
 
     def _difference(self, line: Line, confidence: Confidence, decision: Decision | None) -> str:
         """What a written line was scored with that this run would not use; empty if nothing."""
-        uncalibrated = confidence.reason if confidence.reason.startswith(UNCALIBRATED) else ""
+        uncalibrated = confidence.reason if confidence.reason_code in UNCALIBRATED else ""
         theirs, ours = confidence.calibrator or uncalibrated, self._missing if uncalibrated else self._calibrator
         if theirs and theirs != ours:
             return f"{theirs!r}, not with {ours or self._calibrator or self._missing!r}"
@@ -293,26 +275,17 @@ class SoFar:
 
 def _version(confidence: Confidence, temperature: float, basis: Basis) -> TaskVersion:
     """The version of its task that a written confidence was computed under."""
-    scale = 1 / temperature, confidence.bias or 0.0
-    version = TaskVersion(confidence.task_version, *scale, SETTLED, basis.half_width, basis.level)
-    # On how many inputs it rests stands only in the warning that they are few.
-    fewer = (replace(version, inputs=n) for n in range(SETTLED))
-    return next((v for v in fewer if v.warning == confidence.reason), version)
-
-
-def _half_width(confidence: Confidence) -> float:
-    """Of an interval that was written before its half width was."""
-    ends = [log_odds(x) for x in confidence.interval or (0.5, 0.5)]
-    return (ends[1] - ends[0]) / 2
+    scale = Scale(1 / temperature, confidence.bias or 0.0)
+    return TaskVersion(confidence.task_version, *scale, basis.inputs, basis.half_width, basis.intercept)
 
 
 def _written(tail: bytes) -> tuple[Confidence, Decision | None] | None:
     """What follows the start of a line in the target; None if it is not ours."""
     try:
         record = json.loads(b'{"confidence": ' + tail)
-        decision = Decision(**record["decision"]) if "decision" in record else None
+        decision = Decision.from_dict(record["decision"]) if "decision" in record else None
         return Confidence.from_dict(record["confidence"]), decision
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, KeyError):
         return None
 
 
@@ -358,12 +331,12 @@ def score_file(
             so_far.read(target, lines_of(source, task, policy))
         found, report = so_far.lines, _clock(source.name, total, so_far.lines, progress)
         if found < total:
-            _settle(estimator, lines_of(source, task, policy), so_far.versions, lambda: report(found))
-            settled = _Settled(estimator, so_far.versions)
+            versions = _settled(estimator, lines_of(source, task, policy), so_far.versions, lambda: report(found))
+            snapshot = estimator.snapshot(versions)
             with target.open("ab") as out:
                 out.truncate(so_far.end)
                 for batch, written in _batches(lines_of(source, task, policy), batch_size, skip=found):
-                    scored = list(zip(batch, _confidences(settled, batch), strict=True))
+                    scored = list(zip(batch, _confidences(snapshot, batch), strict=True))
                     out.write(b"".join(so_far.added(line, confidence) for line, confidence in scored[written:]))
                     out.flush()
                     report(so_far.lines)
@@ -384,7 +357,7 @@ def _batches(lines: Iterable[Line], size: int, skip: int) -> Iterator[tuple[list
 
 def _confidences(estimator: ConfidenceEstimator, batch: Sequence[Line]) -> Iterator[Confidence]:
     if batch[0].problem:
-        yield from (Confidence(None, reason=line.problem) for line in batch)
+        yield from (Confidence.missing(Reason("bad_input", line.problem)) for line in batch)
         return
     pairs = [(line.messages, line.answer) for line in batch]
     found = estimator.score_many(pairs, task=batch[0].task, choices=batch[0].choices or None)
@@ -394,15 +367,18 @@ def _confidences(estimator: ConfidenceEstimator, batch: Sequence[Line]) -> Itera
         yield replace(confidence, alternatives=others)
 
 
-def _settle(
-    estimator: ConfidenceEstimator, lines: Iterable[Line], known: Mapping[Key, TaskVersion], report: Callable[[], None]
-) -> None:
-    """Let the first inputs of each task be observed; the T* of a task in the target is known from there.
+def _settled(
+    estimator: ConfidenceEstimator,
+    lines: Iterable[Line],
+    known: Mapping[TaskKey, TaskVersion],
+    report: Callable[[], None],
+) -> dict[TaskKey, TaskVersion]:
+    """The version of each task to score under: that in the target, or one that rests on its first inputs.
 
     So all answers of a task in one file are scored under one T*, wherever they stand and however often the run was
     interrupted.
     """
-    seen: dict[Key, set[str]] = {}
+    seen: dict[TaskKey, set[str]] = {}
     for line in lines:
         if line.problem or line.key in known or not estimator.calibrator:
             continue
@@ -412,38 +388,13 @@ def _settle(
             # Alone, so that what is read does not depend on which other tasks are known.
             estimator.score(line.messages, line.answer, task=line.task, choices=line.choices or None)
             report()
+    states = {key: estimator.state(*key) for key in seen}
+    return {**known, **{key: _as_written(state.refresh()) for key, state in states.items() if state}}
 
 
-class _Still(TaskState):
-    """One version of a task's T*."""
-
-    def __init__(self, task: str, prior: Prior, version: TaskVersion) -> None:
-        super().__init__(task, prior)
-        self.versions = [version]
-
-    def observe(
-        self, text: str, inverse_temperature: float, bias: float = 0.0, reading: AnswerReading | None = None
-    ) -> None:
-        """Leave T* as it is."""
-
-
-class _Settled(ConfidenceEstimator):
-    """Scores under the T* that a task has, without moving it."""
-
-    def __init__(self, estimator: ConfidenceEstimator, versions: dict[Key, TaskVersion]) -> None:
-        vars(self).update(vars(estimator))  # the calibrator is chosen already, and its model probed
-        self._moving, self._versions = estimator, versions
-
-    def state(self, task: str, source: Source) -> TaskState | None:
-        """The state of a task as it was when it was first asked for."""
-        state = self._moving.state(task, source)
-        if state is None or self.calibrator is None:
-            return None
-        if (task, source) not in self._versions:
-            now = state.refresh()
-            # The target holds T*, not 1/T*: what is read from there must be the same number.
-            self._versions[task, source] = replace(now, inverse_temperature=1 / (1 / now.inverse_temperature))
-        return _Still(task, self.calibrator.fits[source].prior, self._versions[task, source])
+def _as_written(version: TaskVersion) -> TaskVersion:
+    """The version as it is read from a target, which holds T* and not 1/T*: the last digit may differ."""
+    return replace(version, inverse_temperature=1 / (1 / version.inverse_temperature))
 
 
 def _clock(name: str, total: int, found: int, progress: Report | None) -> Callable[[int], None]:

@@ -5,12 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,23 +14,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from huggingface_hub import ModelHubMixin, snapshot_download
+from pydantic import FiniteFloat, PositiveFloat, PositiveInt, TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 import thermolang.pretrained
-from thermolang.calibration.fit import Fit, Prior, Support
-from thermolang.calibration.head import Head
+from thermolang.calibration.fit import Fit, InputDistribution, Prior
+from thermolang.calibration.head import ANSWER_FEATURES, Head, Hyperparameters
+from thermolang.calibration.kinds import KINDS, KindName
 from thermolang.calibration.posterior import VerdictPrior
-from thermolang.calibration.semantic import MeaningFit
+from thermolang.calibration.semantic import SemanticFit
 from thermolang.calibration.thermometer import Thermometer
 from thermolang.errors import CalibratorFormatError, CalibratorMismatchError
-from thermolang.storage import data_dir, digest
-from thermolang.types import ModelIdentity
+from thermolang.storage import data_dir, digest, folder_written_atomically
+from thermolang.types import ModelIdentity, Reason
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
 
-FORMAT = "thermolang-calibrator-1"
+logger = logging.getLogger(__name__)
+
+FORMAT = "thermolang-calibrator-2"
+"""Raised when a name in config.json or a tensor's name changes; ``_upgraded`` reads what was written before."""
 
 PROBE_OK = 0.999
 """Cosine of a probe's hidden states from which two copies of a model are the same: bfloat16 against float32
@@ -42,6 +43,60 @@ of the same weights measures 0.9998."""
 
 PROBE_REFUSE = 0.99
 """Below this cosine the weights are another model's: another quantisation or a fine-tuned copy."""
+
+
+@dataclass(frozen=True)
+class HeadRecord:
+    """A per-answer head in config.json: its numbers; the attributes are those of ``Head``."""
+
+    tau: PositiveFloat
+    tau_anchored: PositiveFloat
+    hyperparameters: Hyperparameters
+    gain: float
+    gain_error: float
+    auroc_gain: float
+    logprob_weight: FiniteFloat = 0.0
+    usual_logprob: FiniteFloat = 0.0
+
+
+@dataclass(frozen=True)
+class FitRecord:
+    """The fit of one kind of answers in config.json; its arrays stand in model.safetensors.
+
+    Attributes:
+        hidden_size: Width of the network's branches.
+        radius: Of ``InputDistribution``.
+        prior: As in ``Fit``.
+        verdicts: As in ``Fit``.
+        head: As in ``Fit``.
+    """
+
+    hidden_size: PositiveInt
+    radius: PositiveFloat
+    prior: Prior
+    verdicts: VerdictPrior | None = None
+    head: HeadRecord | None = None
+
+    @classmethod
+    def of(cls, fit: Fit) -> FitRecord:
+        """What is written of a fit."""
+        names = HeadRecord.__dataclass_fields__
+        head = HeadRecord(**{name: getattr(fit.head, name) for name in names}) if fit.head else None
+        return cls(fit.network.hidden_size, fit.inputs.radius, fit.prior, fit.verdicts, head)
+
+
+@dataclass(frozen=True)
+class CalibratorConfig:
+    """What config.json holds: one schema for writing and reading."""
+
+    format: str
+    model_name: str
+    identity: ModelIdentity
+    fits: dict[KindName, FitRecord]
+    semantic: SemanticFit | None = None
+
+
+_CONFIG = TypeAdapter(CalibratorConfig)
 
 
 class Calibrator(
@@ -58,36 +113,34 @@ class Calibrator(
         probe: Hidden states (P, d) and option logits (P, 2) of the model on ``prompts.PROBES``.
         model_name: Name of the model, for people.
         card: Markdown text of the README.
-        meaning: What was learned about sampled answers; None if none were sampled.
+        semantic: What was learned about sampled answers; None if none were sampled.
     """
 
     def __init__(
         self,
         identity: ModelIdentity,
-        fits: Mapping[str, Fit],
+        fits: Mapping[KindName, Fit],
         probe: tuple[FloatArray, FloatArray],
         *,
         model_name: str = "",
         card: str = "",
-        meaning: MeaningFit | None = None,
+        semantic: SemanticFit | None = None,
     ) -> None:
         self.identity, self.fits, self.probe = identity, dict(fits), probe
-        self.model_name, self.card, self.meaning = model_name, card, meaning
+        self.model_name, self.card, self.semantic = model_name, card, semantic
 
     @cached_property
     def id(self) -> str:
         """Short id: the model's name and a hash of everything a confidence depends on."""
         digest = hashlib.sha256(b"".join(t.numpy().tobytes() for t in self._tensors().values()))
-        digest.update(json.dumps(self._fits_record(), sort_keys=True).encode())
-        if self.meaning is not None:
-            digest.update(json.dumps(self.meaning.to_dict(), sort_keys=True).encode())
+        digest.update(_CONFIG.dump_json(self._config()))
         return f"{self.model_name.rsplit('/', 1)[-1].lower()}@{digest.hexdigest()[:8]}"
 
-    def check(self, identity: ModelIdentity, probe: tuple[FloatArray, FloatArray]) -> str:
-        """Compare with a model before its readings are calibrated.
+    def check(self, identity: ModelIdentity, probe: tuple[FloatArray, FloatArray]) -> Reason | None:
+        """Compare with a model before its answers are calibrated.
 
         Returns:
-            An empty string, or a warning if the weights differ slightly.
+            None, or a warning if the weights differ slightly.
 
         Raises:
             CalibratorMismatchError: Naming what differs.
@@ -107,56 +160,35 @@ class Calibrator(
             )
             raise CalibratorMismatchError(msg)
         if similarity < PROBE_OK:
-            return f"the model's weights differ slightly from the calibrator's (cosine {similarity:.4f})"
-        return ""
+            differ = f"the model's weights differ slightly from the calibrator's (cosine {similarity:.4f})"
+            return Reason("weights_differ", differ)
+        return None
 
     def save(self, folder: str | Path) -> Path:
         """Write the calibrator; a failure leaves the old one as it was, and nothing is ever half-written."""
-        target = Path(folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
-        try:
+        with folder_written_atomically(Path(folder)) as work:
             self.save_pretrained(work)
-            work.chmod(0o755)
-            _exchange(work, target)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-        return target
+        return Path(folder)
 
-    def _fits_record(self) -> dict[str, Any]:
-        return {
-            kind: {
-                "hidden_size": fit.network.hidden_size,
-                "bias": fit.network.bias,
-                "radius": fit.support.radius,
-                "prior": fit.prior.to_dict(),
-                **({"verdicts": asdict(fit.verdicts)} if fit.verdicts else {}),
-                **({"head": fit.head.to_dict()} if fit.head else {}),
-            }
-            for kind, fit in self.fits.items()
-        }
+    def _config(self) -> CalibratorConfig:
+        fits = {kind: FitRecord.of(fit) for kind, fit in self.fits.items()}
+        return CalibratorConfig(FORMAT, self.model_name, self.identity, fits, self.semantic)
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         tensors = {"probe.hidden": torch.tensor(self.probe[0]), "probe.logits": torch.tensor(self.probe[1])}
         for kind, fit in self.fits.items():
             tensors |= {f"{kind}.network.{k}": v for k, v in fit.network.state_dict().items()}
-            tensors[f"{kind}.support.center"] = torch.tensor(fit.support.center)
-            tensors[f"{kind}.support.scale"] = torch.tensor(fit.support.scale)
+            tensors[f"{kind}.inputs.center"] = torch.tensor(fit.inputs.center)
+            tensors[f"{kind}.inputs.scale"] = torch.tensor(fit.inputs.scale)
             if fit.head is not None:
-                tensors |= {f"{kind}.head.{k}": torch.tensor(v) for k, v in fit.head.to_tensors().items()}
+                tensors[f"{kind}.head.coefficients"] = torch.tensor(fit.head.coefficients)
+                tensors[f"{kind}.head.weights"] = torch.tensor(fit.head.weights)
         return {name: t.to(torch.float32).contiguous() for name, t in sorted(tensors.items())}
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        config = {
-            "format": FORMAT,
-            "model_name": self.model_name,
-            "identity": asdict(self.identity),
-            "fits": self._fits_record(),
-            "meaning": self.meaning.to_dict() if self.meaning else None,
-        }
         save_file(self._tensors(), save_directory / "model.safetensors")
         (save_directory / "README.md").write_text(self.card or f"# Calibrator of {self.model_name}\n", encoding="utf-8")
-        (save_directory / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        (save_directory / "config.json").write_bytes(_CONFIG.dump_json(self._config(), indent=2) + b"\n")
 
     @classmethod
     def load(cls, folder: str | Path) -> Calibrator:
@@ -167,12 +199,14 @@ class Calibrator(
         """
         folder = Path(folder)
         try:
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            if config.get("format") != FORMAT:
-                found = config.get("format")
+            written, tensors = _upgraded(
+                json.loads((folder / "config.json").read_text(encoding="utf-8"), parse_constant=_not_finite),
+                load_file(folder / "model.safetensors"),
+            )
+            if (found := written.get("format")) != FORMAT:
                 msg = f"{folder} is no thermolang calibrator: config.json has format {found!r}, not {FORMAT!r}"
                 raise CalibratorFormatError(msg)
-            tensors = load_file(folder / "model.safetensors")
+            config = _CONFIG.validate_python(written)
             card = (folder / "README.md").read_text(encoding="utf-8") if (folder / "README.md").is_file() else ""
             return cls._from_parts(config, tensors, card)
         except (
@@ -190,18 +224,17 @@ class Calibrator(
             raise CalibratorFormatError(msg) from error
 
     @classmethod
-    def _from_parts(cls, config: dict[str, Any], tensors: dict[str, torch.Tensor], card: str) -> Calibrator:
-        identity = ModelIdentity(**config["identity"])
+    def _from_parts(cls, config: CalibratorConfig, tensors: dict[str, torch.Tensor], card: str) -> Calibrator:
+        width = config.identity.hidden_size
         if not all(torch.isfinite(t).all() for t in tensors.values()):
             msg = "it holds weights that are not finite"
             raise ValueError(msg)
-        fits = {kind: _fit(kind, spec, tensors, identity.hidden_size) for kind, spec in config["fits"].items()}
+        fits = {kind: _fit(kind, record, tensors, width) for kind, record in config.fits.items()}
         probe = (tensors["probe.hidden"].numpy(), tensors["probe.logits"].numpy())
-        if probe[0].ndim != 2 or probe[0].shape[1] != identity.hidden_size or len(probe[1]) != len(probe[0]):
+        if probe[0].ndim != 2 or probe[0].shape[1] != width or len(probe[1]) != len(probe[0]):
             msg = f"its probe has hidden states of shape {probe[0].shape} and logits of shape {probe[1].shape}"
             raise ValueError(msg)
-        meaning = MeaningFit.from_dict(config["meaning"]) if config.get("meaning") else None
-        return cls(identity, fits, probe, model_name=config["model_name"], card=card, meaning=meaning)
+        return cls(config.identity, fits, probe, model_name=config.model_name, card=card, semantic=config.semantic)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> Calibrator:
@@ -245,6 +278,11 @@ class Calibrator(
         return cls.load(folder)
 
 
+def _not_finite(constant: str) -> float:
+    msg = f"it holds {constant}, which is no finite number"
+    raise ValueError(msg)
+
+
 def probe_similarity(ours: FloatArray, theirs: FloatArray) -> float:
     """Smallest cosine between two models' hidden states (P, d) on the same prompts."""
     if ours.shape != theirs.shape:
@@ -253,53 +291,44 @@ def probe_similarity(ours: FloatArray, theirs: FloatArray) -> float:
     return float(((ours * theirs).sum(1) / norms).min())
 
 
-def _fit(kind: str, spec: dict[str, Any], tensors: dict[str, torch.Tensor], input_size: int) -> Fit:
-    network = Thermometer(input_size, spec["hidden_size"], bias=spec["bias"])
+def _fit(kind: KindName, record: FitRecord, tensors: dict[str, torch.Tensor], input_size: int) -> Fit:
+    network = Thermometer(input_size, record.hidden_size, bias=KINDS[kind].has_bias)
     prefix = f"{kind}.network."
     weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
     network.load_state_dict(weights)
-    support = Support(
-        tensors[f"{kind}.support.center"].numpy(),
-        tensors[f"{kind}.support.scale"].numpy(),
-        float(spec["radius"]),
-    )
-    prior = Prior(**spec["prior"])
-    shapes = {support.center.shape, support.scale.shape}
-    numbers = (support.radius, *prior.to_dict().values())
-    if shapes != {(input_size,)} or support.radius <= 0 or not all(math.isfinite(x) for x in numbers):
-        msg = f"its support has shapes {shapes}, or its radius or prior is unusable: {numbers}"
+    center, scale = tensors[f"{kind}.inputs.center"].numpy(), tensors[f"{kind}.inputs.scale"].numpy()
+    if {center.shape, scale.shape} != {(input_size,)}:
+        msg = f"its training inputs have shapes {center.shape} and {scale.shape}, not ({input_size},)"
         raise ValueError(msg)
-    verdicts = VerdictPrior(**spec["verdicts"]) if "verdicts" in spec else None
-    return Fit(network.eval(), prior, support, verdicts, _head(kind, spec, tensors, input_size))
+    inputs = InputDistribution(center, scale, record.radius)
+    head = _head(kind, record.head, tensors, input_size) if record.head else None
+    return Fit(network.eval(), record.prior, inputs, record.verdicts, head)
 
 
-def _head(kind: str, spec: dict[str, Any], tensors: dict[str, torch.Tensor], input_size: int) -> Head | None:
-    if "head" not in spec:
-        return None
-    arrays = {name: tensors[f"{kind}.head.{name}"].numpy() for name in ("coefficients", "weights")}
-    head = Head.from_tensors(arrays, spec["head"])
-    if len(head.weights) != input_size or head.self_check != spec["bias"]:
-        msg = f"its head for {kind} has {len(head.weights)} weights for hidden states of {input_size}"
+def _head(kind: KindName, record: HeadRecord, tensors: dict[str, torch.Tensor], input_size: int) -> Head:
+    coefficients, weights = (tensors[f"{kind}.head.{name}"].numpy() for name in ("coefficients", "weights"))
+    if coefficients.shape != (1 + len(ANSWER_FEATURES),) or weights.shape != (input_size,):
+        msg = (
+            f"its head for {kind} has shapes {coefficients.shape} and {weights.shape} for hidden states of {input_size}"
+        )
         raise ValueError(msg)
-    return head
+    return Head(coefficients, weights, KINDS[kind], **vars(record))
 
 
-def _exchange(work: Path, target: Path) -> None:
-    """Put ``work`` where ``target`` is; the old one comes back if that fails."""
-    if not target.exists():
-        work.rename(target)
-        return
-    old = target.with_name(f".{target.name}-old-{os.getpid()}")
-    target.rename(old)
-    try:
-        work.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-logger = logging.getLogger(__name__)
+def _upgraded(
+    config: dict[str, Any], tensors: dict[str, torch.Tensor]
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Config and tensors of format 1 under the names of format 2: a calibrator takes hours to make again."""
+    if config.get("format") != "thermolang-calibrator-1":
+        return config, tensors
+    for fit in config["fits"].values():
+        fit["prior"]["shrinkage_weight"] = fit["prior"].pop("trust", 1.0)
+        if head := fit.get("head"):
+            old = head.pop("recipe")
+            head["hyperparameters"] = {"features": old.pop("cues"), "feature_spread": old.pop("cue_spread"), **old}
+    if semantic := config.pop("meaning", None):
+        config["semantic"] = {"coefficients": semantic.pop("lines"), **semantic}
+    return {**config, "format": FORMAT}, {name.replace(".support.", ".inputs."): t for name, t in tensors.items()}
 
 
 def user_dir() -> Path:
@@ -337,20 +366,20 @@ def find(identity: ModelIdentity) -> Iterator[Calibrator]:
 
 def matching(
     identity: ModelIdentity, probe: Callable[[], tuple[FloatArray, FloatArray]] | None
-) -> tuple[Calibrator | None, str]:
+) -> tuple[Calibrator | None, Reason | None]:
     """The first calibrator that was made for these very weights, and a warning about it or about why there is none.
 
     Args:
         identity: The model's.
         probe: Measures the model's functional probe; only called if there is a candidate.
     """
-    measured, warning = None, ""
+    measured, warning = None, None
     for candidate in find(identity):
         measured = measured or (probe() if probe else candidate.probe)
         try:
             return candidate, candidate.check(identity, measured)
         except CalibratorMismatchError as error:
-            warning = str(error)
+            warning = Reason("other_model", str(error))
             logger.warning("%s", error)
     return None, warning
 
@@ -361,7 +390,7 @@ def chosen(
     probe: Callable[[], tuple[FloatArray, FloatArray]] | None,
     *,
     allow_mismatch: bool,
-) -> tuple[Calibrator | None, str]:
+) -> tuple[Calibrator | None, Reason | None]:
     """The calibrator that was given, or the one found for the model; and a warning about it.
 
     Args:
@@ -382,4 +411,4 @@ def chosen(
     except CalibratorMismatchError as error:
         if not allow_mismatch or calibrator.identity.hidden_size != identity.hidden_size:
             raise
-        return calibrator, f"used against its identity: {error}"
+        return calibrator, Reason("weights_differ", f"used against its identity: {error}")

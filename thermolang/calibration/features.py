@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from thermolang.calibration.kinds import CHOICE, AnswerKind
 from thermolang.errors import InvalidInputError, NotEnoughDataError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class TaskFeatures:
         logits: Shape (N, K), float; for self-checks K = 2 in the order yes, no.
         labels: Shape (N,), int; index of the right option. A self-check of a right answer has 0.
         group: As in ``thermolang.types.Task``.
-        self_check: Whether the two options are yes and no about an answer given before.
+        kind: Whether the answers are choices, or self-checks with the options yes and no about an answer given before.
         texts: One hash per item of what was asked; equal ones are the same question. Empty if unknown.
         signals: Other numbers in [0, 1] about each item, shape (N,) each, NaN where one is missing: confidences such
             as ``"verbalised"``, ``"shuffled"`` and ``"mean_logprob"``, and ``"rouge_l"`` of the answer.
@@ -36,7 +37,7 @@ class TaskFeatures:
     logits: FloatArray
     labels: np.ndarray[Any, np.dtype[np.int64]]
     group: str = ""
-    self_check: bool = False
+    kind: AnswerKind = CHOICE
     texts: tuple[str, ...] = ()
     signals: Mapping[str, FloatArray] = field(default_factory=dict)
 
@@ -63,13 +64,12 @@ class TaskFeatures:
     @property
     def right(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Whether the model's answer is right, shape (N,): the argmax of a choice, or the checked answer."""
-        given = 0 if self.self_check else self.logits.argmax(-1)
-        return np.asarray(given == self.labels)
+        return np.asarray(self.kind.given(self.logits) == self.labels)
 
     @property
     def chance(self) -> float:
         """Accuracy of guessing: 1 / K for choices, 0 for free-form answers."""
-        return 0.0 if self.self_check else 1.0 / self.logits.shape[1]
+        return self.kind.chance(self.logits.shape[1])
 
     def take(self, items: Sequence[int] | np.ndarray[Any, Any]) -> TaskFeatures:
         """The task with these items only, in this order; at least two."""

@@ -17,13 +17,14 @@ from scipy.special import expit
 from scipy.stats import t as student
 
 from thermolang.calibration.features import TaskFeatures
-from thermolang.calibration.head import CUES, Head, Recipe, answer_cues
+from thermolang.calibration.head import ANSWER_FEATURES, Head, Hyperparameters, answer_features
+from thermolang.calibration.kinds import SELF_CHECK
 from thermolang.calibration.metrics import auroc
 from thermolang.calibration.posterior import anchor, intercept_spread
 from thermolang.errors import InvalidInputError, NotEnoughDataError
 
 if TYPE_CHECKING:
-    from thermolang.types import FloatArray
+    from thermolang.types import FloatArray, Scale
 
 STEPS = 100
 TOLERANCE = 1e-8
@@ -135,77 +136,79 @@ class Answers:
         hidden: Shape (N, d).
         right: Shape (N,), bool.
         offset: Shape (N,), log-odds to start from.
-        cues: Shape (N, C); C may be 0.
+        features: Shape (N, C); C may be 0.
     """
 
     hidden: FloatArray
     right: np.ndarray[Any, np.dtype[np.bool_]]
     offset: FloatArray
-    cues: FloatArray
+    features: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
-    """log-odds = offset + constant + cues . (C,) + hidden . (d,)."""
+class LinearModel:
+    """log-odds = offset + constant + features . (C,) + hidden . (d,)."""
 
     constant: float
-    cues: FloatArray
+    features: FloatArray
     hidden: FloatArray
 
     def __call__(self, answers: Answers) -> FloatArray:
         """Log-odds of a task's answers, shape (N,)."""
-        return np.asarray(answers.offset + answers.cues @ self.cues + answers.hidden @ self.hidden + self.constant)
+        return np.asarray(
+            answers.offset + answers.features @ self.features + answers.hidden @ self.hidden + self.constant
+        )
 
 
 class Regression:
-    """A regression on some tasks, prepared once for all recipes.
+    """A regression on some tasks, prepared once for all hyperparameters.
 
     Args:
         tasks: The tasks to fit on; every item weighs the same.
-        components: The most components a recipe will ask for.
+        components: The most components that any hyperparameters ask for.
         tau: Spread of a random intercept of each task; None for none.
     """
 
     def __init__(self, tasks: Sequence[Answers], components: int, tau: float | None) -> None:
         self._right = np.concatenate([t.right for t in tasks])
         self._offset = np.concatenate([t.offset for t in tasks])
-        cues = np.concatenate([t.cues for t in tasks])
-        self._center, self._scale = cues.mean(0), np.maximum(cues.std(0), 1e-6)
-        self._cues = (cues - self._center) / self._scale
+        features = np.concatenate([t.features for t in tasks])
+        self._center, self._scale = features.mean(0), np.maximum(features.std(0), 1e-6)
+        self._features = (features - self._center) / self._scale
         self._projection = Projection.fit([t.hidden for t in tasks], components)
         self._components = np.concatenate([self._projection(t.hidden) for t in tasks])
         self._tau = tau or 1.0
         self._tasks = np.repeat(np.eye(len(tasks)), [len(t.right) for t in tasks], axis=0)[:, : None if tau else 0]
 
-    def fit(self, recipe: Recipe) -> Line:
-        """The posterior mode under a recipe."""
-        cues = self._cues[:, : recipe.cues]
-        components = self._components[:, : recipe.components]
-        blocks = [np.ones((len(self._right), 1)), cues, components, self._tasks]
-        spreads = [CONSTANT_SPREAD, recipe.cue_spread, recipe.hidden_spread, self._tau]
+    def fit(self, hyperparameters: Hyperparameters) -> LinearModel:
+        """The posterior mode under these hyperparameters."""
+        features = self._features[:, : hyperparameters.features]
+        components = self._components[:, : hyperparameters.components]
+        blocks = [np.ones((len(self._right), 1)), features, components, self._tasks]
+        spreads = [CONSTANT_SPREAD, hyperparameters.feature_spread, hyperparameters.hidden_spread, self._tau]
         penalty = np.concatenate([np.full(b.shape[1], 1 / (s or 1) ** 2) for b, s in zip(blocks, spreads, strict=True)])
         b = fit_logistic(np.concatenate(blocks, axis=1), self._right, penalty, offset=self._offset)
-        on_cues, rest = np.split(b[1:], [cues.shape[1]])
-        along_cues = np.zeros(self._cues.shape[1])
-        along_cues[: len(on_cues)] = on_cues
-        along_cues /= self._scale
+        on_features, rest = np.split(b[1:], [features.shape[1]])
+        along_features = np.zeros(self._features.shape[1])
+        along_features[: len(on_features)] = on_features
+        along_features /= self._scale
         along_hidden = self._projection.axes[:, : components.shape[1]] @ rest[: components.shape[1]]
-        constant = b[0] - along_cues @ self._center - along_hidden @ self._projection.center
-        return Line(float(constant), along_cues, along_hidden)
+        constant = b[0] - along_features @ self._center - along_hidden @ self._projection.center
+        return LinearModel(float(constant), along_features, along_hidden)
 
 
 def leaving_out(
     tasks: Sequence[Answers], folds: Sequence[int], components: int, tau: float | None
-) -> Callable[[Recipe], list[FloatArray]]:
-    """A function that gives, for a recipe, every task's log-odds by the regression on the tasks of the other folds."""
+) -> Callable[[Hyperparameters], list[FloatArray]]:
+    """A function from hyperparameters to every task's log-odds by the regression on the tasks of the other folds."""
     regressions = {
         fold: Regression([t for t, f in zip(tasks, folds, strict=True) if f != fold], components, tau)
         for fold in sorted(set(folds))
     }
 
-    def log_odds(recipe: Recipe) -> list[FloatArray]:
-        lines = {fold: regression.fit(recipe) for fold, regression in regressions.items()}
-        return [lines[fold](task) for task, fold in zip(tasks, folds, strict=True)]
+    def log_odds(hyperparameters: Hyperparameters) -> list[FloatArray]:
+        models = {fold: regression.fit(hyperparameters) for fold, regression in regressions.items()}
+        return [models[fold](task) for task, fold in zip(tasks, folds, strict=True)]
 
     return log_odds
 
@@ -232,15 +235,15 @@ class HeadConfig:
     """What the head may be.
 
     Attributes:
-        cue_spreads: Candidates of ``Recipe.cue_spread``.
-        components: Candidates of ``Recipe.components``.
-        hidden_spreads: Candidates of ``Recipe.hidden_spread``.
+        feature_spreads: Candidates of ``Hyperparameters.feature_spread``.
+        components: Candidates of ``Hyperparameters.components``.
+        hidden_spreads: Candidates of ``Hyperparameters.hidden_spread``.
         folds: In how many parts the groups of tasks are left out.
         level: How sure it must be, by a one-sided paired t-test over groups, that a part helps, for it to be used.
         seed: Of the folds.
     """
 
-    cue_spreads: tuple[float, ...] = (0.1, 0.3, 1.0)
+    feature_spreads: tuple[float, ...] = (0.1, 0.3, 1.0)
     components: tuple[int, ...] = (8, 32, 128)
     hidden_spreads: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
     folds: int = 10
@@ -252,14 +255,14 @@ class HeadConfig:
 class _Score:
     """How a candidate does on left-out tasks, once their mean is anchored to that of p_T."""
 
-    recipe: Recipe
+    hyperparameters: Hyperparameters
     nll: FloatArray  # of each group
     auroc: FloatArray  # of each task, NaN where it has none
 
 
 def fit_head(
     tasks: Sequence[TaskFeatures],
-    scales: Sequence[tuple[float, float]],
+    scales: Sequence[Scale],
     *,
     groups: Sequence[str] | None = None,
     config: HeadConfig | None = None,
@@ -267,7 +270,7 @@ def fit_head(
     """Choose and fit a head.
 
     Candidates are compared by their NLL within left-out tasks, anchored to the mean of p_T and averaged over groups,
-    then by AUROC. In this order p_T is challenged by another slope, which keeps the ranking; by all cues; for
+    then by AUROC. In this order p_T is challenged by another slope, which keeps the ranking; by all features; for
     self-checks by the answer's log-probability beside them (the signal ``mean_logprob``); by the hidden state. A
     challenger takes over only if its NLL is lower at ``config.level`` and its AUROC not lower.
 
@@ -283,8 +286,8 @@ def fit_head(
     """
     config = config or HeadConfig()
     names = task_groups(tasks, groups)
-    if len(scales) != len(tasks) or len({t.self_check for t in tasks}) > 1:
-        kinds = sorted({"self-checks" if t.self_check else "choices" for t in tasks})
+    if len(scales) != len(tasks) or len({t.kind for t in tasks}) > 1:
+        kinds = sorted({t.kind.plural for t in tasks})
         msg = f"a head needs tasks of one kind and a scale for each, got {len(tasks)} {kinds} and {len(scales)} scales"
         raise InvalidInputError(msg)
     answers, usual = _answers(tasks, scales)
@@ -292,24 +295,24 @@ def fit_head(
     most = max(config.components)
     left_out = leaving_out(answers, group_folds(names, config.folds, config.seed), most, tau)
     nothing, best = _choose(left_out, answers, names, config)
-    line = Line(0.0, np.zeros(answers[0].cues.shape[1]), np.zeros(tasks[0].hidden.shape[1]))
+    line = LinearModel(0.0, np.zeros(answers[0].features.shape[1]), np.zeros(tasks[0].hidden.shape[1]))
     odds = [a.offset for a in answers]
-    if best.recipe != nothing.recipe:
-        line, odds = Regression(answers, most, tau).fit(best.recipe), left_out(best.recipe)
+    if best.hyperparameters != nothing.hyperparameters:
+        line, odds = Regression(answers, most, tau).fit(best.hyperparameters), left_out(best.hyperparameters)
     rights = [a.right for a in answers]
     anchored = [_anchored(o, a) for o, a in zip(odds, answers, strict=True)]
     gain, error = _gain(best, nothing)
     head = Head(
-        coefficients=np.array([line.constant, *line.cues[: len(CUES)]], dtype=np.float32),
+        coefficients=np.array([line.constant, *line.features[: len(ANSWER_FEATURES)]], dtype=np.float32),
         weights=line.hidden.astype(np.float32),
-        self_check=tasks[0].self_check,
+        kind=tasks[0].kind,
         tau=intercept_spread(odds, rights),
         tau_anchored=intercept_spread(anchored, rights),
-        recipe=best.recipe,
+        hyperparameters=best.hyperparameters,
         gain=gain,
         gain_error=error,
         auroc_gain=_mean(best.auroc - nothing.auroc),
-        logprob_weight=float(sum(line.cues[len(CUES) :])),
+        logprob_weight=float(sum(line.features[len(ANSWER_FEATURES) :])),
         usual_logprob=usual,
     )
     return replace(head, training_odds=tuple(anchored if head.anchored else odds))
@@ -333,45 +336,49 @@ def task_groups(tasks: Sequence[TaskFeatures], groups: Sequence[str] | None) -> 
     return names
 
 
-def _answers(tasks: Sequence[TaskFeatures], scales: Sequence[tuple[float, float]]) -> tuple[list[Answers], float]:
+def _answers(tasks: Sequence[TaskFeatures], scales: Sequence[Scale]) -> tuple[list[Answers], float]:
     """The tasks as a regression sees them, and what stands for an unknown log-probability."""
-    cues = [answer_cues(t.logits, s, self_check=t.self_check) for t, s in zip(tasks, scales, strict=True)]
+    features = [answer_features(t.logits, s, t.kind) for t, s in zip(tasks, scales, strict=True)]
     usual = 0.0
-    if all(t.self_check and "mean_logprob" in t.signals for t in tasks):
+    if all(t.kind == SELF_CHECK and "mean_logprob" in t.signals for t in tasks):
         logprobs = [np.asarray(t.signals["mean_logprob"], dtype=np.float64) for t in tasks]
         known = np.concatenate(logprobs)[~np.isnan(np.concatenate(logprobs))]
         if known.size:
             usual = float(known.mean())
             filled = [np.where(np.isnan(x), usual, x) for x in logprobs]
-            cues = [np.column_stack([c, x]) for c, x in zip(cues, filled, strict=True)]
-    return [Answers(t.hidden, t.right, c[:, 0], c) for t, c in zip(tasks, cues, strict=True)], usual
+            features = [np.column_stack([c, x]) for c, x in zip(features, filled, strict=True)]
+    return [Answers(t.hidden, t.right, c[:, 0], c) for t, c in zip(tasks, features, strict=True)], usual
 
 
 def _choose(
-    left_out: Callable[[Recipe], list[FloatArray]],
+    left_out: Callable[[Hyperparameters], list[FloatArray]],
     answers: Sequence[Answers],
     groups: Sequence[str],
     config: HeadConfig,
 ) -> tuple[_Score, _Score]:
     """The scores of p_T and of the candidate to use."""
 
-    def score(recipe: Recipe) -> _Score:
-        anchored = [_anchored(o, a) for o, a in zip(left_out(recipe), answers, strict=True)]
-        return _score(recipe, anchored, answers, groups)
+    def score(hyperparameters: Hyperparameters) -> _Score:
+        anchored = [_anchored(o, a) for o, a in zip(left_out(hyperparameters), answers, strict=True)]
+        return _score(hyperparameters, anchored, answers, groups)
 
-    nothing = _score(Recipe(), [a.offset for a in answers], answers, groups)
+    nothing = _score(Hyperparameters(), [a.offset for a in answers], answers, groups)
     best = nothing
-    for cues in dict.fromkeys((1, len(CUES), answers[0].cues.shape[1])):
-        best = _better(best, [score(Recipe(cues, spread)) for spread in config.cue_spreads], config.level)
+    for features in dict.fromkeys((1, len(ANSWER_FEATURES), answers[0].features.shape[1])):
+        best = _better(
+            best, [score(Hyperparameters(features, spread)) for spread in config.feature_spreads], config.level
+        )
     grid = itertools.product(config.components, config.hidden_spreads)
-    with_hidden = [score(replace(best.recipe, components=r, hidden_spread=spread)) for r, spread in grid]
+    with_hidden = [score(replace(best.hyperparameters, components=r, hidden_spread=spread)) for r, spread in grid]
     return nothing, _better(best, with_hidden, config.level)
 
 
-def _score(recipe: Recipe, odds: Sequence[FloatArray], answers: Sequence[Answers], groups: Sequence[str]) -> _Score:
+def _score(
+    hyperparameters: Hyperparameters, odds: Sequence[FloatArray], answers: Sequence[Answers], groups: Sequence[str]
+) -> _Score:
     pairs = list(zip(odds, answers, strict=True))
     nll = np.array([np.logaddexp(0, np.where(a.right, -o, o)).mean() for o, a in pairs])
-    return _Score(recipe, group_means(nll, groups), np.array([auroc(expit(o), a.right) for o, a in pairs]))
+    return _Score(hyperparameters, group_means(nll, groups), np.array([auroc(expit(o), a.right) for o, a in pairs]))
 
 
 def _better(incumbent: _Score, candidates: Sequence[_Score], level: float) -> _Score:
@@ -406,12 +413,12 @@ class Probe:
     Attributes:
         constant: Log-odds where the hidden state is 0.
         weights: Shape (d,).
-        recipe: What was chosen.
+        hyperparameters: What was chosen.
     """
 
     constant: float
     weights: FloatArray
-    recipe: Recipe
+    hyperparameters: Hyperparameters
 
     def predict(self, hidden: FloatArray) -> FloatArray:
         """P(right) from hidden states (N, d), shape (N,).
@@ -435,7 +442,7 @@ def fit_probe(
     Args:
         tasks: Labelled tasks.
         groups: For each task its group, left out together; by default as the tasks say.
-        config: Candidates, folds and seed; its cues are not used.
+        config: Candidates, folds and seed; its features are not used.
 
     Raises:
         NotEnoughDataError: Tasks of fewer than three groups.
@@ -446,13 +453,14 @@ def fit_probe(
     answers = [Answers(t.hidden, t.right, np.zeros(len(t)), np.zeros((len(t), 0))) for t in tasks]
     left_out = leaving_out(answers, group_folds(names, config.folds, config.seed), max(config.components), None)
 
-    def loss(recipe: Recipe) -> float:
-        odds = left_out(recipe)
+    def loss(hyperparameters: Hyperparameters) -> float:
+        odds = left_out(hyperparameters)
         nll = [np.logaddexp(0, np.where(a.right, -o, o)).mean() for o, a in zip(odds, answers, strict=True)]
         return float(group_means(np.array(nll), names).mean())
 
     best = min(
-        (Recipe(components=r, hidden_spread=s) for r in config.components for s in config.hidden_spreads), key=loss
+        (Hyperparameters(components=r, hidden_spread=s) for r in config.components for s in config.hidden_spreads),
+        key=loss,
     )
     line = Regression(answers, best.components, None).fit(best)
     return Probe(line.constant, line.hidden, best)

@@ -18,10 +18,10 @@ from scipy.special import expit, logit, logsumexp
 from scipy.stats import norm
 
 from thermolang.calibration.features import TaskFeatures
+from thermolang.calibration.kinds import SELF_CHECK, AnswerKind
 from thermolang.calibration.temperature import (
     LARGEST_SPREAD,
     SMALLEST_SPREAD,
-    answer_gaps,
     answer_log_odds,
     laplace,
     largest_evidence,
@@ -31,6 +31,7 @@ from thermolang.calibration.temperature import (
     verdict_likelihood,
 )
 from thermolang.errors import InvalidInputError, NotEnoughDataError
+from thermolang.types import Scale
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
@@ -63,7 +64,7 @@ class VerdictPrior:
             raise InvalidInputError(msg)
 
 
-def fit_verdict_prior(tasks: Sequence[TaskFeatures], centres: Sequence[tuple[float, float]]) -> VerdictPrior:
+def fit_verdict_prior(tasks: Sequence[TaskFeatures], centres: Sequence[Scale]) -> VerdictPrior:
     """Learn the prior from labelled tasks and from what was predicted for each of them without its labels.
 
     Empirical Bayes: the prior under which the verdicts on all tasks are likeliest, each task's own temperature
@@ -72,18 +73,18 @@ def fit_verdict_prior(tasks: Sequence[TaskFeatures], centres: Sequence[tuple[flo
 
     Args:
         tasks: At least two, all choices or all self-checks.
-        centres: (1/T, bias) of each task, out of fold: predicted by a network that has not seen the task.
+        centres: The scale of each task, out of fold: predicted by a network that has not seen the task.
 
     Raises:
         NotEnoughDataError: Fewer than two tasks.
         InvalidInputError: Choices and self-checks together, or not one centre for each task.
     """
-    kinds = {t.self_check for t in tasks}
+    kinds = {t.kind for t in tasks}
     if len(kinds) > 1:
         msg = "a prior is for choices or for self-checks; these tasks are of both kinds"
         raise InvalidInputError(msg)
     means = log_scale(centres, len(tasks))
-    likelihoods = [verdict_likelihood(t.logits, t.right, self_check=t.self_check) for t in tasks]
+    likelihoods = [verdict_likelihood(t.logits, t.right, t.kind) for t in tasks]
     sd = (float(np.log(SMALLEST_SPREAD)), float(np.log(LARGEST_SPREAD)))
     rho = (-float(np.arctanh(LARGEST_CORRELATION)), float(np.arctanh(LARGEST_CORRELATION)))
     small, without = largest_evidence(likelihoods, means, lambda x: prior_factor(*np.exp(x)), [np.log(0.3)], [sd])
@@ -96,7 +97,7 @@ def fit_verdict_prior(tasks: Sequence[TaskFeatures], centres: Sequence[tuple[flo
 
     start = [float(small[0]), float(np.log(0.3)), 0.0]
     large, with_bias = largest_evidence(likelihoods, means, factor, start, [sd, sd, rho])
-    if True in kinds or with_bias > without + BIAS_GAIN:
+    if SELF_CHECK in kinds or with_bias > without + BIAS_GAIN:
         return prior(large)
     return VerdictPrior(float(np.exp(small[0])))
 
@@ -110,20 +111,20 @@ class Posterior:
         bias: Shape (G, H), in log-odds; H = 1 if the bias is known.
         weights: Shape (G, H), the probability of each node; they sum to 1.
         log_evidence: Log probability, in nats, of all verdicts together before any was seen.
-        self_check: Whether the task's readings are self-checks.
+        kind: Of the task's answers.
     """
 
     log_temperature: FloatArray = field(repr=False)
     bias: FloatArray = field(repr=False)
     weights: FloatArray = field(repr=False)
     log_evidence: float
-    self_check: bool
+    kind: AnswerKind
 
     @property
-    def mean(self) -> tuple[float, float]:
+    def mean(self) -> Scale:
         """1/T at the mean of log T, and the mean bias."""
         log_t = float(self.weights.sum(1) @ self.log_temperature)
-        return float(np.exp(-log_t)), float((self.weights * self.bias).sum())
+        return Scale(float(np.exp(-log_t)), float((self.weights * self.bias).sum()))
 
     def interval(self, level: float = 0.9) -> tuple[tuple[float, float], tuple[float, float]]:
         """Central credible intervals of 1/T and of the bias, (lower, upper) each, for a level in (0, 1)."""
@@ -141,45 +142,44 @@ class Posterior:
 
         Other than P at the mean temperature it says less the less is known.
         """
-        odds, _ = answer_log_odds(_gaps(logits, self_check=self.self_check), np.exp(-self.log_temperature))
+        odds, _ = answer_log_odds(self.kind.gaps(self.kind.check(logits)), np.exp(-self.log_temperature))
         # One row of T at a time: the whole cube (G, H, M) would be gigabytes for a long list of items.
         rows = (w @ expit(o + b[:, None]) for w, b, o in zip(self.weights, self.bias, odds, strict=True))
         return np.asarray(sum(rows))
 
-    def level_moments(self, logits: FloatArray) -> tuple[float, float]:
+    def accuracy_moments(self, logits: FloatArray) -> tuple[float, float]:
         """Mean and mean square of the log-odds of the accuracy that items with logits (M, K) have together."""
-        odds, _ = answer_log_odds(_gaps(logits, self_check=self.self_check), np.exp(-self.log_temperature))
+        odds, _ = answer_log_odds(self.kind.gaps(self.kind.check(logits)), np.exp(-self.log_temperature))
         accuracy = np.stack([expit(o + b[:, None]).mean(1) for o, b in zip(odds, self.bias, strict=True)])  # (G, H)
-        level = logit(np.clip(accuracy, 1e-12, 1 - 1e-12))
-        return float((self.weights * level).sum()), float((self.weights * level**2).sum())
+        log_odds = logit(np.clip(accuracy, 1e-12, 1 - 1e-12))
+        return float((self.weights * log_odds).sum()), float((self.weights * log_odds**2).sum())
 
 
 def posterior(
     prior: VerdictPrior,
-    centre: tuple[float, float],
+    centre: Scale,
     logits: FloatArray,
     right: np.ndarray[Any, Any] | Sequence[bool],
-    *,
-    self_check: bool,
+    kind: AnswerKind,
 ) -> Posterior:
     """Bayes' rule for n verdicts, in a few milliseconds for a hundred.
 
     Args:
         prior: Of tasks of this kind.
-        centre: 1/T and bias that the Thermometer predicts for this task.
+        centre: The scale that the Thermometer predicts for this task.
         logits: Shape (n, K), of the answers with a verdict; n may be 0.
         right: Shape (n,), the verdicts; their order does not matter.
-        self_check: Whether the logits are (yes, no) about an answer, or those of the options of a choice.
+        kind: Of the answers.
 
     Raises:
         InvalidInputError: Logits that are not finite or not (n, K >= 2), or not one verdict of 0 or 1 for each.
     """
-    gaps, r = _gaps(logits, self_check=self_check), np.asarray(right, dtype=np.float64)
+    gaps, r = kind.gaps(kind.check(logits)), np.asarray(right, dtype=np.float64)
     if r.shape != gaps.shape[:1] or not np.isin(r, (0, 1)).all():
         msg = f"expected a verdict of 0 or 1 (False or True) for each of {len(gaps)} answers, got shape {r.shape}"
         raise InvalidInputError(msg)
     mean, factor = log_scale(centre, 1)[0], _factor(prior)
-    found = laplace(verdict_likelihood(logits, r, self_check=self_check), mean, factor)
+    found = laplace(verdict_likelihood(logits, r, kind), mean, factor)
     log_t, bias, log_weights = _grid(found.mode, found.precision, mean, factor)
     odds, _ = answer_log_odds(gaps, np.exp(-log_t))
     for row, (o, b) in enumerate(zip(odds, bias, strict=True)):
@@ -187,19 +187,11 @@ def posterior(
         log_weights[row] += (r * at - softplus(at)).sum(1)
     top = log_weights.max()
     weights = np.exp(log_weights - top)
-    return Posterior(log_t, bias, weights / weights.sum(), float(top + np.log(weights.sum())), self_check)
+    return Posterior(log_t, bias, weights / weights.sum(), float(top + np.log(weights.sum())), kind)
 
 
 def _factor(prior: VerdictPrior) -> FloatArray:
     return prior_factor(prior.sd_log_temperature, prior.sd_bias, prior.correlation)
-
-
-def _gaps(logits: FloatArray, *, self_check: bool) -> FloatArray:
-    z = np.asarray(logits, dtype=np.float64)
-    if z.ndim != 2 or z.shape[1] < 2 or (self_check and z.shape[1] != 2) or not np.isfinite(z).all():
-        msg = f"expected finite logits (n, K), K = 2 for self-checks and at least 2 for choices, not shape {z.shape}"
-        raise InvalidInputError(msg)
-    return answer_gaps(z, self_check=self_check)
 
 
 def _grid(
@@ -356,10 +348,10 @@ class RobustPosterior:
     weights: FloatArray
 
     @property
-    def mean(self) -> tuple[float, float]:
+    def mean(self) -> Scale:
         """1/T at the mean of log T, and the mean bias."""
         inverse, bias = np.array([p.mean for p in self.parts]).T
-        return float(np.exp(self.weights @ np.log(inverse))), float(self.weights @ bias)
+        return Scale(float(np.exp(self.weights @ np.log(inverse))), float(self.weights @ bias))
 
     def predict(self, logits: FloatArray) -> FloatArray:
         """P(the given answer is right), shape (M,), of items with logits (M, K): the mean over the posterior."""
@@ -367,31 +359,30 @@ class RobustPosterior:
 
     def spread(self, logits: FloatArray) -> float:
         """Standard deviation of the log-odds of the accuracy that items with logits (M, K) have together."""
-        mean, square = self.weights @ np.array([p.level_moments(logits) for p in self.parts])
+        mean, square = self.weights @ np.array([p.accuracy_moments(logits) for p in self.parts])
         return float(np.sqrt(max(square - mean**2, 0.0)))
 
 
 def robust_posterior(
     prior: VerdictPrior,
-    centre: tuple[float, float],
+    centre: Scale,
     logits: FloatArray,
     right: np.ndarray[Any, Any] | Sequence[bool],
-    *,
-    self_check: bool,
+    kind: AnswerKind,
 ) -> RobustPosterior:
     """Bayes' rule for n verdicts under the learned prior and the wide one together; arguments as for ``posterior``.
 
     Raises:
-        InvalidInputError: As ``fewshot.posterior``.
+        InvalidInputError: As ``posterior``.
     """
     wide_bias = max(prior.sd_bias, WIDE[1]) if prior.sd_bias else 0.0
     wide = VerdictPrior(max(prior.sd_log_temperature, WIDE[0]), wide_bias)
-    usual, doubtful = (posterior(p, centre, logits, right, self_check=self_check) for p in (prior, wide))
+    usual, doubtful = (posterior(p, centre, logits, right, kind) for p in (prior, wide))
     return RobustPosterior((usual, doubtful), _weights(usual.log_evidence, doubtful.log_evidence))
 
 
 def robust_intercept(head_logits: FloatArray, right: np.ndarray[Any, Any], tau: float) -> tuple[float, float]:
-    """Mean and standard deviation of a task's intercept; arguments as for ``intercept.intercept_posterior``."""
+    """Mean and standard deviation of a task's intercept; arguments as for ``intercept_posterior``."""
     moments = [intercept_posterior(head_logits, right, sd) for sd in (tau, max(tau, WIDE[1]))]
     means, spreads, evidence = np.array(moments).T
     weights = _weights(*evidence)

@@ -1,20 +1,20 @@
 """P(the meaning of an answer is right), from how often sampled answers mean the same and from the self-check.
 
-log-odds(right) = c + w . cues + u_task, u_task ~ N(0, tau^2): a ridge logistic regression with a random intercept for
-each training task, one for each number of samples in ``ROUNDS``, so that few samples are trusted as far as few samples
-deserve.
+log-odds(right) = c + w . features + u_task, u_task ~ N(0, tau^2): a ridge logistic regression with a random intercept
+for each training task, one for each number of samples in ``ROUNDS``, so that few samples are trusted as far as few
+samples deserve.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit, logit
 
-from thermolang.calibration.fit import conformal_quantile, miss
+from thermolang.calibration.fit import conformal_quantile, log_odds_error
 from thermolang.calibration.head_training import fit_logistic, group_folds
 from thermolang.calibration.metrics import auroc
 from thermolang.errors import InvalidInputError, NotEnoughDataError
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 ROUNDS = (2, 4, 8)
 """Numbers of samples after which an adaptive confidence is looked at."""
 
-CUES = ("self_check", "share", "entropy", "lead", "logprob")
+SEMANTIC_FEATURES = ("self_check", "share", "entropy", "lead", "logprob")
 
 SPREADS = (5.0, 1.0, 0.5)
-"""Prior standard deviations, in log-odds: of the constant, of what a cue one deviation high adds, of u_task."""
+"""Prior standard deviations, in log-odds: of the constant, of what a feature one deviation high adds, of u_task."""
 
 REACHES = (2.0, 1.5, 1.25, 1.0, 0.75, 0.5, 0.25)
 LOSS = 0.01
@@ -39,7 +39,7 @@ MIN_GROUPS = 2
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What N sampled answers to each of M questions show.
+    """How far N sampled answers to each of M questions agree with the given answer.
 
     Attributes:
         samples: N.
@@ -74,12 +74,12 @@ class SampledTask:
 
 
 @dataclass(frozen=True)
-class MeaningFit:
+class SemanticFit:
     """What was learned about the meanings of a model's answers.
 
     Attributes:
-        lines: For each number of samples the constant and one weight for each of ``CUES``; for 0 samples those of
-            agreement are 0.
+        coefficients: For each number of samples the constant and one weight for each of ``SEMANTIC_FEATURES``; for 0
+            samples those of agreement are 0.
         logprob: Stands for an unknown log-probability: the training tasks' mean.
         spreads: For each number of samples below the last, 0 among them, how far the log-odds still moves until the
             last: standard deviation on left-out tasks.
@@ -89,7 +89,7 @@ class MeaningFit:
         tasks: Number of training tasks.
     """
 
-    lines: Mapping[int, tuple[float, ...]]
+    coefficients: Mapping[int, tuple[float, ...]]
     logprob: float
     spreads: Mapping[int, float]
     reach: float
@@ -101,22 +101,22 @@ class MeaningFit:
         """Log-odds that each of M answers is right.
 
         Args:
-            evidence: Of any number of samples; with few, the line of few is used.
+            evidence: Of any number of samples; with few, the coefficients of few are used.
             self_check: Shape (M,), calibrated log-odds of the self-check.
             logprob: Shape (M,), in [0, 1]; NaN where unknown.
 
         Raises:
             InvalidInputError: Numbers are missing or not finite.
         """
-        size = max(n for n in self.lines if n <= max(evidence.samples, ROUNDS[0]))
+        size = max(n for n in self.coefficients if n <= max(evidence.samples, ROUNDS[0]))
         known = np.where(np.isnan(logprob), self.logprob, logprob)
-        constant, *weights = self.lines[size]
+        constant, *weights = self.coefficients[size]
         # A sum over the last axis, unlike a matrix product, does not depend on which other answers there are.
-        return np.asarray(constant + (meaning_cues(evidence, self_check, known) * np.array(weights)).sum(-1))
+        return np.asarray(constant + (semantic_features(evidence, self_check, known) * np.array(weights)).sum(-1))
 
     def alone(self, self_check: FloatArray, logprob: FloatArray) -> FloatArray:
         """Log-odds that each of M answers is right before anything is sampled, on the same scale as ``log_odds``."""
-        constant, of_check, *_, of_logprob = self.lines[0]
+        constant, of_check, *_, of_logprob = self.coefficients[0]
         known = np.where(np.isnan(logprob), self.logprob, logprob)
         return np.asarray(constant + of_check * np.asarray(self_check) + of_logprob * known)
 
@@ -128,34 +128,18 @@ class MeaningFit:
         level = float(logit(np.clip(threshold, 1e-6, 1 - 1e-6)))
         return np.asarray(np.abs(np.asarray(log_odds) - level) > self.reach * self.spreads[size])
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self) | {
-            "lines": {str(n): list(line) for n, line in self.lines.items()},
-            "spreads": {str(n): s for n, s in self.spreads.items()},
-        }
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> MeaningFit:
-        """Rebuild what ``to_dict`` wrote.
-
-        Raises:
-            ValueError: It holds other numbers than a fit has.
-        """
-        lines = {int(n): tuple(map(float, line)) for n, line in record["lines"].items()}
-        spreads = {int(n): float(s) for n, s in record["spreads"].items()}
-        found = cls(**(dict(record) | {"lines": lines, "spreads": spreads}))
-        numbers = [x for line in lines.values() for x in line] + [*spreads.values(), found.logprob, found.half_width]
-        sizes = {len(line) for line in lines.values()}
-        known = {0, *ROUNDS} <= set(lines) and {0, *ROUNDS[:-1]} <= set(spreads)
-        if sizes != {1 + len(CUES)} or not known or not np.isfinite(numbers).all():
-            msg = "its fit of meanings is not usable"
-            raise ValueError(msg)
-        return found
+    def __post_init__(self) -> None:
+        numbers = [x for row in self.coefficients.values() for x in row]
+        numbers += [*self.spreads.values(), self.logprob, self.half_width]
+        sizes = {len(row) for row in self.coefficients.values()}
+        known = {0, *ROUNDS} <= set(self.coefficients) and {0, *ROUNDS[:-1]} <= set(self.spreads)
+        if sizes != {1 + len(SEMANTIC_FEATURES)} or not known or not np.isfinite(numbers).all():
+            msg = "a fit of meanings needs finite coefficients and spreads for each number of samples"
+            raise InvalidInputError(msg)
 
 
-def meaning_cues(evidence: Evidence, self_check: FloatArray, logprob: FloatArray) -> FloatArray:
-    """The cues of M answers, shape (M, 5), in the order of ``CUES``.
+def semantic_features(evidence: Evidence, self_check: FloatArray, logprob: FloatArray) -> FloatArray:
+    """The features of M answers, shape (M, 5), in the order of ``SEMANTIC_FEATURES``.
 
     A share k / N counts as the log-odds of (k + 1/2) / (N + 1): two samples that agree are less than eight.
 
@@ -169,13 +153,13 @@ def meaning_cues(evidence: Evidence, self_check: FloatArray, logprob: FloatArray
     share = logit((evidence.share * n + 0.5) / (n + 1))
     found = np.stack([self_check, share, evidence.entropy, evidence.lead, np.asarray(logprob)], axis=-1)
     if not np.isfinite(found).all():
-        bad = [name for name, ok in zip(CUES, np.isfinite(found).all(axis=0), strict=True) if not ok]
-        msg = f"the cues of a meaning must be finite, but {bad} are not"
+        bad = [name for name, ok in zip(SEMANTIC_FEATURES, np.isfinite(found).all(axis=0), strict=True) if not ok]
+        msg = f"the features of a meaning must be finite, but {bad} are not"
         raise InvalidInputError(msg)
     return np.asarray(found, dtype=np.float64)
 
 
-def fit_meaning(tasks: Sequence[SampledTask]) -> MeaningFit:
+def fit_semantic(tasks: Sequence[SampledTask]) -> SemanticFit:
     """Learn from labelled tasks how far agreement among samples tells right from wrong.
 
     Args:
@@ -193,13 +177,15 @@ def fit_meaning(tasks: Sequence[SampledTask]) -> MeaningFit:
     folds = group_folds(groups, len(set(groups)), seed=0)
     left_out = _left_out(tasks, folds, typical)
     spreads = {n: _spread(left_out[n], left_out[ROUNDS[-1]]) for n in (0, *ROUNDS[:-1])}
-    fit = MeaningFit(
-        lines={n: _line([_cues(t, n, typical) for t in tasks], [t.right for t in tasks]) for n in (0, *ROUNDS)},
+    fit = SemanticFit(
+        coefficients={
+            n: _coefficients([_features(t, n, typical) for t in tasks], [t.right for t in tasks]) for n in (0, *ROUNDS)
+        },
         logprob=typical,
         spreads=spreads,
         reach=REACHES[0],
         half_width=conformal_quantile(
-            [miss(t.right, expit(o)) for t, o in zip(tasks, left_out[ROUNDS[-1]], strict=True)]
+            [log_odds_error(t.right, expit(o)) for t, o in zip(tasks, left_out[ROUNDS[-1]], strict=True)]
         ),
         base_rate=float(np.mean([t.right.mean() for t in tasks])),
         tasks=len(tasks),
@@ -208,7 +194,7 @@ def fit_meaning(tasks: Sequence[SampledTask]) -> MeaningFit:
 
 
 def adaptive(
-    fit: MeaningFit, rounds: Sequence[FloatArray], threshold: float
+    fit: SemanticFit, rounds: Sequence[FloatArray], threshold: float
 ) -> tuple[FloatArray, np.ndarray[Any, np.dtype[np.int64]]]:
     """What an adaptive confidence ends with, given the log-odds that each further round of samples would give.
 
@@ -230,14 +216,14 @@ def adaptive(
 
 
 def _with_reach(
-    fit: MeaningFit, tasks: Sequence[SampledTask], left_out: Mapping[int, Sequence[FloatArray]]
-) -> MeaningFit:
+    fit: SemanticFit, tasks: Sequence[SampledTask], left_out: Mapping[int, Sequence[FloatArray]]
+) -> SemanticFit:
     """The fit with the shortest reach that costs hardly any AUROC on left-out training tasks."""
     rights = [t.right for t in tasks]
     full = _mean_auroc(left_out[ROUNDS[-1]], rights)
     best = fit
     for reach in REACHES:
-        candidate = MeaningFit(**{**vars(fit), "reach": reach})
+        candidate = replace(fit, reach=reach)
         found = [
             adaptive(candidate, [left_out[n][i] for n in (0, *ROUNDS)], fit.base_rate)[0] for i in range(len(tasks))
         ]
@@ -253,33 +239,33 @@ def _mean_auroc(odds: Sequence[FloatArray], rights: Sequence[np.ndarray[Any, Any
 
 
 def _left_out(tasks: Sequence[SampledTask], folds: Sequence[int], typical: float) -> dict[int, list[FloatArray]]:
-    """For each number of samples, every task's log-odds by the lines of the other folds."""
+    """For each number of samples, every task's log-odds by the coefficients of the other folds."""
     found: dict[int, list[FloatArray]] = {}
     for n in (0, *ROUNDS):
-        cues = [_cues(t, n, typical) for t in tasks]
-        lines = {}
+        features = [_features(t, n, typical) for t in tasks]
+        rows = {}
         for fold in set(folds):
             others = [i for i, f in enumerate(folds) if f != fold]
-            lines[fold] = np.array(_line([cues[i] for i in others], [tasks[i].right for i in others]))
-        found[n] = [lines[f][0] + c @ lines[f][1:] for f, c in zip(folds, cues, strict=True)]
+            rows[fold] = np.array(_coefficients([features[i] for i in others], [tasks[i].right for i in others]))
+        found[n] = [rows[f][0] + c @ rows[f][1:] for f, c in zip(folds, features, strict=True)]
     return found
 
 
-def _cues(task: SampledTask, n: int, typical: float) -> FloatArray:
+def _features(task: SampledTask, n: int, typical: float) -> FloatArray:
     known = np.where(np.isnan(task.logprob), typical, task.logprob)
     if n == 0:  # nothing is known of agreement: constant columns get no weight
         nothing = np.zeros(len(known))
         return np.stack([task.self_check, nothing, nothing, nothing, known], axis=-1)
-    return meaning_cues(task.rounds[n], task.self_check, known)
+    return semantic_features(task.rounds[n], task.self_check, known)
 
 
-def _line(cues: Sequence[FloatArray], rights: Sequence[np.ndarray[Any, Any]]) -> tuple[float, ...]:
+def _coefficients(features: Sequence[FloatArray], rights: Sequence[np.ndarray[Any, Any]]) -> tuple[float, ...]:
     """Constant and weights of the ridge regression with a random intercept for each task."""
-    x, y = np.concatenate(cues), np.concatenate(rights)
+    x, y = np.concatenate(features), np.concatenate(rights)
     center, scale = x.mean(0), np.maximum(x.std(0), 1e-6)
-    tasks = np.repeat(np.eye(len(cues)), [len(c) for c in cues], axis=0)
+    tasks = np.repeat(np.eye(len(features)), [len(c) for c in features], axis=0)
     columns = np.concatenate([np.ones((len(x), 1)), (x - center) / scale, tasks], axis=1)
-    wide = np.repeat(SPREADS, [1, x.shape[1], len(cues)])
+    wide = np.repeat(SPREADS, [1, x.shape[1], len(features)])
     b = fit_logistic(columns, y, 1 / wide**2)
     weights = b[1 : 1 + x.shape[1]] / scale
     return (float(b[0] - weights @ center), *map(float, weights))

@@ -1,23 +1,24 @@
-"""The versioned temperature, bias and level of a task, from its unlabelled inputs and from verdicts on its answers."""
+"""The versioned temperature, bias and intercept of a task, from its unlabelled inputs and verdicts on its answers."""
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-import os
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from filelock import FileLock
+from pydantic import FiniteFloat, TypeAdapter
 
-from thermolang.calibration.fit import AnswerReading, Learner, Prior
+from thermolang.calibration.fit import AnswerScores, Learner, Prior
+from thermolang.calibration.kinds import CHOICE
 from thermolang.errors import InvalidInputError
-from thermolang.storage import digest
+from thermolang.storage import digest, write_atomically
+from thermolang.types import Reason, Scale
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class TaskVersion:
         bias: In log-odds.
         inputs: Number of distinct inputs it rests on.
         half_width: Of the predictive interval, in log-odds; verdicts make it narrower.
-        level: Added to the per-answer head's log-odds; 0 without a head.
+        intercept: Added to the per-answer head's log-odds; 0 without a head.
         verdicts: Number of verdicts it rests on.
     """
 
@@ -54,28 +55,57 @@ class TaskVersion:
     bias: float
     inputs: int
     half_width: float
-    level: float = 0.0
+    intercept: float = 0.0
     verdicts: int = 0
 
     @property
-    def scale(self) -> tuple[float, float]:
-        """1/T and bias."""
-        return self.inverse_temperature, self.bias
+    def scale(self) -> Scale:
+        """Temperature and bias."""
+        return Scale(self.inverse_temperature, self.bias)
 
     @property
-    def warning(self) -> str:
-        """A sentence while T* still moves; empty once it has settled."""
+    def warning(self) -> Reason | None:
+        """A warning while T* still moves; None once it has settled."""
         if self.inputs >= SETTLED:
-            return ""
-        return f"the task's temperature rests on {self.inputs} of its inputs so far; it settles at about {SETTLED}"
+            return None
+        few = f"the task's temperature rests on {self.inputs} of its inputs so far; it settles at about {SETTLED}"
+        return Reason("few_inputs", few)
 
 
-_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-"""What reading a damaged file may raise."""
+_DAMAGE = (ValueError, RecursionError)
+"""What reading a damaged file may raise; pydantic's errors are ValueErrors."""
+
+_Input = tuple[FiniteFloat, ...]
+"""1/T, bias and, where a head needs it, the packed scores of the answer."""
+
+_Verdict = tuple[FiniteFloat, ...]
+"""1 for right or 0 for wrong, and the packed scores."""
+
+
+@dataclass(frozen=True)
+class StateRecord:
+    """What a state's file holds: one schema for writing and reading.
+
+    Attributes:
+        task: The task's name.
+        versions: All versions, the newest last.
+        seen: The inputs, by the hash of their text.
+        verdicts: The verdicts, by the hash of the answer's scores.
+        format: Raised when a field changes its meaning.
+    """
+
+    task: str
+    versions: list[TaskVersion]
+    seen: dict[str, _Input]
+    verdicts: dict[str, _Verdict]
+    format: Literal[2] = 2
+
+
+_RECORD = TypeAdapter(StateRecord)
 
 
 class TaskState:
-    """Collects a task's inputs and verdicts and turns them into versions of T*, bias and level. Thread-safe.
+    """Collects a task's inputs and verdicts and turns them into versions of T*, bias and intercept. Thread-safe.
 
     The estimate is the mean over the inputs, shrunk to the prior: with n inputs the prior weighs
     ``prior.inputs / (prior.inputs + n)``. Verdicts move it by Bayes' rule.
@@ -86,13 +116,13 @@ class TaskState:
     Args:
         task: The task's name.
         prior: What is known before the first input.
-        learner: Finds the level, and learns from verdicts.
+        learner: Finds the intercept, and learns from verdicts.
         path: JSON file that keeps the state; None keeps it in memory only.
     """
 
     def __init__(self, task: str, prior: Prior, *, learner: Learner | None = None, path: Path | None = None) -> None:
         self.task, self._prior, self._path = task, prior, path
-        self._learner = learner or Learner(self_check=False)
+        self._learner = learner or Learner(CHOICE)
         self._lock, self._warned = threading.Lock(), False
         self._seen: dict[str, _Input] = {}
         self._verdicts: dict[str, _Verdict] = {}
@@ -105,7 +135,7 @@ class TaskState:
         return self.versions[-1]
 
     def observe(
-        self, text: str, inverse_temperature: float, bias: float = 0.0, reading: AnswerReading | None = None
+        self, text: str, inverse_temperature: float, bias: float = 0.0, scores: AnswerScores | None = None
     ) -> None:
         """Note one input; the same text again is a retry and changes nothing.
 
@@ -113,9 +143,9 @@ class TaskState:
 
         Args:
             text: What was asked.
-            inverse_temperature: 1/T that the network reads in it.
-            bias: The bias it reads.
-            reading: What a head's level is found from; needed with a head only.
+            inverse_temperature: 1/T that the network predicts for it.
+            bias: The bias it predicts.
+            scores: Of the answer; needed only for the intercept of a head.
 
         Raises:
             InvalidInputError: The inverse temperature is not positive, or a number is not finite.
@@ -128,15 +158,15 @@ class TaskState:
         with self._lock:
             if key in self._seen or len(self._seen) >= REFRESH_AT[-1]:
                 return
-            shown = reading if reading is not None and self._learner.head is not None else None
-            self._seen[key] = (inverse_temperature, bias, *(_packed(shown) if shown else ()))
+            kept = scores if scores is not None and self._learner.head is not None else None
+            self._seen[key] = (inverse_temperature, bias, *(_packed(kept) if kept else ()))
             if len(self._seen) in REFRESH_AT or len(self._seen) < SAVE_EACH:
                 self._update(anew=len(self._seen) in REFRESH_AT)
 
-    def learn(self, verdicts: Sequence[tuple[AnswerReading, bool]]) -> TaskVersion:
+    def learn(self, verdicts: Sequence[tuple[AnswerScores, bool]]) -> TaskVersion:
         """Note verdicts on answers of this task, save them and return the version that rests on all of them.
 
-        A newer verdict on the same reading replaces the older one, so that giving all of them again changes nothing.
+        A newer verdict on the same scores replaces the older one, so that giving all of them again changes nothing.
         """
         with self._lock:
             self._update({digest(repr(r)): (float(right), *_packed(r)) for r, right in verdicts})
@@ -177,10 +207,12 @@ class TaskState:
         n, inputs = len(self._seen), self._seen.values()
         inverse, bias = (math.fsum(x) / n for x in list(zip(*inputs, strict=False))[:2]) if n else (1.0, 0.0)
         scale = self._prior.moved(inverse, bias, n)
-        level = self._learner.level(scale, [_unpacked(x[2:]) for x in inputs if len(x) > 2])
+        intercept = self._learner.intercept(scale, [_unpacked(x[2:]) for x in inputs if len(x) > 2])
         judged = [(_unpacked(x[1:]), x[0] > 0) for x in verdicts.values()]
-        found = self._learner.learned(scale, level, judged)
-        return TaskVersion(number, *found.scale, n, self._prior.half_width * found.share, found.level, len(verdicts))
+        found = self._learner.learned(scale, intercept, judged)
+        return TaskVersion(
+            number, *found.scale, n, self._prior.half_width * found.share, found.intercept, len(verdicts)
+        )
 
     def _file_lock(self) -> AbstractContextManager[Any]:
         """Keeps other processes from reading and writing states in between; one lock for a folder of them."""
@@ -194,8 +226,8 @@ class TaskState:
         if self._path is None or not self._path.is_file():
             return 0, {}
         try:
-            versions, _, verdicts = _read(self._path, self._prior.half_width)
-            return versions[-1].version, verdicts
+            saved = _read(self._path)
+            return saved.versions[-1].version, saved.verdicts
         except _DAMAGE as error:
             self._set_aside(error)
             return 0, {}
@@ -203,26 +235,16 @@ class TaskState:
     def _save(self) -> None:
         if self._path is None:
             return
-        record = {
-            "task": self.task,
-            "versions": [asdict(v) for v in self.versions],
-            "seen": self._seen,
-            "verdicts": self._verdicts,
-        }
-        part = self._path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
-        try:
-            part.write_text(json.dumps(record), encoding="utf-8")
-            part.replace(self._path)
-            self._warned = False
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
+        record = StateRecord(self.task, self.versions, self._seen, self._verdicts)
+        write_atomically(self._path, _RECORD.dump_json(record))
+        self._warned = False
 
     def _load(self) -> None:
         try:
             if self._path is None or not self._path.is_file():
                 return
-            self.versions, self._seen, self._verdicts = _read(self._path, self._prior.half_width)
+            saved = _read(self._path)
+            self.versions, self._seen, self._verdicts = saved.versions, saved.seen, saved.verdicts
         except OSError as error:
             logger.warning("the state of task %r starts anew in memory: %s", self.task, error)
             self._path = None
@@ -243,34 +265,24 @@ class TaskState:
             self._path = None
 
 
-_Input = tuple[float, ...]
-"""1/T, bias and, where a head needs it, the packed reading."""
-
-_Verdict = tuple[float, ...]
-"""1 for right or 0 for wrong, and the packed reading."""
+def _packed(scores: AnswerScores) -> tuple[float, ...]:
+    return scores.logit_offset, *scores.logits
 
 
-def _packed(reading: AnswerReading) -> tuple[float, ...]:
-    return reading.beside, *reading.logits
+def _unpacked(numbers: Sequence[float]) -> AnswerScores:
+    return AnswerScores(tuple(numbers[1:]), numbers[0])
 
 
-def _unpacked(numbers: Sequence[float]) -> AnswerReading:
-    return AnswerReading(tuple(numbers[1:]), numbers[0])
-
-
-def _read(path: Path, half_width: float) -> tuple[list[TaskVersion], dict[str, _Input], dict[str, _Verdict]]:
-    """Versions, inputs and verdicts of a saved state; raises what bad content raises."""
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    versions = [TaskVersion(**{"half_width": half_width, **v}) for v in record["versions"]]
-    seen = {key: tuple(map(float, x)) for key, x in record["seen"].items()}
-    verdicts = {key: tuple(map(float, x)) for key, x in record.get("verdicts", {}).items()}
+def _read(path: Path) -> StateRecord:
+    """A saved state; raises what bad content raises."""
+    record = _RECORD.validate_json(path.read_bytes())
+    versions, seen, verdicts = record.versions, record.seen, record.verdicts
     usable = all(_usable(*x[:2]) for x in (*seen.values(), *(v.scale for v in versions)))
-    usable = usable and all(map(math.isfinite, (y for x in (*seen.values(), *verdicts.values()) for y in x)))
-    usable = usable and all(map(math.isfinite, (y for v in versions for y in (v.half_width, v.level))))
+    usable = usable and all(math.isfinite(x) for v in versions for x in (v.half_width, v.intercept))
     if not versions or versions[-1].inputs > len(seen) or versions[-1].verdicts > len(verdicts) or not usable:
         msg = "it holds no usable versions"
         raise ValueError(msg)
-    return versions, seen, verdicts
+    return record
 
 
 def _usable(inverse_temperature: float, bias: float) -> bool:

@@ -21,8 +21,10 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from thermolang.calibration.features import TaskFeatures
+from thermolang.calibration.kinds import AnswerKind
 from thermolang.calibration.metrics import as_answers, as_floats
 from thermolang.errors import InvalidInputError, NotEnoughDataError
+from thermolang.types import Scale
 
 if TYPE_CHECKING:
     from typing import Self
@@ -38,8 +40,8 @@ LARGEST_SPREAD = 3.0
 """Bounds of a standard deviation between tasks: a prior is never certain, and never wider than any use."""
 
 
-def log_scale(centre: tuple[float, float] | Sequence[tuple[float, float]], tasks: int) -> FloatArray:
-    """(log T, bias) of each task, (tasks, 2), from one pair (1/T, bias) for all or one for each.
+def log_scale(centre: Scale | Sequence[Scale], tasks: int) -> FloatArray:
+    """(log T, bias) of each task, (tasks, 2), from one scale for all or one for each.
 
     Raises:
         InvalidInputError: Not one pair for each task, not finite, or a 1/T that is not positive.
@@ -51,23 +53,11 @@ def log_scale(centre: tuple[float, float] | Sequence[tuple[float, float]], tasks
     return np.broadcast_to(np.stack([-np.log(pairs[..., 0]), pairs[..., 1]], axis=-1), (tasks, 2))
 
 
-def answer_gaps(logits: FloatArray, *, self_check: bool) -> FloatArray:
-    """Logits of the other options less that of the given answer, (N, K - 1), from (N, K).
-
-    The given answer is the largest logit of a choice, and the first option of a self-check.
-    """
-    z = np.asarray(logits, dtype=np.float64)
-    if self_check:
-        return z[:, 1:] - z[:, :1]
-    z = np.sort(z, axis=1)
-    return z[:, :-1] - z[:, -1:]
-
-
 def answer_log_odds(gaps: FloatArray, inverse_temperature: float | FloatArray) -> tuple[FloatArray, FloatArray]:
     """Log-odds of the given answer without a bias, -log sum_j exp(gap_j / T), and its derivative by log T.
 
     Args:
-        gaps: Shape (N, K - 1), as ``answer_gaps`` returns them.
+        gaps: Shape (N, K - 1), as ``AnswerKind.gaps`` returns them.
         inverse_temperature: 1 / T, or several of shape (G,).
 
     Returns:
@@ -108,9 +98,9 @@ def label_likelihood(logits: FloatArray, labels: np.ndarray[Any, Any]) -> Likeli
     return likelihood
 
 
-def verdict_likelihood(logits: FloatArray, right: np.ndarray[Any, Any], *, self_check: bool) -> Likelihood:
+def verdict_likelihood(logits: FloatArray, right: np.ndarray[Any, Any], kind: AnswerKind) -> Likelihood:
     """sigmoid(log-odds of the given answer at T + bias) that it is right, for logits (N, K) and right (N,)."""
-    gaps, r = answer_gaps(logits, self_check=self_check), np.asarray(right, dtype=np.float64)
+    gaps, r = kind.gaps(logits), np.asarray(right, dtype=np.float64)
 
     def likelihood(x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         odds, slope = answer_log_odds(gaps, np.exp(-x[0]))
@@ -296,7 +286,7 @@ def task_nll(task: TaskFeatures, inverse_temperature: float, bias: float) -> flo
     return float(-log_softmax(scaled, axis=-1)[np.arange(len(task.labels)), task.labels].mean())
 
 
-def fit_temperature(tasks: Sequence[TaskFeatures], config: TrainingConfig) -> tuple[float, float]:
+def fit_temperature(tasks: Sequence[TaskFeatures], config: TrainingConfig) -> Scale:
     """Temperature scaling over several tasks that weigh the same (Guo et al., 2017), under Thermometer's priors.
 
     With ``config.bias`` also a bias: Platt scaling (Platt, 1999) of the self-check's log-odds.
@@ -324,16 +314,16 @@ def fit_temperature(tasks: Sequence[TaskFeatures], config: TrainingConfig) -> tu
 
     start = np.zeros(2 if config.bias else 1)
     found: Any = minimize(loss, start, method="L-BFGS-B", bounds=[(-5.0, 5.0), (-10.0, 10.0)][: len(start)])
-    return float(np.exp(found.x[0])), float(found.x[1]) if config.bias else 0.0
+    return Scale(float(np.exp(found.x[0])), float(found.x[1]) if config.bias else 0.0)
 
 
 def fit_task_temperature(
     task: TaskFeatures,
     *,
     bias: bool,
-    centre: tuple[float, float] | None = None,
+    centre: Scale | None = None,
     spread: tuple[float, float] | None = None,
-) -> tuple[float, float]:
+) -> Scale:
     """Temperature scaling of one task with its own labels, shrunk towards ``centre``.
 
     The maximum of sum_i log p(label_i) + log N(log T; log T_centre, spread[0]^2) + log N(bias; bias_centre,
@@ -353,18 +343,16 @@ def fit_task_temperature(
     if centre is None and spread is None:
         bounds = [LOG_TEMPERATURES, BIASES if bias else (0.0, 0.0)]
         found: Any = minimize(lambda x: likelihood(x)[:2], np.zeros(2), jac=True, method="L-BFGS-B", bounds=bounds)
-        return float(np.exp(-found.x[0])), float(found.x[1])
+        return Scale(float(np.exp(-found.x[0])), float(found.x[1]))
     if centre is None or spread is None or not min(spread[: 1 + bias]) > 0:
         msg = f"centre and spread go together, and standard deviations are above 0; got {centre} and {spread}"
         raise InvalidInputError(msg)
     mean, factor = log_scale(centre, 1)[0], prior_factor(spread[0], spread[1] if bias else 0.0)
     x = mean + factor @ laplace(likelihood, mean, factor).mode
-    return float(np.exp(-x[0])), float(x[1])
+    return Scale(float(np.exp(-x[0])), float(x[1]))
 
 
-def spread_of(
-    tasks: Sequence[TaskFeatures], centre: tuple[float, float] | Sequence[tuple[float, float]], *, bias: bool
-) -> tuple[float, float]:
+def spread_of(tasks: Sequence[TaskFeatures], centre: Scale | Sequence[Scale], *, bias: bool) -> tuple[float, float]:
     """How far tasks lie from where they were expected: standard deviations of log T and of the bias between tasks.
 
     Empirical Bayes: the two numbers maximise the marginal likelihood of all tasks' labels, each task's own

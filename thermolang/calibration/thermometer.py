@@ -70,25 +70,3 @@ def task_temperature(inverse_temperatures: FloatArray) -> float:
     1.6
     """
     return float(1.0 / np.mean(inverse_temperatures))
-
-
-def choice_probabilities(logits: FloatArray, inverse_temperature: float | FloatArray) -> FloatArray:
-    """softmax(z / T) of option logits (..., K); the order of the options never changes."""
-    scaled = np.asarray(logits, dtype=np.float64) * inverse_temperature
-    shifted = np.exp(scaled - scaled.max(-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(-1, keepdims=True))
-
-
-def self_check_probability(
-    logits: FloatArray, inverse_temperature: float | FloatArray, bias: float | FloatArray = 0.0
-) -> FloatArray:
-    """P(the answer is right) from self-check logits (..., 2) in the order yes, no.
-
-    The log-odds are (z_yes - z_no) / T + bias.
-
-    >>> float(self_check_probability(np.array([2.0, 2.0]), 0.5))
-    0.5
-    """
-    z = np.asarray(logits, dtype=np.float64)
-    odds = (z[..., 0] - z[..., 1]) * inverse_temperature + bias
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(odds, -700, 700))))

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from thermolang.errors import InvalidInputError
+from thermolang.storage import write_atomically
 
 console = Console()
 errors = Console(stderr=True)
@@ -62,9 +63,7 @@ def writable(path: Path | None) -> None:
 
 def write_json(path: Path, record: dict[str, Any]) -> None:
     """Write a record; a reader sees the old file or the whole new one."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(to_json(record, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_atomically(path, to_json(record, indent=2) + "\n")
 
 
 def to_json(record: dict[str, Any], indent: int | None = None) -> str:

@@ -58,10 +58,10 @@ def _calibrator(found: list[object]) -> str:
         raise ThermolangError(msg)
     estimator = found[0]
     if estimator.calibrator is None:
-        msg = estimator.warning or f"none for this model: thermolang calibrate --model {estimator.model.name}"
-        raise ThermolangError(msg)
+        raise ThermolangError(estimator.why_no_calibrator().text)  # type: ignore[union-attr]  # there is none
     kinds = " and ".join(f"{source} ({fit.prior.tasks} tasks)" for source, fit in estimator.calibrator.fits.items())
-    return f"{estimator.calibrator.id}: {kinds}; {estimator.warning or 'same weights as the model'}"
+    weights = estimator.warning.text if estimator.warning else "same weights as the model"
+    return f"{estimator.calibrator.id}: {kinds}; {weights}"
 
 
 def _embedder() -> str:

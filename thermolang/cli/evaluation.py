@@ -201,7 +201,7 @@ def score(
     Example: thermolang score answers.jsonl --out scored.jsonl --model smollm2-135m --threshold 0.7
     """
     writable(out)
-    from thermolang.bulk.files import count_lines, score_file, without_calibrator
+    from thermolang.bulk.files import count_lines, score_file
     from thermolang.cli.show import collecting_bar
     from thermolang.estimator import ConfidenceEstimator
     from thermolang.routing.policy import Policy
@@ -210,8 +210,8 @@ def score(
     local = local_model(model)
     with quietly("finding its calibrator"):
         estimator = ConfidenceEstimator(local, calibrator)
-    if missing := without_calibrator(estimator):
-        errors.print(f"warning: no answer will have a confidence: {missing}", markup=False, soft_wrap=True)
+    if missing := estimator.why_no_calibrator():
+        errors.print(f"warning: no answer will have a confidence: {missing.text}", markup=False, soft_wrap=True)
     with collecting_bar(console, total=total) as report:
         summary = score_file(estimator, file, out, task=task, policy=policy, batch_size=batch, progress=report)
     for line in _told(summary, file, out, threshold):

@@ -205,18 +205,20 @@ def doctor(model: ModelOption = DEFAULT_MODEL, store: StoreOption = None) -> Non
 
 
 def _answered(estimator: ConfidenceEstimator, question: str, choices: str | None, task: str) -> tuple[str, Confidence]:
+    from thermolang.estimator import EMPTY
     from thermolang.models.prompts import LETTERS, choice_messages, question_messages
-    from thermolang.types import Confidence, Example
+    from thermolang.types import Confidence, Example, Reason
 
     options = [c.strip() for c in choices.split(",")] if choices is not None else []
     if not question.strip():
-        return "", Confidence(None, task=task, reason="the question is empty")
+        return "", Confidence.missing(EMPTY, task=task)
     if choices is None:
         messages = question_messages(Example(question))
         generation = estimator.model.generate(messages, max_new_tokens=128)
         return generation.text, estimator.score(messages, generation, task=task)
     if not 2 <= len(set(options)) == len(options) <= len(LETTERS) or not all(options):
-        return "", Confidence(None, task=task, reason=f"2 to {len(LETTERS)} distinct choices are needed, got {options}")
+        few = Reason("bad_choices", f"2 to {len(LETTERS)} distinct choices are needed, got {options}")
+        return "", Confidence.missing(few, task=task)
     letters = list(LETTERS[: len(options)])
     letter, confidence = estimator.choose(choice_messages(question, options), letters, task=task)
     named = dict(zip(letters, options, strict=True))

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import expit, logit
 
-from thermolang.calibration.fit import Learner, prior_and_scales, probability_right
+from thermolang.calibration.fit import Learner, prior_and_scales
 from thermolang.calibration.head_training import MIN_GROUPS, fit_head, fit_probe
+from thermolang.calibration.kinds import SELF_CHECK, choice_probabilities, self_check_probability
 from thermolang.calibration.posterior import VerdictPrior, fit_verdict_prior, robust_posterior
-from thermolang.calibration.semantic import ROUNDS, MeaningFit, SampledTask, adaptive, fit_meaning
+from thermolang.calibration.semantic import ROUNDS, SampledTask, SemanticFit, adaptive, fit_semantic
 from thermolang.calibration.temperature import Isotonic, Platt, fit_task_temperature, fit_temperature, spread_of
-from thermolang.calibration.thermometer import choice_probabilities, self_check_probability
 from thermolang.calibration.training import TrainingConfig
-from thermolang.evaluation.protocol import Fold, Reading
+from thermolang.evaluation.protocol import Fold, TaskPrediction
 from thermolang.storage import digest
 from thermolang.training.samples import sampled_task
+from thermolang.types import Scale
 
 if TYPE_CHECKING:
     from thermolang.calibration.features import TaskFeatures
@@ -41,7 +42,7 @@ class Prediction:
     cost: FloatArray | None = None
 
 
-Predict = Callable[[Reading], list[Prediction] | None]
+Predict = Callable[[TaskPrediction], list[Prediction] | None]
 """Predictions for a held-out task; several where a method draws at random, None where it does not apply."""
 
 
@@ -67,10 +68,10 @@ class Method:
     ours: bool = False
 
 
-def scaled(reading: Reading, inverse: float | FloatArray, bias: float | FloatArray = 0.0) -> Prediction:
+def scaled(reading: TaskPrediction, inverse: float | FloatArray, bias: float | FloatArray = 0.0) -> Prediction:
     """Predictions under a temperature and bias, of the task or of each item."""
     task, s, b = reading.task, np.asarray(inverse), np.asarray(bias)
-    if task.self_check:
+    if task.kind.has_bias:
         yes = self_check_probability(task.logits, s, b)
         return Prediction(yes, np.stack([yes, 1 - yes], axis=-1))
     p = choice_probabilities(task.logits, s[..., None] if s.ndim else s)
@@ -125,19 +126,19 @@ class Ours:
         training_scales: The training tasks' own, out of fold.
     """
 
-    scale: Callable[[Reading, Sequence[int] | None], tuple[float, float]]
+    scale: Callable[[TaskPrediction, Sequence[int] | None], Scale]
     half_width: float
-    training_scales: tuple[tuple[float, float], ...]
+    training_scales: tuple[Scale, ...]
 
     @classmethod
     @lru_cache(maxsize=1)  # several methods of one fold start from it
     def learn(cls, fold: Fold) -> Ours:
         """Fit the prior on the training tasks' out-of-fold readings."""
         tasks = [r.task for r in fold.training]
-        config = TrainingConfig(bias=tasks[0].self_check)
+        config = TrainingConfig(bias=tasks[0].kind.has_bias)
         prior, scales = prior_and_scales(tasks, [(r.inverse, r.bias) for r in fold.training], config)
 
-        def scale(reading: Reading, first: Sequence[int] | None = None) -> tuple[float, float]:
+        def scale(reading: TaskPrediction, first: Sequence[int] | None = None) -> Scale:
             s, b = (x if first is None else x[list(first)] for x in (reading.inverse, reading.bias))
             return prior.moved(float(s.mean()), float(b.mean()), len(s))
 
@@ -159,7 +160,7 @@ def learner(fold: Fold) -> Learner:
     tasks, scales = [r.task for r in fold.training], Ours.learn(fold).training_scales
     enough = len({t.group or t.name for t in tasks}) >= MIN_GROUPS
     found = fit_head(tasks, scales) if enough else None
-    return Learner(tasks[0].self_check, verdict_prior(fold), found if found and found.chosen else None)
+    return Learner(tasks[0].kind, verdict_prior(fold), found if found and found.chosen else None)
 
 
 @lru_cache(maxsize=1)
@@ -178,10 +179,12 @@ def head(fold: Fold) -> Predict:
     """The per-answer head; for choices, and where training says so for self-checks, at the Thermometer's mean."""
     ours, found = Ours.learn(fold), learner(fold)
 
-    def predict(reading: Reading) -> list[Prediction]:
-        scale, readings = ours.scale(reading, None), found.readings(reading.task)
-        beside = np.array([r.beside for r in readings])
-        return [Prediction(found.probability(reading.task.logits, beside, scale, found.level(scale, readings)))]
+    def predict(reading: TaskPrediction) -> list[Prediction]:
+        scale, readings = ours.scale(reading, None), found.scores(reading.task)
+        logit_offset = np.array([r.logit_offset for r in readings])
+        return [
+            Prediction(found.probability(reading.task.logits, logit_offset, scale, found.intercept(scale, readings)))
+        ]
 
     return predict
 
@@ -196,7 +199,7 @@ def probe(fold: Fold) -> Predict:
 def signal(name: str) -> Callable[[Fold], Predict]:
     """A confidence that was collected beside the logits, as it is."""
 
-    def predict(reading: Reading) -> list[Prediction] | None:
+    def predict(reading: TaskPrediction) -> list[Prediction] | None:
         values = reading.task.signals.get(name)
         usable = values is not None and bool(np.isfinite(values).all())
         return [Prediction(np.asarray(values))] if usable else None
@@ -212,7 +215,7 @@ UNLABELLED: tuple[Method, ...] = (
         "ts_cv_bias",
         "TS-CV + bias",
         "One temperature and bias fitted on the training tasks; self-checks only.",
-        lambda fold: one_temperature(fold, bias=True) if fold.training[0].task.self_check else _nothing,
+        lambda fold: one_temperature(fold, bias=True) if fold.training[0].task.kind.has_bias else _nothing,
     ),
     Method("platt", "Platt", "Logistic map of the confidence, from the training tasks.", lambda f: mapped(f, Platt)),
     Method("isotonic", "Isotonic", "Monotone map of the confidence.", lambda f: mapped(f, Isotonic)),
@@ -224,7 +227,7 @@ UNLABELLED: tuple[Method, ...] = (
         "paper_bias",
         "Thermometer + bias",
         "Temperature and bias as the network predicts them; self-checks only.",
-        lambda fold: biased(fold) if fold.training[0].task.self_check else _nothing,
+        lambda fold: biased(fold) if fold.training[0].task.kind.has_bias else _nothing,
     ),
     Method(
         "thermolang", "thermolang (task)", "Thermometer, trusted as far as training supports.", thermolang, ours=True
@@ -238,7 +241,7 @@ UNLABELLED: tuple[Method, ...] = (
 """Methods that use no label of the task they are measured on."""
 
 
-def _nothing(_reading: Reading) -> None:
+def _nothing(_reading: TaskPrediction) -> None:
     return None
 
 
@@ -249,11 +252,11 @@ LABELS = (10, 25, 50, 100)
 
 Items = np.ndarray[Any, np.dtype[np.int64]]
 
-Scorer = Callable[[Reading, "TaskFeatures", Reading], Prediction]
+Scorer = Callable[[TaskPrediction, "TaskFeatures", TaskPrediction], Prediction]
 """(the whole task, its labelled items, the items to score) -> predictions for the latter."""
 
 
-def cross_scored(reading: Reading, score: Scorer, labels: int) -> list[Prediction] | None:
+def cross_scored(reading: TaskPrediction, score: Scorer, labels: int) -> list[Prediction] | None:
     """Predict either half of a task from labels of the other half, in several random cuts.
 
     Args:
@@ -279,7 +282,7 @@ def cross_scored(reading: Reading, score: Scorer, labels: int) -> list[Predictio
     return found
 
 
-AS_IT_IS = (1.0, 0.0)
+AS_IT_IS = Scale(1.0, 0.0)
 """1/T and bias of the model as it is."""
 
 
@@ -289,7 +292,7 @@ def oracle(fold: Fold) -> Predict:
     Shrunk to what other tasks suggest it would be worse than doing nothing wherever they mislead.
     """
     tasks = [r.task for r in fold.training]
-    return _shrunk(-1, AS_IT_IS, spread_of(tasks, AS_IT_IS, bias=tasks[0].self_check))
+    return _shrunk(-1, AS_IT_IS, spread_of(tasks, AS_IT_IS, bias=tasks[0].kind.has_bias))
 
 
 def shrunk_temperature(labels: int) -> Callable[[Fold], Predict]:
@@ -297,18 +300,18 @@ def shrunk_temperature(labels: int) -> Callable[[Fold], Predict]:
     return lambda fold: _shrunk(labels, *_centre_and_spread(fold))
 
 
-def _shrunk(labels: int, centre: tuple[float, float], spread: tuple[float, float]) -> Predict:
-    def score(_whole: Reading, labelled: TaskFeatures, rest: Reading) -> Prediction:
-        kind = labelled.self_check
+def _shrunk(labels: int, centre: Scale, spread: tuple[float, float]) -> Predict:
+    def score(_whole: TaskPrediction, labelled: TaskFeatures, rest: TaskPrediction) -> Prediction:
+        kind = labelled.kind.has_bias
         return scaled(rest, *fit_task_temperature(labelled, bias=kind, centre=centre, spread=spread))
 
     return lambda reading: cross_scored(reading, score, labels)
 
 
 @lru_cache(maxsize=1)  # the same for every number of labels
-def _centre_and_spread(fold: Fold) -> tuple[tuple[float, float], tuple[float, float]]:
+def _centre_and_spread(fold: Fold) -> tuple[Scale, tuple[float, float]]:
     tasks = [r.task for r in fold.training]
-    bias = tasks[0].self_check
+    bias = tasks[0].kind.has_bias
     centre = fit_temperature(tasks, TrainingConfig(bias=bias))
     return centre, spread_of(tasks, centre, bias=bias)
 
@@ -319,9 +322,9 @@ def verdicts(labels: int) -> Callable[[Fold], Predict]:
     def fit(fold: Fold) -> Predict:
         ours, prior = Ours.learn(fold), verdict_prior(fold)
 
-        def score(whole: Reading, labelled: TaskFeatures, rest: Reading) -> Prediction:
-            kind, centre = labelled.self_check, ours.scale(whole, None)
-            found = robust_posterior(prior, centre, labelled.logits, labelled.right, self_check=kind)
+        def score(whole: TaskPrediction, labelled: TaskFeatures, rest: TaskPrediction) -> Prediction:
+            centre = ours.scale(whole, None)
+            found = robust_posterior(prior, centre, labelled.logits, labelled.right, labelled.kind)
             return Prediction(found.predict(rest.task.logits))
 
         return lambda reading: cross_scored(reading, score, labels)
@@ -335,15 +338,15 @@ def judged(labels: int) -> Callable[[Fold], Predict]:
     def fit(fold: Fold) -> Predict:
         ours, found = Ours.learn(fold), learner(fold)
 
-        def predict(reading: Reading) -> list[Prediction] | None:
+        def predict(reading: TaskPrediction) -> list[Prediction] | None:
             scale = ours.scale(reading, None)
-            level = found.level(scale, found.readings(reading.task))
+            level = found.intercept(scale, found.scores(reading.task))
 
-            def score(_whole: Reading, labelled: TaskFeatures, rest: Reading) -> Prediction:
-                verdicts = list(zip(found.readings(labelled), labelled.right.tolist(), strict=True))
+            def score(_whole: TaskPrediction, labelled: TaskFeatures, rest: TaskPrediction) -> Prediction:
+                verdicts = list(zip(found.scores(labelled), labelled.right.tolist(), strict=True))
                 now = found.learned(scale, level, verdicts)
-                beside = np.array([r.beside for r in found.readings(rest.task)])
-                return Prediction(found.probability(rest.task.logits, beside, now.scale, now.level))
+                logit_offset = np.array([r.logit_offset for r in found.scores(rest.task)])
+                return Prediction(found.probability(rest.task.logits, logit_offset, now.scale, now.intercept))
 
             return cross_scored(reading, score, labels)
 
@@ -392,24 +395,24 @@ def _cuts(name: str, n: int) -> Iterator[tuple[Items, Items]]:
         yield order[: n // 2], order[n // 2 :]
 
 
-def _part(reading: Reading, items: Items) -> Reading:
-    return Reading(reading.task.take(items), reading.inverse[items], reading.bias[items], reading.paper[items])
+def _part(reading: TaskPrediction, items: Items) -> TaskPrediction:
+    return TaskPrediction(reading.task.take(items), reading.inverse[items], reading.bias[items], reading.paper[items])
 
 
 @lru_cache(maxsize=1)  # two methods of one fold start from it
-def _learn(fold: Fold) -> MeaningFit | None:
+def _learn(fold: Fold) -> SemanticFit | None:
     tasks, head_found = [r.task for r in fold.training], learner(fold).head
     if head_found:
         odds = [_odds(expit(o)) for o in head_found.training_odds]
     else:
         scales = Ours.learn(fold).training_scales
-        odds = [_odds(probability_right(t.logits, *s, self_check=True)) for t, s in zip(tasks, scales, strict=True)]
-    found = [sampled_task(t, o) if t.self_check else None for t, o in zip(tasks, odds, strict=True)]
+        odds = [_odds(SELF_CHECK.probability(t.logits, s)) for t, s in zip(tasks, scales, strict=True)]
+    found = [sampled_task(t, o) if t.kind == SELF_CHECK else None for t, o in zip(tasks, odds, strict=True)]
     usable = [replace(s, group=g) for s, g in zip(found, groups_of(tasks), strict=True) if s is not None]
-    return fit_meaning(usable) if usable else None
+    return fit_semantic(usable) if usable else None
 
 
-def _sampled(predict: Predict, reading: Reading) -> SampledTask | None:
+def _sampled(predict: Predict, reading: TaskPrediction) -> SampledTask | None:
     """What the samples show of a task, beside the confidence of one pass."""
     one_pass = predict(reading)
     return sampled_task(reading.task, _odds(one_pass[0].confidence)) if one_pass else None
@@ -423,7 +426,7 @@ def thorough(fold: Fold) -> Predict:
     """P(right) from all samples and the calibrated confidence of one pass."""
     fit, one_pass = _learn(fold), head(fold)
 
-    def predict(reading: Reading) -> list[Prediction] | None:
+    def predict(reading: TaskPrediction) -> list[Prediction] | None:
         task = _sampled(one_pass, reading)
         if fit is None or task is None:
             return None
@@ -437,7 +440,7 @@ def as_needed(fold: Fold) -> Predict:
     """The same, with as many samples as the decision at the training tasks' mean accuracy needs."""
     fit, one_pass = _learn(fold), head(fold)
 
-    def predict(reading: Reading) -> list[Prediction] | None:
+    def predict(reading: TaskPrediction) -> list[Prediction] | None:
         task = _sampled(one_pass, reading)
         if fit is None or task is None:
             return None

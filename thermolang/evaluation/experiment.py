@@ -10,13 +10,13 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from thermolang.calibration.bootstrap import reliability_table
-from thermolang.calibration.fit import Support, accuracy_miss
+from thermolang.calibration.fit import InputDistribution, task_log_odds_error
 from thermolang.calibration.metrics import risk_coverage as risk_and_coverage
 from thermolang.calibration.temperature import fit_task_temperature, task_nll
 from thermolang.calibration.training import TrainingConfig
 from thermolang.evaluation.baselines import LABELLED, LABELS, SAMPLED, UNLABELLED, Method, Ours, Prediction
 from thermolang.evaluation.measure import HIGHER_IS_BETTER, METRICS, Measured, Resampled, interval, measure
-from thermolang.evaluation.protocol import Fold, Reading, make_folds
+from thermolang.evaluation.protocol import Fold, TaskPrediction, make_folds
 
 if TYPE_CHECKING:
     from thermolang.calibration.features import TaskFeatures
@@ -35,7 +35,7 @@ DRAWS = 10
 class HeldOut:
     """What was seen of one held-out task."""
 
-    reading: Reading
+    reading: TaskPrediction
     predictions: dict[str, list[Prediction]]
     scale: tuple[float, float]
     oracle: tuple[float, float]
@@ -53,7 +53,7 @@ def predict(fold: Fold) -> list[HeldOut]:
     """Fit every method on a fold's training tasks and apply it to the held-out ones."""
     ours = Ours.learn(fold)
     fitted = {method.name: method.fit(fold) for method in METHODS}
-    support = Support.fit([r.task.hidden for r in fold.training])
+    support = InputDistribution.fit([r.task.hidden for r in fold.training])
     found = []
     for reading in fold.testing:
         task = reading.task
@@ -64,7 +64,7 @@ def predict(fold: Fold) -> list[HeldOut]:
                 reading,
                 predictions,
                 scale,
-                fit_task_temperature(task, bias=task.self_check),
+                fit_task_temperature(task, bias=task.kind.has_bias),
                 float(support.novelty(task.hidden).mean()),
                 ours.half_width,
                 _excess(reading, ours, scale),
@@ -73,7 +73,7 @@ def predict(fold: Fold) -> list[HeldOut]:
     return found
 
 
-def _excess(reading: Reading, ours: Ours, scale: tuple[float, float]) -> dict[int, float]:
+def _excess(reading: TaskPrediction, ours: Ours, scale: tuple[float, float]) -> dict[int, float]:
     """NLL above that of the temperature from all inputs, if only n inputs had been seen; mean over random orders."""
     task, rng = reading.task, np.random.default_rng(len(reading.task))
     everything = task_nll(task, *scale)
@@ -156,7 +156,7 @@ def support(held_out: Sequence[HeldOut]) -> dict[str, Any] | None:
 
 def coverage(held_out: Sequence[HeldOut]) -> dict[str, Any]:
     """How often a task's accuracy lies in the predictive interval around its mean confidence."""
-    covered = [accuracy_miss(h.task, h.scale) <= h.half_width for h in held_out]
+    covered = [task_log_odds_error(h.task, h.scale) <= h.half_width for h in held_out]
     widths = []
     for h in held_out:
         mean = float(h.predictions["thermolang"][0].confidence.mean())
@@ -224,7 +224,7 @@ def run(
     resampled = summaries.get("main") or summaries["apart"]
     return {
         **(about or {}),
-        "kind": "self_check" if held_out[0].task.self_check else "choice",
+        "kind": "self_check" if held_out[0].task.kind.has_bias else "choice",
         "protocol": protocol,
         "methods": [_method(m) for m in METHODS if any(m.name in h.predictions for h in held_out)],
         "tasks": [_task(h, m, i in main) for i, (h, m) in enumerate(zip(held_out, measured, strict=True))],
@@ -275,7 +275,9 @@ def _task(held_out: HeldOut, measured: Measured, main: bool) -> dict[str, Any]:
 def _kept(held_out: HeldOut, method: str) -> bool:
     """Whether the most probable option is the model's own answer in every item; self-checks give no answers."""
     p = held_out.predictions[method][0].probabilities
-    return held_out.task.self_check or (p is not None and bool((p.argmax(-1) == held_out.task.logits.argmax(-1)).all()))
+    return held_out.task.kind.has_bias or (
+        p is not None and bool((p.argmax(-1) == held_out.task.logits.argmax(-1)).all())
+    )
 
 
 def _summary(name: str, resampled: Resampled) -> dict[str, Any]:

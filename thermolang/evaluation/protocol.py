@@ -23,7 +23,7 @@ FEWEST = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class TaskPrediction:
     """What a network that never saw the task reads in its items.
 
     Attributes:
@@ -47,8 +47,8 @@ class Fold:
     whatever is chosen on ``training`` is chosen without the tasks it is measured on.
     """
 
-    training: tuple[Reading, ...]
-    testing: tuple[Reading, ...]
+    training: tuple[TaskPrediction, ...]
+    testing: tuple[TaskPrediction, ...]
 
 
 def parse_protocol(protocol: str) -> int | None:
@@ -108,18 +108,18 @@ def make_folds(
         outer = [frozenset(i for i, g in enumerate(groups) if g == name) for name in dict.fromkeys(groups)]
     inner = [frozenset(np.flatnonzero(part == g).tolist()) for g in range(part.max() + 1)]
     wanted = dict.fromkeys([*outer, *(o | i for o in outer for i in inner)])
-    readers = _train_all(known, list(wanted), config, progress)
+    predictors = _train_all(known, list(wanted), config, progress)
     folds = []
     for left_out in outer:
         training = [
-            _reading(known[i], readers[left_out | inner[part[i]]]) for i in range(len(known)) if i not in left_out
+            _prediction(known[i], predictors[left_out | inner[part[i]]]) for i in range(len(known)) if i not in left_out
         ]
         measured = new if protocol == "transfer" else [known[i] for i in sorted(left_out)]
-        folds.append(Fold(tuple(training), tuple(_reading(t, readers[left_out]) for t in measured)))
+        folds.append(Fold(tuple(training), tuple(_prediction(t, predictors[left_out]) for t in measured)))
     return folds
 
 
-Reader = Callable[["FloatArray"], tuple["FloatArray", "FloatArray", "FloatArray"]]
+Predictor = Callable[["FloatArray"], tuple["FloatArray", "FloatArray", "FloatArray"]]
 
 
 def _deal(tasks: Sequence[TaskFeatures], number: int, seed: int) -> np.ndarray:
@@ -135,19 +135,19 @@ def _train_all(
     left_out: Sequence[frozenset[int]],
     config: TrainingConfig,
     progress: Callable[[int, int], None] | None,
-) -> dict[frozenset[int], Reader]:
+) -> dict[frozenset[int], Predictor]:
     folds = [[i for i in range(len(tasks)) if i not in out] for out in left_out]
     if (fewest := min(map(len, folds))) < FEWEST:
         msg = f"a fold would train on {fewest} of {len(tasks)} tasks; at least {FEWEST} are needed: collect more tasks"
         raise NotEnoughDataError(msg)
     paper = train(tasks, folds, replace(config, bias=False), progress=progress)
-    biased = train(tasks, folds, replace(config, bias=True), progress=progress) if tasks[0].self_check else paper
+    biased = train(tasks, folds, replace(config, bias=True), progress=progress) if tasks[0].kind.has_bias else paper
 
-    def reader(i: int) -> Reader:
+    def predictor(i: int) -> Predictor:
         return lambda hidden: (*biased[i].predict(hidden), paper[i].predict(hidden)[0])
 
-    return {out: reader(i) for i, out in enumerate(left_out)}
+    return {out: predictor(i) for i, out in enumerate(left_out)}
 
 
-def _reading(task: TaskFeatures, read: Reader) -> Reading:
-    return Reading(task, *read(task.hidden))
+def _prediction(task: TaskFeatures, read: Predictor) -> TaskPrediction:
+    return TaskPrediction(task, *read(task.hidden))

@@ -25,7 +25,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -38,6 +37,7 @@ from thermolang.errors import InvalidInputError
 from thermolang.evaluation import plots
 from thermolang.evaluation.measure import HIGHER_IS_BETTER
 from thermolang.evaluation.plots import looks
+from thermolang.storage import write_atomically
 
 Record = Mapping[str, Any]
 
@@ -59,13 +59,7 @@ def write_report(results: Record, path: Path | str) -> Path:
     """
     target = Path(path)
     page = markdown_tables(results) if target.suffix.lower() == ".md" else render(results)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        work.write_text(page, encoding="utf-8")
-        work.replace(target)
-    finally:
-        work.unlink(missing_ok=True)
+    write_atomically(target, page)
     return target
 
 

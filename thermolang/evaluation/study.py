@@ -14,7 +14,7 @@ from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import InvalidInputError, TaskFormatError
 from thermolang.evaluation import experiment as one
 from thermolang.evaluation.checks import checks
-from thermolang.training import store as chunks
+from thermolang.storage import write_atomically
 from thermolang.training.samples import examples, with_samples
 from thermolang.training.store import Form, Layer, load
 
@@ -123,7 +123,7 @@ def added(results: Results, setting: dict[str, Any], *, command: str) -> Results
 
 def save(results: Results, path: Path) -> None:
     """Write the results, six decimals each; numbers that are not defined become null."""
-    chunks.write_text(path, json.dumps(_finite(results), indent=1, ensure_ascii=False) + "\n")
+    write_atomically(path, json.dumps(_finite(results), indent=1, ensure_ascii=False) + "\n")
 
 
 def _finite(value: Any) -> Any:

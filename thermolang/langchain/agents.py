@@ -30,7 +30,7 @@ from thermolang.langchain.messages import (
 )
 from thermolang.routing.policy import Policy
 from thermolang.storage import data_dir, digest
-from thermolang.types import Confidence
+from thermolang.types import Confidence, Reason
 
 # Before the imports that need it: they would fail without naming the extra.
 require("langchain", "agents")
@@ -50,8 +50,10 @@ if TYPE_CHECKING:
     from thermolang.review.store import ReviewStore, Verdict
 
 TRY_AGAIN = "A reviewer did not accept this answer. Please try again."
-UNSCORED = "the answer was not scored: give the gate an estimator, or wrap the agent's model in with_confidence"
-EDITED = "a person replaced the answer; the value belongs to the model's answer"
+UNSCORED = Reason(
+    "not_scored", "the answer was not scored: give the gate an estimator, or wrap the agent's model in with_confidence"
+)
+EDITED = Reason("edited", "a person replaced the answer; the value belongs to the model's answer")
 
 logger = logging.getLogger(__name__)
 
@@ -226,7 +228,7 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
 
     def _score(self, request: ModelRequest[Any], answer: str) -> Confidence:
         if self.scoring is None:
-            return Confidence(None, task=self.task or "", reason=UNSCORED)
+            return Confidence.missing(UNSCORED, task=self.task or "")
         asked = [*([request.system_message] if request.system_message else []), *request.messages]
         try:
             text_only(asked)
@@ -244,7 +246,9 @@ def _apply(verdict: Any, message: AIMessage, reviews: int) -> dict[str, Any]:
     if verdict["type"] == "edit":
         return {
             "messages": [
-                attach_review(message, review, reason=EDITED).model_copy(update={"content": verdict["answer"]})
+                attach_review(message, review, reason=EDITED.text, reason_code=EDITED.code).model_copy(
+                    update={"content": verdict["answer"]}
+                )
             ]
         }
     back = attach_review(HumanMessage(verdict.get("message") or TRY_AGAIN), review)

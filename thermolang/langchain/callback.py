@@ -29,7 +29,7 @@ from thermolang.langchain.messages import (
     text_only,
     to_messages,
 )
-from thermolang.types import Confidence, Message
+from thermolang.types import Confidence, Message, Reason
 
 KEPT = 1000
 
@@ -181,7 +181,8 @@ class ConfidenceCallbackHandler(BaseCallbackHandler):
 
     def _score(self, scoring: Scoring, run: _Run, message: BaseMessage, answer: str) -> Confidence:
         if run.unreadable or getattr(message, "tool_calls", None):
-            return Confidence(None, task=scoring.task or "", reason=run.unreadable or CALLS_TOOLS)
+            reason = Reason("model_error", run.unreadable) if run.unreadable else CALLS_TOOLS
+            return Confidence.missing(reason, task=scoring.task or "")
         return scoring.rescored(run.messages, answer)
 
     def _question_of(self, run_id: UUID) -> str:

@@ -100,7 +100,7 @@ def scored(
     speaks = [not (call.tools and parse(answer.text).calls) for call, answer in flat]
     pairs = [(call.messages, answer) for (call, answer), wanted in zip(flat, speaks, strict=True) if wanted]
     confidences = iter(scoring.confidences(pairs) if pairs else [])
-    unsaid = Confidence(None, task=scoring.task or "", reason=CALLS_TOOLS)
+    unsaid = Confidence.missing(CALLS_TOOLS, task=scoring.task or "")
     rest = iter([next(confidences) if wanted else unsaid for wanted in speaks])
     return [[(answer, next(rest)) for answer in found] for found in answers]
 

@@ -19,7 +19,7 @@ from thermolang.models.local import LocalModel
 from thermolang.routing.policy import Policy
 from thermolang.sampling import check_annotate
 from thermolang.storage import digest
-from thermolang.types import Confidence, Decision, Generation, Message, Mode
+from thermolang.types import Confidence, Decision, Generation, Message, Mode, Reason
 
 if TYPE_CHECKING:
     from thermolang.review.store import ReviewStore
@@ -30,6 +30,8 @@ MessageT = TypeVar("MessageT", bound=BaseMessage)
 
 KEY = "thermolang"
 """The key of ``response_metadata`` under which everything of ours lies."""
+
+UNSCORED = Reason("not_scored", "the message carries no confidence: wrap its model in with_confidence")
 
 _TEXT_BLOCKS = {"text", "text-plain", "tool_call", "tool_use", "tool_call_chunk", "invalid_tool_call", "reasoning"}
 _SHAPING = ("top_k", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size", "num_beams")
@@ -96,13 +98,8 @@ def attach_review(message: MessageT, review: dict[str, str], **changes: str) -> 
 
 
 def decision_record(decision: Decision, item_id: str | None) -> dict[str, Any]:
-    """A decision as plain JSON."""
-    return {
-        "action": decision.action,
-        "reason": decision.reason,
-        "threshold": decision.threshold,
-        "item_id": item_id,
-    }
+    """A decision as plain JSON, with its place in a store."""
+    return {**decision.to_dict(), "item_id": item_id}
 
 
 def read(message: BaseMessage) -> tuple[Confidence, dict[str, Any]]:
@@ -110,7 +107,7 @@ def read(message: BaseMessage) -> tuple[Confidence, dict[str, Any]]:
     found = message.response_metadata.get(KEY)
     payload = found if isinstance(found, dict) else {}
     if "value" not in payload:
-        return Confidence(None, reason="the message carries no confidence: wrap its model in with_confidence"), payload
+        return Confidence.missing(UNSCORED), payload
     return Confidence.from_dict(payload), payload
 
 
@@ -129,7 +126,7 @@ def confidence_of(message: BaseMessage) -> Confidence:
 def decided(payload: dict[str, Any]) -> Decision | None:
     """The decision that a payload holds already, without its place in a store."""
     found = payload.get("decision")
-    return Decision(found["action"], found["reason"], found["threshold"]) if isinstance(found, dict) else None
+    return Decision.from_dict(found) if isinstance(found, dict) else None
 
 
 def local_model(chat: ChatHuggingFace) -> LocalModel:
@@ -229,7 +226,7 @@ def _children(part: Any) -> list[Any]:
     return [] if part is None else [part]
 
 
-CALLS_TOOLS = "the message calls tools; the answer that follows is what has a confidence"
+CALLS_TOOLS = Reason("calls_tools", "the message calls tools; the answer that follows is what has a confidence")
 
 
 @dataclass(frozen=True)
@@ -295,7 +292,8 @@ class Scoring:
 
     def failed(self, error: BaseException) -> Confidence:
         """A confidence that says why there is none."""
-        return Confidence(None, task=self.task or "", reason=f"scoring failed: {type(error).__name__}: {error}")
+        reason = Reason("scoring_failed", f"scoring failed: {type(error).__name__}: {error}")
+        return Confidence.missing(reason, task=self.task or "")
 
     def write(self, message: BaseMessage, confidence: Confidence, messages: Sequence[Message]) -> None:
         """Attach a confidence to a message, and the decision about it if there is a policy."""

@@ -13,14 +13,14 @@ from langchain_core.runnables.config import run_in_executor
 from thermolang.errors import InvalidInputError
 from thermolang.langchain.messages import KEY, attach_decision, decided, decision_record, read, submitted
 from thermolang.routing.policy import Policy
-from thermolang.types import Confidence, Decision
+from thermolang.types import Confidence, Decision, Reason
 
 if TYPE_CHECKING:
     from thermolang.review.store import ReviewStore
 
 PLACEHOLDER = "This answer is being checked by a person."
 
-NO_CONFIDENCE = "answered by the fallback, which carries no confidence"
+NO_CONFIDENCE = Reason("not_scored", "answered by the fallback, which carries no confidence")
 
 OnReview = Literal["flag", "hold", "fallback"]
 
@@ -122,7 +122,7 @@ class ConfidenceRouter(Runnable[Any, Any]):
             return second.model_copy(
                 update={"response_metadata": {**second.response_metadata, KEY: {"decision": decision}}}
             )
-        return {"output": second, "confidence": Confidence(None, reason=NO_CONFIDENCE), "decision": decision}
+        return {"output": second, "confidence": Confidence.missing(NO_CONFIDENCE), "decision": decision}
 
     def _decide(self, confidence: Confidence, answer: str, payload: dict[str, Any]) -> tuple[Decision, str | None]:
         before = decided(payload) if self.policy is None else None

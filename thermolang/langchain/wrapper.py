@@ -18,7 +18,9 @@ from thermolang.langchain.chat_model import ChatThermolang
 from thermolang.langchain.messages import Scoring, chat_models, decision_record, local_model, replaced, template_name
 from thermolang.models.local import LocalModel
 from thermolang.routing.policy import Policy
-from thermolang.types import Confidence, Mode
+from thermolang.types import Confidence, Mode, Reason
+
+NOT_CALLED = Reason("not_scored", "the chain answered without calling its model")
 
 
 @overload
@@ -206,7 +208,7 @@ class ConfidenceDict(Runnable[Any, dict[str, Any]]):
         return [self._unless_error(result, handler) for result, (handler, _) in zip(await called, pairs, strict=True)]
 
     def _with_output(self, result: Any, handler: ConfidenceCallbackHandler) -> dict[str, Any]:
-        missing = (Confidence(None, reason="the chain answered without calling its model"), "")
+        missing = (Confidence.missing(NOT_CALLED), "")
         confidence, question = next(reversed(handler.records.values()), missing)
         found = {"output": result, "confidence": confidence, "question": question}
         if self._policy is None:

@@ -6,7 +6,6 @@ import importlib.util
 import logging
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from thermolang.errors import ModelError, require
-from thermolang.storage import cache_dir
+from thermolang.storage import cache_dir, folder_written_atomically
 
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
@@ -171,8 +170,7 @@ def _converted(packaged: PackagedModel, folder: Path) -> Path:
 def _convert(folder: Path, gguf_file: str, target: Path) -> None:
     require("gguf", "gguf")
     require("accelerate", "gguf")
-    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
-    try:
+    with folder_written_atomically(target) as work:
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=gguf_file)
         model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=gguf_file, dtype=torch.bfloat16)
         # The weights are plain tensors by now; the quantiser would only block saving them.
@@ -180,7 +178,3 @@ def _convert(folder: Path, gguf_file: str, target: Path) -> None:
         model.config.__dict__.pop("quantization_config", None)
         model.save_pretrained(work)
         tokenizer.save_pretrained(work)
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(work, target)  # noqa: PTH105 - Path.replace says the same less plainly for folders
-    finally:
-        shutil.rmtree(work, ignore_errors=True)

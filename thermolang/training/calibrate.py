@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -16,7 +16,8 @@ from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.fit import MIN_TASKS, Fit, fit, log_odds
 from thermolang.calibration.head import Head
-from thermolang.calibration.semantic import CUES, ROUNDS, MeaningFit, fit_meaning
+from thermolang.calibration.kinds import SELF_CHECK, AnswerKind, KindName
+from thermolang.calibration.semantic import ROUNDS, SEMANTIC_FEATURES, SemanticFit, fit_semantic
 from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import InvalidInputError, NotEnoughDataError
 from thermolang.models.local import LocalModel
@@ -113,31 +114,32 @@ def _trained(
     config: TrainingConfig,
     report: Progress,
 ) -> tuple[Calibrator, dict[str, Comparison]]:
-    fits: dict[str, Fit] = {}
-    comparisons = {}
-    by_source: dict[str, list[TaskFeatures]] = {}
+    fits: dict[KindName, Fit] = {}
+    comparisons: dict[str, Comparison] = {}
+    by_kind: dict[AnswerKind, list[TaskFeatures]] = {}
     for task in training:
-        by_source.setdefault("self_check" if task.self_check else "choice", []).append(task)
-    for source, tasks in by_source.items():
-        settings = replace(config, bias=source == "self_check")
-        fits[source] = fit(tasks, settings, progress=partial(report, f"training ({source})"))
-        if held_out := [t for t in testing if t.self_check == settings.bias]:
-            comparisons[source] = compare(fits[source], held_out, self_check=settings.bias)
+        by_kind.setdefault(task.kind, []).append(task)
+    for kind, tasks in by_kind.items():
+        settings = replace(config, bias=kind.has_bias)
+        fits[kind.name] = fit(tasks, settings, progress=partial(report, f"training ({kind.name})"))
+        if held_out := [t for t in testing if t.kind == kind]:
+            comparisons[kind.name] = compare(fits[kind.name], held_out)
         elif not testing:
-            comparisons[source] = compare_left_out(fits[source], tasks, self_check=settings.bias)
-    meaning = _meaning(by_source.get("self_check", []), fits.get("self_check"))
-    calibrator = Calibrator(model.identity, fits, model.probe(), model_name=model.name, meaning=meaning)
-    calibrator.card = card(calibrator, by_source, comparisons, left_out=not testing)
+            comparisons[kind.name] = compare_left_out(fits[kind.name], tasks)
+    semantic = _semantic(by_kind.get(SELF_CHECK, []), fits.get("self_check"))
+    calibrator = Calibrator(model.identity, fits, model.probe(), model_name=model.name, semantic=semantic)
+    training_tasks = {kind.name: tasks for kind, tasks in by_kind.items()}
+    calibrator.card = card(calibrator, training_tasks, comparisons, left_out=not testing)
     return calibrator, comparisons
 
 
-def _meaning(tasks: Sequence[TaskFeatures], fit: Fit | None) -> MeaningFit | None:
+def _semantic(tasks: Sequence[TaskFeatures], fit: Fit | None) -> SemanticFit | None:
     """What sampled answers tell, if the tasks have some."""
     if fit is None:
         return None
     odds = [np.clip(o, log_odds(0.0), log_odds(1.0)) for o in fit.odds]  # as far as they go in use
     sampled = [s for t, o in zip(tasks, odds, strict=True) if (s := sampled_task(t, o)) is not None]
-    return fit_meaning(sampled) if sampled else None
+    return fit_semantic(sampled) if sampled else None
 
 
 def _by_source(tasks: Sequence[Task]) -> dict[str, list[Task]]:
@@ -161,7 +163,7 @@ def _enough(tasks: dict[str, list[Task]]) -> dict[str, list[Task]]:
 
 def card(
     calibrator: Calibrator,
-    training: dict[str, list[TaskFeatures]],
+    training: Mapping[KindName, list[TaskFeatures]],
     comparisons: dict[str, Comparison],
     *,
     left_out: bool = False,
@@ -182,7 +184,7 @@ def card(
         *[_trained_on(source, tasks) for source, tasks in training.items()],
         *[_measured(source, comparison, left_out) for source, comparison in comparisons.items()],
         *[_headed(source, fit.head) for source, fit in calibrator.fits.items() if fit.head],
-        *([_sampled(calibrator.meaning)] if calibrator.meaning else []),
+        *([_sampled(calibrator.semantic)] if calibrator.semantic else []),
         "## What it does not promise",
         "A confidence is an expectation over many answers to similar questions, not a fact about one. It is honest for "
         "inputs like those above; `supported` and `novelty` warn when they are not. It does not make the answers any "
@@ -216,11 +218,11 @@ def _headed(source: str, head: Head) -> str:
     )
 
 
-def _sampled(meaning: MeaningFit) -> str:
-    line = meaning.lines[max(meaning.lines)]
-    weights = ", ".join(f"{name} {weight:+.2f}" for name, weight in zip(CUES, line[1:], strict=True))
+def _sampled(fit: SemanticFit) -> str:
+    line = fit.coefficients[max(fit.coefficients)]
+    weights = ", ".join(f"{name} {weight:+.2f}" for name, weight in zip(SEMANTIC_FEATURES, line[1:], strict=True))
     return (
-        f"## Meanings of sampled answers\n\nFitted on {meaning.tasks} tasks, {max(meaning.lines)} samples a question. "
+        f"## Meanings of sampled answers\n\nFitted on {fit.tasks} tasks, {max(fit.coefficients)} samples a question. "
         f"Weights in the log-odds of a right answer: {weights}."
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +12,15 @@ from scipy.special import expit
 from thermolang.calibration import metrics
 from thermolang.calibration.bootstrap import Interval, bootstrap
 from thermolang.calibration.features import TaskFeatures
-from thermolang.calibration.fit import Fit, probability_right
+from thermolang.calibration.fit import Fit
 from thermolang.errors import NotEnoughDataError
+from thermolang.types import Scale
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
+
+AS_IT_IS = Scale(1.0, 0.0)
+"""Uncalibrated."""
 
 METRICS: dict[str, Callable[[Any, Any], float]] = {
     "NLL": metrics.binary_nll,
@@ -49,7 +53,7 @@ class Comparison:
         return asdict(self)
 
 
-def compare(fit: Fit, tasks: Sequence[TaskFeatures], *, self_check: bool, resamples: int = 1000) -> Comparison:
+def compare(fit: Fit, tasks: Sequence[TaskFeatures], *, resamples: int = 1000) -> Comparison:
     """Measure a fit on tasks it was not trained on.
 
     The temperature and bias of a task come from all of its unlabelled inputs, as the paper does it, shrunk to
@@ -58,14 +62,13 @@ def compare(fit: Fit, tasks: Sequence[TaskFeatures], *, self_check: bool, resamp
     Args:
         fit: The calibrator's fit of this kind.
         tasks: Held-out tasks.
-        self_check: Whether these are self-checks.
         resamples: Bootstrap draws.
     """
-    ours = [calibrated(fit, t, self_check=self_check) for t in tasks]
-    return _compared(fit, tasks, ours, self_check, resamples)
+    ours = [calibrated(fit, t) for t in tasks]
+    return _compared(fit, tasks, ours, resamples)
 
 
-def compare_left_out(fit: Fit, tasks: Sequence[TaskFeatures], *, self_check: bool, resamples: int = 1000) -> Comparison:
+def compare_left_out(fit: Fit, tasks: Sequence[TaskFeatures], *, resamples: int = 1000) -> Comparison:
     """Measure a fit on its own training tasks, each by what the others alone would have made of it.
 
     How far to trust the network and whether a head helps was chosen on these tasks, so this is a little too good.
@@ -73,18 +76,15 @@ def compare_left_out(fit: Fit, tasks: Sequence[TaskFeatures], *, self_check: boo
     Args:
         fit: As it comes from ``fitting.fit``.
         tasks: Its training tasks, in the same order.
-        self_check: Whether these are self-checks.
         resamples: Bootstrap draws.
     """
-    return _compared(fit, tasks, [expit(o) for o in fit.odds], self_check, resamples)
+    return _compared(fit, tasks, [expit(o) for o in fit.odds], resamples)
 
 
-def _compared(
-    fit: Fit, tasks: Sequence[TaskFeatures], ours: Sequence[FloatArray], self_check: bool, resamples: int
-) -> Comparison:
-    right = np.concatenate([(t.labels == 0) if self_check else t.right for t in tasks])
+def _compared(fit: Fit, tasks: Sequence[TaskFeatures], ours: Sequence[FloatArray], resamples: int) -> Comparison:
+    right = np.concatenate([t.right for t in tasks])
     confidences = {
-        "uncalibrated": np.concatenate([probability_right(t.logits, 1.0, 0.0, self_check=self_check) for t in tasks]),
+        "uncalibrated": np.concatenate([t.kind.probability(t.logits, AS_IT_IS) for t in tasks]),
         "base rate": np.full(len(right), fit.prior.base_rate),
         "thermolang": np.concatenate(ours),
     }
@@ -100,14 +100,13 @@ def _compared(
     return Comparison(tuple(t.name for t in tasks), len(right), float(right.mean()), figures, gain)
 
 
-def calibrated(fit: Fit, task: TaskFeatures, *, self_check: bool) -> FloatArray:
+def calibrated(fit: Fit, task: TaskFeatures) -> FloatArray:
     """P(right) of a task's answers under what its own inputs predict for it, shape (N,)."""
     inverse, bias = fit.network.predict(task.hidden)
     scale = fit.prior.moved(float(inverse.mean()), float(bias.mean()), len(inverse))
-    learner = replace(fit.learner, self_check=self_check)
-    readings = learner.readings(task)
-    beside = np.array([r.beside for r in readings])
-    return learner.probability(task.logits, beside, scale, learner.level(scale, readings))
+    scores = fit.learner.scores(task)
+    offsets = np.array([s.logit_offset for s in scores])
+    return fit.learner.probability(task.logits, offsets, scale, fit.learner.intercept(scale, scores))
 
 
 def markdown_table(comparison: Comparison) -> str:

@@ -14,13 +14,25 @@ import numpy as np
 
 from thermolang.answers.grading import is_right, rouge_l
 from thermolang.calibration.features import TaskFeatures
+from thermolang.calibration.kinds import CHOICE, SELF_CHECK
 from thermolang.errors import ModelError, TaskFormatError
 from thermolang.models.decoding import Prefix, Sampling
 from thermolang.models.local import LocalModel
 from thermolang.models.prompts import ANSWER_PREFIX, DIGITS, LETTERS, how_sure_messages, question_messages
-from thermolang.storage import digest
-from thermolang.training import store as chunks
-from thermolang.training.store import ABOUT, Form, Layer, Row, from_chunks, home, task_features, text_key, to_chunk
+from thermolang.storage import digest, write_atomically
+from thermolang.training.store import (
+    ABOUT,
+    CollectedItem,
+    Form,
+    Layer,
+    from_chunks,
+    home,
+    read_chunks,
+    task_features,
+    text_key,
+    to_chunk,
+    write_chunk,
+)
 from thermolang.types import Example, Message, OptionScores, Task
 
 if TYPE_CHECKING:
@@ -149,11 +161,11 @@ def collect(
     forms: tuple[Form, ...] = ("chat", "prefix") if choice and form == "prefix" else ("chat",)
     keys = [item_key(model, example) for example in task.examples]
     homes = {f: home(folder, model.name, model.identity, f, task.name) for f in forms} if folder else {}
-    known = {f: from_chunks(chunks.read(homes[f])) if homes else {} for f in forms}
+    known = {f: from_chunks(read_chunks(homes[f])) if homes else {} for f in forms}
     for where in homes.values():
-        chunks.write_text(where / ABOUT, json.dumps({"name": task.name, "group": task.group, "kind": kind}))
+        write_atomically(where / ABOUT, json.dumps({"name": task.name, "group": task.group, "kind": kind}))
     missing = [i for i, key in enumerate(keys) if any(key not in known[f] for f in forms)]
-    done, pending = len(keys) - len(missing), {f: list[Row]() for f in forms}
+    done, pending = len(keys) - len(missing), {f: list[CollectedItem]() for f in forms}
     for part in batches(model, task, missing) if missing else ():
         if progress:
             progress(task.name, done, len(keys))
@@ -166,12 +178,12 @@ def collect(
         done += len(part.items)
         if len(pending[forms[0]]) >= ROWS_AT_ONCE or done == len(keys):
             for f, where in homes.items():
-                chunks.write(where, pending[f][0].key, *to_chunk(pending[f]))
+                write_chunk(where, pending[f][0].key, *to_chunk(pending[f]))
             pending = {f: [] for f in forms}
     if progress:
         progress(task.name, len(keys), len(keys))
     rows = [known[form if choice else "chat"][key] for key in keys]
-    return task_features(task.name, rows, layer, group=task.group, self_check=not choice)
+    return task_features(task.name, rows, layer, group=task.group, kind=CHOICE if choice else SELF_CHECK)
 
 
 def item_key(model: LocalModel, example: Example) -> str:
@@ -224,7 +236,9 @@ def _batch(task: Task, part: Sequence[tuple[int, Prefix]]) -> Batch:
     return Batch(items, tuple(task.examples[i] for i in items), tuple(p for _, p in part))
 
 
-def _read_choices(model: LocalModel, batch: Batch, keys: Sequence[str], forms: Sequence[Form]) -> dict[Form, list[Row]]:
+def _read_choices(
+    model: LocalModel, batch: Batch, keys: Sequence[str], forms: Sequence[Form]
+) -> dict[Form, list[CollectedItem]]:
     conversations = [question_messages(e) for e in batch.examples]
     names = [tuple(LETTERS[: len(e.choices)]) for e in batch.examples]
     ids = [model.option_ids([(letter,) for letter in letters], names=letters) for letters in names]
@@ -247,21 +261,23 @@ def _read_choices(model: LocalModel, batch: Batch, keys: Sequence[str], forms: S
     }
 
 
-def _with_signals(model: LocalModel, examples: Sequence[Example], rows: Sequence[Row]) -> list[Row]:
+def _with_signals(model: LocalModel, examples: Sequence[Example], rows: Sequence[CollectedItem]) -> list[CollectedItem]:
     answers = [int(np.argmax(r.logits)) for r in rows]
     said = [(question_messages(e), r.answer) for e, r in zip(examples, rows, strict=True)]
     columns = zip(rows, verbalised(model, said), shuffled(model, examples, answers), strict=True)
     return [replace(row, signals={"verbalised": v, "shuffled": s}) for row, v, s in columns]
 
 
-def _choice_rows(keys: Sequence[str], scores: Sequence[OptionScores], examples: Sequence[Example]) -> list[Row]:
+def _choice_rows(
+    keys: Sequence[str], scores: Sequence[OptionScores], examples: Sequence[Example]
+) -> list[CollectedItem]:
     rows = zip(keys, scores, examples, strict=True)
     return [_row(key, e, s, int(e.label or 0), s.options[int(np.argmax(s.logits))]) for key, s, e in rows]
 
 
 def _read_answers(
     model: LocalModel, batch: Batch, keys: Sequence[str], _forms: Sequence[Form]
-) -> dict[Form, list[Row]]:
+) -> dict[Form, list[CollectedItem]]:
     conversations = [question_messages(e) for e in batch.examples]
     generations = model.generate_batch(conversations, SHORT, prefixes=batch.prefixes)
     pairs = list(zip(conversations, (g.text for g in generations), strict=True))
@@ -277,9 +293,9 @@ def _read_answers(
     return {"chat": rows}
 
 
-def _row(key: str, example: Example, scores: OptionScores, label: int, answer: str) -> Row:
+def _row(key: str, example: Example, scores: OptionScores, label: int, answer: str) -> CollectedItem:
     # Rounded as they are on disk, so that a run that was interrupted ends with the numbers of one that was not.
     between = np.zeros(0) if scores.middle is None else np.clip(scores.middle, -HALF, HALF)
     hidden, middle = (x.astype(np.float16).astype(np.float32) for x in (scores.hidden, between))
     logits = scores.logits.astype(np.float32)
-    return Row(key, hidden, middle, logits, label, scores.answer_mass, answer, text_key(example))
+    return CollectedItem(key, hidden, middle, logits, label, scores.answer_mass, answer, text_key(example))

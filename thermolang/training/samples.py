@@ -19,9 +19,8 @@ from thermolang.models.local import LocalModel, row_seeds
 from thermolang.models.prompts import question_messages
 from thermolang.sampling import evidence
 from thermolang.storage import digest
-from thermolang.training import store as chunks
 from thermolang.training.features import ROWS_AT_ONCE, SHORT, Batch, Progress, batches, item_key
-from thermolang.training.store import home, rows_of, short_name
+from thermolang.training.store import Chunk, home, read_chunks, rows_of, short_name, write_chunk
 from thermolang.types import Example, Generation, Task
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def collect_samples(
         if progress:
             progress(task.name, done, len(keys))
         found = _sample(model, part, [keys[i] for i in part.items], n)
-        chunks.write(where, found[0].key, *_to_chunk(found))
+        write_chunk(where, found[0].key, *_to_chunk(found))
         known |= {sampled.key: sampled for sampled in found}
         done += len(part.items)
     if progress:
@@ -125,7 +124,7 @@ def _sampled(key: str, example: Example, generations: Sequence[Generation]) -> S
     )
 
 
-def _to_chunk(found: Sequence[Sampled]) -> chunks.Chunk:
+def _to_chunk(found: Sequence[Sampled]) -> Chunk:
     tensors = {"logprobs": np.array([s.logprobs for s in found]), "tokens": np.array([s.tokens for s in found])}
     texts = {
         "keys": [s.key for s in found],
@@ -137,7 +136,7 @@ def _to_chunk(found: Sequence[Sampled]) -> chunks.Chunk:
 
 def _read(folder: Path) -> dict[str, Sampled]:
     known: dict[str, Sampled] = {}
-    for tensors, texts in chunks.read(folder):
+    for tensors, texts in read_chunks(folder):
         columns = zip(
             texts["keys"], texts["questions"], texts["samples"], tensors["logprobs"], tensors["tokens"], strict=True
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,40 +15,33 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from thermolang.calibration.features import TaskFeatures
+from thermolang.calibration.kinds import KINDS, AnswerKind, KindName
 from thermolang.errors import NotEnoughDataError, TaskFormatError
 from thermolang.models.scoring import MIN_ANSWER_MASS
-from thermolang.storage import digest
+from thermolang.storage import digest, write_atomically
 from thermolang.types import Example, ModelIdentity
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
 
+logger = logging.getLogger(__name__)
+
 Chunk = tuple[dict[str, np.ndarray[Any, Any]], dict[str, list[str]]]
 """Arrays with items along the first axis, and lists of texts."""
 
 
-def write(
+def write_chunk(
     folder: Path, name: str, tensors: Mapping[str, np.ndarray[Any, Any]], texts: Mapping[str, Sequence[str]]
 ) -> None:
     """Write one chunk; readers see all of it or nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{name}.{os.getpid()}.part"
-    save_file(dict(tensors), part, metadata={key: json.dumps(list(values)) for key, values in texts.items()})
-    part.replace(folder / f"{name}.safetensors")
+    metadata = {key: json.dumps(list(values)) for key, values in texts.items()}
+    write_atomically(folder / f"{name}.safetensors", save(dict(tensors), metadata=metadata))
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a small file at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
-
-
-def read(folder: Path) -> list[Chunk]:
+def read_chunks(folder: Path) -> list[Chunk]:
     """All chunks of a folder; a foreign or damaged file is left out, so that its items are computed again."""
     found: list[Chunk] = []
     for path in sorted(folder.glob("*.safetensors")):
@@ -63,8 +55,6 @@ def read(folder: Path) -> list[Chunk]:
     return found
 
 
-logger = logging.getLogger(__name__)
-
 Form = Literal["chat", "prefix"]
 """The bare chat prompt that users have, or the assistant's turn begun with "The answer is"."""
 
@@ -75,8 +65,8 @@ ABOUT = "task.json"
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
-    """What is kept of one item.
+class CollectedItem:
+    """One item as it was collected.
 
     Attributes:
         key: Identity of the item under its model; see ``item_key``.
@@ -119,7 +109,7 @@ def load(
     *,
     form: Form = "chat",
     layer: Layer = "last",
-    kind: str = "choice",
+    kind: KindName = "choice",
     paper_labels: bool = False,
 ) -> list[TaskFeatures]:
     """Everything that ``collect`` kept of one model, without the model.
@@ -146,11 +136,10 @@ def load(
     tasks = []
     for about in homes:
         task = json.loads(about.read_text(encoding="utf-8"))
-        rows = from_chunks(read(about.parent))
+        rows = from_chunks(read_chunks(about.parent))
         if (task["kind"] == kind) and len(rows) > 1:
             ordered = [rows[key] for key in sorted(rows)]
-            self_check = kind == "self_check"
-            tasks.append(task_features(task["name"], ordered, layer, group=task["group"], self_check=self_check))
+            tasks.append(task_features(task["name"], ordered, layer, group=task["group"], kind=KINDS[kind]))
     if not tasks:
         msg = f"{folder} holds no {kind} tasks of {model!r}, or none of two items; collect some or name another kind"
         raise TaskFormatError(msg)
@@ -160,11 +149,11 @@ def load(
     return sorted(tasks, key=lambda t: t.name)
 
 
-def rows_of(folder: Path, model: str, *, form: Form = "chat") -> dict[str, dict[str, Row]]:
+def rows_of(folder: Path, model: str, *, form: Form = "chat") -> dict[str, dict[str, CollectedItem]]:
     """What ``collect`` kept of one model: by the task's name, its rows by key."""
-    found: dict[str, dict[str, Row]] = {}
+    found: dict[str, dict[str, CollectedItem]] = {}
     for about in sorted(folder.glob(f"{short_name(model)}-????????/{form}/*/{ABOUT}")):
-        found[json.loads(about.read_text(encoding="utf-8"))["name"]] = from_chunks(read(about.parent))
+        found[json.loads(about.read_text(encoding="utf-8"))["name"]] = from_chunks(read_chunks(about.parent))
     return found
 
 
@@ -176,7 +165,9 @@ def _need_rouge(tasks: Sequence[TaskFeatures]) -> None:
         raise TaskFormatError(msg)
 
 
-def task_features(name: str, rows: Sequence[Row], layer: Layer, *, group: str, self_check: bool) -> TaskFeatures:
+def task_features(
+    name: str, rows: Sequence[CollectedItem], layer: Layer, *, group: str, kind: AnswerKind
+) -> TaskFeatures:
     """Put rows together.
 
     Raises:
@@ -202,14 +193,14 @@ def task_features(name: str, rows: Sequence[Row], layer: Layer, *, group: str, s
         hidden=np.stack([r.hidden if layer == "last" else r.middle for r in rows]),
         logits=np.stack([r.logits for r in rows]),
         labels=np.array([r.label for r in rows], dtype=np.int64),
-        self_check=self_check,
+        kind=kind,
         texts=tuple(r.text for r in rows),
         signals={n: np.array([r.signals[n] for r in rows]) for n in sorted(shared)},
     )
 
 
-def to_chunk(rows: Sequence[Row]) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, list[str]]]:
-    """Arrays and texts of rows, as ``write`` takes them; hidden states as float16."""
+def to_chunk(rows: Sequence[CollectedItem]) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, list[str]]]:
+    """Arrays and texts of rows, as ``write_chunk`` takes them; hidden states as float16."""
     tensors = {
         "hidden": np.stack([r.hidden for r in rows]).astype(np.float16),
         "middle": np.stack([r.middle for r in rows]).astype(np.float16),
@@ -223,9 +214,9 @@ def to_chunk(rows: Sequence[Row]) -> tuple[dict[str, np.ndarray[Any, Any]], dict
     return tensors, texts
 
 
-def from_chunks(stored: Sequence[Chunk]) -> dict[str, Row]:
+def from_chunks(stored: Sequence[Chunk]) -> dict[str, CollectedItem]:
     """Rows by key, as ``to_chunk`` made them; of a key that was read twice the last one."""
-    known: dict[str, Row] = {}
+    known: dict[str, CollectedItem] = {}
     for tensors, texts in stored:
         try:
             known |= _from_chunk(tensors, texts)
@@ -234,12 +225,12 @@ def from_chunks(stored: Sequence[Chunk]) -> dict[str, Row]:
     return known
 
 
-def _from_chunk(tensors: dict[str, np.ndarray[Any, Any]], texts: dict[str, list[str]]) -> dict[str, Row]:
+def _from_chunk(tensors: dict[str, np.ndarray[Any, Any]], texts: dict[str, list[str]]) -> dict[str, CollectedItem]:
     logits = np.split(tensors["logits"], np.cumsum(tensors["width"])[:-1])
     names = [n for n in tensors if n.startswith("signal.")]
     columns = zip(texts["keys"], texts["answers"], texts["texts"], logits, strict=True)
     return {
-        key: Row(
+        key: CollectedItem(
             key,
             tensors["hidden"][i].astype(np.float32),
             tensors["middle"][i].astype(np.float32),
