@@ -86,8 +86,8 @@ def calibrator_for():
 
     from thermolang.calibration.calibrator import Calibrator
     from thermolang.calibration.features import TaskFeatures
-    from thermolang.calibration.kinds import CHOICE, SELF_CHECK
     from thermolang.calibration.fit import fit
+    from thermolang.calibration.kinds import CHOICE, SELF_CHECK
     from thermolang.calibration.training import TrainingConfig
 
     def make(model, *, sources=("choice", "self_check"), seed=0):

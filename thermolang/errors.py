@@ -58,6 +58,17 @@ class ConflictError(StoreError):
     """The item was changed by somebody else since it was read."""
 
 
+def complaint(error: Exception) -> str:
+    """What an error says in one line; of pydantic's, which list every field, the first field and its problem."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return (f"`{where}`: " if where else "") + first["msg"].removeprefix("Value error, ")
+
+
 def require(module: str, extra: str) -> ModuleType:
     """Import an optional module or say which extra brings it.
 

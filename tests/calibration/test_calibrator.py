@@ -16,7 +16,7 @@ from tests.calibration.synthetic import IDENTITY, calibrator
 from thermolang.calibration import calibrator as module
 from thermolang.calibration.calibrator import PROBE_OK, PROBE_REFUSE, Calibrator, probe_similarity
 from thermolang.calibration.head import Head, Hyperparameters
-from thermolang.calibration.kinds import CHOICE
+from thermolang.calibration.kinds import SELF_CHECK
 from thermolang.calibration.posterior import VerdictPrior
 from thermolang.errors import CalibratorFormatError, CalibratorMismatchError
 
@@ -65,7 +65,7 @@ def assert_same(one, other):
         for mine, theirs in zip(fit.network.predict(HIDDEN), other.fits[kind].network.predict(HIDDEN), strict=True):
             np.testing.assert_array_equal(mine, theirs)
         assert other.fits[kind].prior == fit.prior
-        np.testing.assert_allclose(other.fits[kind].support.novelty(HIDDEN), fit.inputs.novelty(HIDDEN), rtol=1e-6)
+        np.testing.assert_allclose(other.fits[kind].inputs.novelty(HIDDEN), fit.inputs.novelty(HIDDEN), rtol=1e-6)
     for mine, theirs in zip(one.probe, other.probe, strict=True):
         np.testing.assert_allclose(theirs, mine, rtol=1e-6)
 
@@ -82,7 +82,9 @@ def taught(*, width=8):
     """A calibrator that knows how to learn from verdicts, with a head for self-checks."""
     one = calibrator()
     weights = np.random.default_rng(3).normal(0, 1, width).astype(np.float32)
-    head = Head(np.ones(4, np.float32), weights, True, 0.5, 0.4, Hyperparameters(4, 0.3), 0.1, 0.01, 0.02, 1.5, 0.6)
+    head = Head(
+        np.ones(4, np.float32), weights, SELF_CHECK, 0.5, 0.4, Hyperparameters(4, 0.3), 0.1, 0.01, 0.02, 1.5, 0.6
+    )
     fits = {kind: replace(fit, verdicts=VerdictPrior(0.4, 0.8, 0.1)) for kind, fit in one.fits.items()}
     fits["self_check"] = replace(fits["self_check"], head=head)
     return Calibrator(one.identity, fits, one.probe, model_name=one.model_name, card=one.card)
@@ -97,18 +99,24 @@ def test_head_and_verdict_prior_come_back(tmp_path):
         assert other.fits[kind].verdicts == fit.verdicts
     head = other.fits["self_check"].head
     assert other.fits["choice"].head is None
-    assert head.to_dict() == one.fits["self_check"].head.to_dict()
-    np.testing.assert_array_equal(head.weights, one.fits["self_check"].head.weights)
+    saved = one.fits["self_check"].head
+    np.testing.assert_array_equal(head.weights, saved.weights)
+    np.testing.assert_array_equal(head.coefficients, saved.coefficients)
+    numbers = set(Head.__dataclass_fields__) - {"weights", "coefficients"}
+    assert {n: getattr(head, n) for n in numbers} == {n: getattr(saved, n) for n in numbers}
 
 
 @pytest.mark.parametrize(
     "change",
     [
         lambda fit: fit["head"].update(tau="wide"),
-        lambda fit: fit["head"].update(kind=CHOICE),
+        lambda fit: fit["head"].update(tau=0.0),
+        lambda fit: fit["head"].update(tau=None),
+        lambda fit: fit["head"].update(hyperparameters={"layers": 3}),
+        lambda fit: fit["head"].update(colour="red"),
         lambda fit: fit["head"].update(usual_logprob=float("nan")),
         lambda fit: fit["verdicts"].update(sd_bias=-1.0),
-        lambda fit: fit["verdicts"].update(colour="red"),
+        lambda fit: fit["verdicts"].pop("sd_log_temperature"),
     ],
 )
 def test_a_damaged_head_or_verdict_prior_is_refused(tmp_path, change):
@@ -118,9 +126,26 @@ def test_a_damaged_head_or_verdict_prior_is_refused(tmp_path, change):
         Calibrator.load(folder)
 
 
+@pytest.mark.parametrize("damage", ["weights", "coefficients", "not finite"])
+def test_a_head_with_damaged_arrays_is_refused(tmp_path, damage):
+    folder = taught().save(tmp_path / "saved")
+
+    def change(tensors):
+        if damage == "weights":
+            del tensors["self_check.head.weights"]
+        elif damage == "coefficients":
+            tensors["self_check.head.coefficients"] = torch.zeros(3)
+        else:
+            tensors["self_check.head.weights"][0] = float("nan")
+
+    edit_tensors(folder, change)
+    with pytest.raises(CalibratorFormatError, match="calibrate"):
+        Calibrator.load(folder)
+
+
 def test_a_head_for_another_width_is_refused(tmp_path):
     folder = taught(width=9).save(tmp_path / "saved")
-    with pytest.raises(CalibratorFormatError, match="9 weights"):
+    with pytest.raises(CalibratorFormatError, match=r"\(9,\)"):
         Calibrator.load(folder)
 
 
@@ -246,13 +271,13 @@ DAMAGE = {
     "another branch width": lambda f: edit_config(f, put("fits", "choice", "hidden_size", value=3)),
     "another input width": lambda f: edit_config(f, put("identity", "hidden_size", value=9)),
     "NaN in the network": lambda f: edit_tensors(f, poison("choice.network.mix.weight", float("nan"))),
-    "infinity in the support": lambda f: edit_tensors(f, poison("self_check.support.scale", float("inf"))),
+    "infinity in the support": lambda f: edit_tensors(f, poison("self_check.inputs.scale", float("inf"))),
     "NaN in the probe": lambda f: edit_tensors(f, poison("probe.hidden", float("nan"))),
     "no probe": lambda f: edit_tensors(f, drop("probe.hidden")),
     "no mix": lambda f: edit_tensors(f, drop("choice.network.mix.weight")),
-    "no support": lambda f: edit_tensors(f, drop("choice.support.center")),
+    "no support": lambda f: edit_tensors(f, drop("choice.inputs.center")),
     "a network of another shape": lambda f: edit_tensors(f, reshape("choice.network.mix.weight", 2, 7)),
-    "a support of another shape": lambda f: edit_tensors(f, reshape("choice.support.center", 3)),
+    "a support of another shape": lambda f: edit_tensors(f, reshape("choice.inputs.center", 3)),
     "a probe of another shape": lambda f: edit_tensors(f, reshape("probe.hidden", 8, 3)),
 }
 
@@ -283,7 +308,7 @@ def test_a_missing_card_is_no_damage(folder):
 
 def test_its_own_model_passes_without_a_word():
     one = calibrator()
-    assert one.check(IDENTITY, one.probe) == ""
+    assert one.check(IDENTITY, one.probe) is None
 
 
 @pytest.mark.parametrize(
@@ -311,14 +336,15 @@ def test_another_model_is_refused_naming_what_differs(field, value):
 @pytest.mark.parametrize("cosine", [1.0, 0.9998, PROBE_OK + 1e-5])
 def test_the_same_weights_pass(cosine):
     one = calibrator()
-    assert one.check(IDENTITY, (turned(one.probe[0], cosine), one.probe[1])) == ""
+    assert one.check(IDENTITY, (turned(one.probe[0], cosine), one.probe[1])) is None
 
 
 @pytest.mark.parametrize("cosine", [PROBE_OK - 1e-5, 0.995, PROBE_REFUSE + 1e-5])
 def test_slightly_different_weights_warn(cosine):
     one = calibrator()
     warning = one.check(IDENTITY, (turned(one.probe[0], cosine), one.probe[1]))
-    assert f"cosine {cosine:.4f}" in warning
+    assert warning.code == "weights_differ"
+    assert f"cosine {cosine:.4f}" in warning.text
 
 
 @pytest.mark.parametrize("cosine", [PROBE_REFUSE - 1e-5, 0.9, 0.1, -1.0])

@@ -16,7 +16,6 @@ from thermolang.calibration.fit import (
     conformal_quantile,
     fit,
     prior_and_scales,
-    probability_right,
 )
 from thermolang.calibration.kinds import CHOICE, SELF_CHECK, choice_probabilities
 from thermolang.calibration.temperature import fit_temperature
@@ -131,8 +130,8 @@ def test_a_network_that_knows_the_tasks_is_trusted_and_one_that_guesses_is_not()
     tasks = [self_check_task(f"t{i}", 1.0, b, items=300, width=4, seed=i) for i, b in enumerate(biases)]
     knows = [(np.full(300, 1.0), np.full(300, b)) for b in biases]
     opposite = [(np.full(300, 1.0), np.full(300, -b)) for b in biases]
-    assert prior_of(tasks, knows, bias=True, start=(1.0, 0.0)).trust > 0.8
-    assert prior_of(tasks, opposite, bias=True, start=(1.0, 0.0)).trust == 0.0
+    assert prior_of(tasks, knows, bias=True, start=(1.0, 0.0)).shrinkage_weight > 0.8
+    assert prior_of(tasks, opposite, bias=True, start=(1.0, 0.0)).shrinkage_weight == 0.0
 
 
 def test_a_task_moves_from_the_prior_to_its_readings_as_far_as_it_is_trusted():
@@ -170,11 +169,11 @@ def test_no_task_is_read_by_a_network_that_saw_its_group(monkeypatch):
 
 def test_probability_right_of_choices_is_the_top_probability():
     z = np.random.default_rng(0).normal(0, 2, (10, 4))
-    np.testing.assert_allclose(CHOICE.probability(z, (0.5, 9.0)), choice_probabilities(z, 0.5).max(1))
+    np.testing.assert_allclose(CHOICE.probability(z, (0.5, 0.0)), choice_probabilities(z, 0.5).max(1))
 
 
 def test_probability_right_of_a_self_check_is_that_of_yes_and_may_be_small():
-    p = probability_right(np.array([[0.0, 4.0], [4.0, 0.0]]), 0.5, 0.0, kind=SELF_CHECK)
+    p = SELF_CHECK.probability(np.array([[0.0, 4.0], [4.0, 0.0]]), (0.5, 0.0))
     np.testing.assert_allclose(p, [1 / (1 + np.exp(2)), 1 / (1 + np.exp(-2))])
 
 
@@ -190,7 +189,7 @@ def test_fit_trains_on_all_tasks_and_learns_from_those_left_out():
     assert found.prior.bias == 0
     assert found.prior.base_rate == pytest.approx(np.mean([t.right.mean() for t in tasks]))
     assert found.prior.half_width > 0
-    assert found.support.center.shape == (16,)
+    assert found.inputs.center.shape == (16,)
     inverse, _ = found.network.predict(tasks[0].hidden)
     assert (inverse > 0).all()
 

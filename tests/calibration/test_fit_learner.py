@@ -8,8 +8,9 @@ from scipy.special import expit, logit
 
 from thermolang.calibration.fit import AnswerScores, Learned, Learner
 from thermolang.calibration.head import Head, Hyperparameters
-from thermolang.calibration.kinds import CHOICE, SELF_CHECK
+from thermolang.calibration.kinds import CHOICE, SELF_CHECK, choice_probabilities, self_check_probability
 from thermolang.calibration.posterior import VerdictPrior, robust_intercept
+from thermolang.types import Scale
 
 PRIOR = VerdictPrior(0.5, 1.0, -0.3)
 SCALE = (0.8, -0.4)
@@ -39,8 +40,9 @@ def judged(readings, odds, seed=2):
 @pytest.mark.parametrize("kind", [SELF_CHECK, CHOICE])
 def test_without_a_head_it_is_the_task_temperature(kind):
     z, logit_offset = arrays(answers(20, options=2 if kind.has_bias else 4))
-    found = Learner(kind, PRIOR).probability(z, logit_offset, (0.8, -0.4 if kind.has_bias else 0.0))
-    expected = kind.probability(z, (0.8, -0.4))
+    scale = Scale(0.8, -0.4 if kind.has_bias else 0.0)
+    found = Learner(kind, PRIOR).probability(z, logit_offset, scale)
+    expected = self_check_probability(z, *scale) if kind.has_bias else choice_probabilities(z, 0.8).max(-1)
     np.testing.assert_array_equal(found, expected)
 
 
@@ -50,7 +52,9 @@ def test_a_bias_of_choices_moves_the_log_odds_of_the_answer():
     np.testing.assert_allclose(logit(moved) - logit(plain), 0.7)
 
 
-@pytest.mark.parametrize("learner", [Learner(True, PRIOR), Learner(True, PRIOR, head()), Learner(True)])
+@pytest.mark.parametrize(
+    "learner", [Learner(SELF_CHECK, PRIOR), Learner(SELF_CHECK, PRIOR, head()), Learner(SELF_CHECK)]
+)
 def test_without_verdicts_nothing_is_learned(learner):
     assert learner.learned(SCALE, 0.3, []) == Learned(SCALE, 0.3, 1.0)
 
@@ -62,7 +66,7 @@ def test_a_calibrator_without_a_prior_learns_nothing():
 
 @pytest.mark.parametrize("with_head", [True, False])
 def test_the_order_of_verdicts_does_not_matter(with_head):
-    learner = Learner(True, PRIOR, head() if with_head else None)
+    learner = Learner(SELF_CHECK, PRIOR, head() if with_head else None)
     verdicts = judged(answers(30), np.zeros(30))
     one, other = learner.learned(SCALE, 0.1, verdicts), learner.learned(SCALE, 0.1, verdicts[::-1])
     assert one.scale == pytest.approx(other.scale, abs=1e-9)
@@ -72,7 +76,7 @@ def test_the_order_of_verdicts_does_not_matter(with_head):
 def test_many_verdicts_find_the_temperature_and_bias():
     readings, truth = answers(4000), (0.3, 0.9)
     z, _ = arrays(readings)
-    found = Learner(True, PRIOR).learned(SCALE, 0.0, judged(readings, (z[:, 0] - z[:, 1]) * truth[0] + truth[1]))
+    found = Learner(SELF_CHECK, PRIOR).learned(SCALE, 0.0, judged(readings, (z[:, 0] - z[:, 1]) * truth[0] + truth[1]))
     assert found.scale == pytest.approx(truth, abs=0.08)
     assert found.share < 0.1
 
@@ -80,7 +84,7 @@ def test_many_verdicts_find_the_temperature_and_bias():
 def test_many_verdicts_find_the_level():
     one, readings = head(), answers(4000)
     odds = one.odds(*arrays(readings), SCALE) + 1.3
-    found = Learner(True, PRIOR, one).learned(SCALE, 0.4, judged(readings, odds))
+    found = Learner(SELF_CHECK, PRIOR, one).learned(SCALE, 0.4, judged(readings, odds))
     assert (found.scale, found.intercept) == (SCALE, pytest.approx(1.3, abs=0.12))
     assert found.share < 0.15
 
@@ -90,7 +94,7 @@ def test_the_level_is_that_of_the_intercepts_posterior():
     verdicts = judged(readings, np.zeros(12))
     odds, right = one.odds(*arrays(readings), SCALE) + 0.4, np.array([v for _, v in verdicts])
     mean, sd = robust_intercept(odds, right, one.spread)
-    assert Learner(True, PRIOR, one).learned(SCALE, 0.4, verdicts) == Learned(
+    assert Learner(SELF_CHECK, PRIOR, one).learned(SCALE, 0.4, verdicts) == Learned(
         SCALE, 0.4 + mean, min(1.0, sd / one.spread)
     )
 
@@ -100,7 +104,7 @@ def test_the_level_is_that_of_the_intercepts_posterior():
 def test_narrowed_intervals_still_hold_the_accuracy(with_head, verdicts):
     """Tasks drawn from the prior: an interval of 90 % before verdicts, narrowed by ``share``, over many draws."""
     one = head(tau=0.8) if with_head else None
-    learner, rng, held = Learner(True, VerdictPrior(0.2, 0.8), one), np.random.default_rng(3), []
+    learner, rng, held = Learner(SELF_CHECK, VerdictPrior(0.2, 0.8), one), np.random.default_rng(3), []
     misses = []
     for _ in range(120):
         readings = answers(verdicts + 200, seed=int(rng.integers(1 << 30)))
@@ -111,7 +115,7 @@ def test_narrowed_intervals_still_hold_the_accuracy(with_head, verdicts):
             odds = (z[:, 0] - z[:, 1]) * SCALE[0] * np.exp(rng.normal(0, 0.2)) + SCALE[1] + rng.normal(0, 0.8)
         found = learner.learned(SCALE, 0.0, judged(readings[:verdicts], odds[:verdicts], int(rng.integers(1 << 30))))
         before, after = (
-            learner.probability(z[verdicts:], beside[verdicts:], s, c).mean()
+            learner.probability(z[verdicts:], logit_offset[verdicts:], s, c).mean()
             for s, c in ((SCALE, 0.0), (found.scale, found.intercept))
         )
         truth = logit(expit(odds[verdicts:]).mean())
@@ -125,7 +129,7 @@ def test_narrowed_intervals_still_hold_the_accuracy(with_head, verdicts):
 
 def test_each_verdict_leaves_less_to_know():
     verdicts = judged(answers(40), np.zeros(40))
-    for learner in (Learner(True, PRIOR), Learner(True, PRIOR, head())):
+    for learner in (Learner(SELF_CHECK, PRIOR), Learner(SELF_CHECK, PRIOR, head())):
         shares = [learner.learned(SCALE, 0.0, verdicts[:n]).share for n in (0, 5, 20, 40)]
         assert shares == sorted(shares, reverse=True)
         assert 0 < shares[-1] < shares[0] == 1
@@ -135,7 +139,7 @@ def test_each_verdict_leaves_less_to_know():
 def test_verdicts_move_towards_what_they_say(right):
     readings = answers(10)
     z, logit_offset = arrays(readings)
-    for learner in (Learner(True, PRIOR), Learner(True, PRIOR, head())):
+    for learner in (Learner(SELF_CHECK, PRIOR), Learner(SELF_CHECK, PRIOR, head())):
         found = learner.learned(SCALE, 0.0, [(r, right) for r in readings])
         before, after = (
             learner.probability(z, logit_offset, s, c).mean() for s, c in ((SCALE, 0.0), (found.scale, found.intercept))
@@ -146,7 +150,7 @@ def test_verdicts_move_towards_what_they_say(right):
 def test_an_anchored_head_keeps_the_mean_of_the_temperature():
     one = head(kind=CHOICE)
     readings = answers(50, options=4)
-    learner, scale = Learner(False, PRIOR, one), (0.8, 0.0)
+    learner, scale = Learner(CHOICE, PRIOR, one), (0.8, 0.0)
     intercept = learner.intercept(scale, readings)
     z, logit_offset = arrays(readings)
     plain = CHOICE.probability(z, (0.8, 0.0))
@@ -155,15 +159,15 @@ def test_an_anchored_head_keeps_the_mean_of_the_temperature():
 
 def test_a_head_that_is_not_anchored_starts_at_0():
     assert not head().anchored
-    assert Learner(True, PRIOR, head()).intercept(SCALE, answers(5)) == 0.0
+    assert Learner(SELF_CHECK, PRIOR, head()).intercept(SCALE, answers(5)) == 0.0
     assert head(tau=0.9, tau_anchored=0.5).anchored
-    assert Learner(True, PRIOR, head(tau=0.9, tau_anchored=0.5)).intercept(SCALE, []) == 0.0
+    assert Learner(SELF_CHECK, PRIOR, head(tau=0.9, tau_anchored=0.5)).intercept(SCALE, []) == 0.0
 
 
 def test_answers_with_different_numbers_of_options_learn_together():
     mixed = [*answers(20, options=3), *answers(20, options=5, seed=4)]
     one = head(kind=CHOICE)
-    learner = Learner(False, PRIOR, one)
+    learner = Learner(CHOICE, PRIOR, one)
     intercept = learner.intercept((0.8, 0.0), mixed)
     alone = [learner.probability(*arrays([r]), (0.8, 0.0), intercept)[0] for r in mixed]
     plain = [Learner(kind=CHOICE).probability(*arrays([r]), (0.8, 0.0))[0] for r in mixed]
@@ -171,8 +175,8 @@ def test_answers_with_different_numbers_of_options_learn_together():
     # Without a head, options that an answer does not have must not count: they would lower its confidence.
     three = [(r, True) for r in mixed[:20]]
     filled = [(replace(r, logits=(*r.logits, -1e3, -1e3)), True) for r in mixed[:20]]
-    together = Learner(False, PRIOR).learned((0.8, 0.0), 0.0, [*three, (mixed[-1], False)])
-    padded = Learner(False, PRIOR).learned((0.8, 0.0), 0.0, [*filled, (mixed[-1], False)])
+    together = Learner(CHOICE, PRIOR).learned((0.8, 0.0), 0.0, [*three, (mixed[-1], False)])
+    padded = Learner(CHOICE, PRIOR).learned((0.8, 0.0), 0.0, [*filled, (mixed[-1], False)])
     assert together.scale == pytest.approx(padded.scale, rel=1e-6)
 
 

@@ -31,14 +31,14 @@ def test_one_percent_of_the_left_out_inputs_are_outside():
 
 def test_far_inputs_are_outside_and_farther_is_more_novel():
     training = tasks()
-    support = InputDistribution.fit(training)
-    away = [float(support.novelty(support.center + shift * support.scale)) for shift in (0, 1, 3, 10)]
+    inputs = InputDistribution.fit(training)
+    away = [float(inputs.novelty(inputs.center + shift * inputs.scale)) for shift in (0, 1, 3, 10)]
     assert away[0] == 0
     assert away == sorted(away)
     assert away[2] > 1
     assert away[3] / away[2] == pytest.approx(10 / 3)
     rng = np.random.default_rng(1)
-    assert (support.novelty(rng.normal(0, 40, (50, 24))) > 1).all()
+    assert (inputs.novelty(rng.normal(0, 40, (50, 24))) > 1).all()
 
 
 def test_a_new_kind_of_task_widens_the_radius():
@@ -49,10 +49,10 @@ def test_a_new_kind_of_task_widens_the_radius():
 
 def test_one_input_and_many_give_the_same_numbers():
     training = tasks()
-    support = InputDistribution.fit(training)
-    alone = [float(support.novelty(h)) for h in training[0][:5]]
-    np.testing.assert_allclose(support.novelty(training[0][:5]), alone, rtol=1e-6)
-    assert support.novelty(training[0].reshape(2, 100, 24)).shape == (2, 100)
+    inputs = InputDistribution.fit(training)
+    alone = [float(inputs.novelty(h)) for h in training[0][:5]]
+    np.testing.assert_allclose(inputs.novelty(training[0][:5]), alone, rtol=1e-6)
+    assert inputs.novelty(training[0].reshape(2, 100, 24)).shape == (2, 100)
 
 
 def test_tasks_weigh_equally_whatever_their_size():
@@ -67,17 +67,17 @@ def test_constant_coordinates_do_not_explode():
     for t in training:
         t[:, :3] = 7.0  # never moved in training
     new[:, :3] = 7.1
-    support = InputDistribution.fit(training)
-    assert (support.scale > 0).all()
-    assert np.median(support.novelty(new)) == pytest.approx(np.median(usual), rel=0.2)
+    inputs = InputDistribution.fit(training)
+    assert (inputs.scale > 0).all()
+    assert np.median(inputs.novelty(new)) == pytest.approx(np.median(usual), rel=0.2)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_training_inputs_that_are_all_the_same(n):
-    support = InputDistribution.fit([np.full((10, 4), 2.0, dtype=np.float32)] * n)
-    assert support.novelty(np.full(4, 2.0)) == 0
-    assert np.isfinite(support.novelty(np.full(4, 3.0)))
-    assert support.novelty(np.full(4, 3.0)) > 1
+    inputs = InputDistribution.fit([np.full((10, 4), 2.0, dtype=np.float32)] * n)
+    assert inputs.novelty(np.full(4, 2.0)) == 0
+    assert np.isfinite(inputs.novelty(np.full(4, 3.0)))
+    assert inputs.novelty(np.full(4, 3.0)) > 1
 
 
 @pytest.mark.parametrize("n", [1, 2])

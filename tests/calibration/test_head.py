@@ -1,21 +1,18 @@
 """The head: ranks within tasks it has not seen, leaves p_T alone where nothing helps, depends on no order."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from safetensors.numpy import load, save
 from scipy.special import expit
 
 from thermolang.calibration.features import TaskFeatures
-from thermolang.calibration.fit import probability_right
-from thermolang.calibration.head import Head, Hyperparameters, answer_features
+from thermolang.calibration.head import Hyperparameters, answer_features
 from thermolang.calibration.head_training import HeadConfig, fit_head
 from thermolang.calibration.kinds import CHOICE, SELF_CHECK
 from thermolang.calibration.metrics import auroc, binary_nll
 from thermolang.calibration.posterior import anchor
-from thermolang.errors import CalibratorFormatError, InvalidInputError, NotEnoughDataError
+from thermolang.errors import InvalidInputError, NotEnoughDataError
 
 ONE = (1.0, 0.0)
 SMALL = HeadConfig(feature_spreads=(0.3,), components=(4, 16), hidden_spreads=(0.5, 2.0), folds=4)
@@ -113,7 +110,7 @@ def test_where_nothing_helps_the_head_is_p_exactly():
     head = fit_head(tasks, scales(tasks), config=replace(SMALL, level=0.9999))
     assert head.hyperparameters == Hyperparameters() and not parts(head)[:-2].any()
     assert (head.gain, head.gain_error, head.auroc_gain) == (0.0, 0.0, 0.0)
-    p = probability_right(tasks[0].logits, 0.7, 0.0, kind=CHOICE)
+    p = CHOICE.probability(tasks[0].logits, (0.7, 0.0))
     assert predict(head, tasks[0].hidden, tasks[0].logits, (0.7, 0.0)) == pytest.approx(p)
 
 
@@ -209,35 +206,6 @@ def test_tasks_of_one_class_break_nothing(tasks):
     assert np.isfinite(p).all()
 
 
-# On disk
-
-
-def test_what_was_saved_comes_back(tasks, head):
-    config = json.loads(json.dumps(head.to_dict()))
-    other = Head.from_tensors(load(save(head.to_tensors())), config)
-    assert other.to_dict() == head.to_dict()
-    t = tasks[0]
-    assert np.array_equal(predict(other, t.hidden, t.logits, ONE), predict(head, t.hidden, t.logits, ONE))
-
-
-@pytest.mark.parametrize(
-    ("tensors", "config"),
-    [
-        ({"weights": None}, {}),
-        ({"coefficients": np.zeros(3)}, {}),
-        ({"weights": np.full(16, np.nan)}, {}),
-        ({}, {"tau": 0.0}),
-        ({}, {"tau": None}),
-        ({}, {"unknown": 1}),
-        ({}, {"recipe": {"layers": 3}}),
-    ],
-)
-def test_damaged_heads_are_refused(head, tensors, config):
-    arrays = {k: v for k, v in {**head.to_tensors(), **tensors}.items() if v is not None}
-    with pytest.raises(CalibratorFormatError, match="calibrate"):
-        Head.from_tensors(arrays, {**head.to_dict(), **config})
-
-
 # What it refuses
 
 
@@ -265,9 +233,11 @@ def test_tasks_that_do_not_fit_together_are_refused(tasks):
 
 def test_bad_inputs_are_refused(tasks, head):
     hidden, logits = tasks[0].hidden, tasks[0].logits
-    for bad in (np.where(hidden > 2, np.nan, hidden), hidden[:, :8], hidden[0], hidden[1:]):
+    for bad in (np.where(hidden > 2, np.nan, hidden), hidden[:, :8], hidden[0]):
         with pytest.raises(InvalidInputError, match="hidden state"):
             predict(head, bad, logits, ONE)
+    with pytest.raises(InvalidInputError, match="a logit offset for each of 40 answers"):
+        predict(head, hidden[1:], logits, ONE)
     with pytest.raises(InvalidInputError, match="logits"):
         predict(head, hidden, np.full_like(logits, np.nan), ONE)
 
@@ -290,7 +260,7 @@ def test_an_answers_log_probability_counts_where_it_tells_something(strength):
     assert (head.logprob_weight > 3) is (strength > 0)
     t = tasks[0]
     after = expit(log_odds(head, t.hidden, t.logits, ONE, t.signals["mean_logprob"]))
-    gained = auroc(after, t.right) - auroc(probability_right(t.logits, *ONE, kind=SELF_CHECK), t.right)
+    gained = auroc(after, t.right) - auroc(SELF_CHECK.probability(t.logits, ONE), t.right)
     assert gained > 0.05 if strength else abs(gained) < 0.02
 
 
@@ -306,9 +276,8 @@ def test_a_missing_log_probability_breaks_nothing():
     assert fit_head(without, scales(tasks), config=SMALL).logprob_weight == 0.0
 
 
-def test_training_odds_are_out_of_fold_and_not_saved(tasks, head):
+def test_training_odds_are_out_of_fold(tasks, head):
     assert [len(o) for o in head.training_odds] == [len(t) for t in tasks]
     again = np.concatenate([log_odds(head, t.hidden, t.logits, ONE) for t in tasks])
     assert not np.allclose(np.concatenate(head.training_odds), again)
     assert auroc(expit(np.concatenate(head.training_odds)), np.concatenate([t.right for t in tasks])) > 0.7
-    assert "training_odds" not in head.to_dict()

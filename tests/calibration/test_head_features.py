@@ -10,10 +10,10 @@ from thermolang.errors import InvalidInputError
 LOGITS = np.random.default_rng(0).normal(0, 3, (50, 4))
 
 
-@pytest.mark.parametrize(("logits", "self_check"), [(LOGITS, False), (LOGITS[:, :2], True), (LOGITS[:, :2], False)])
+@pytest.mark.parametrize(("logits", "kind"), [(LOGITS, CHOICE), (LOGITS[:, :2], SELF_CHECK), (LOGITS[:, :2], CHOICE)])
 def test_the_first_cue_is_the_log_odds_of_p(logits, kind):
     odds = answer_features(logits, (0.4, 0.7), kind=kind)[:, 0]
-    p = kind.probability(logits, (0.4, 0.7))
+    p = kind.probability(logits, (0.4, 0.7 if kind.has_bias else 0.0))
     assert odds == pytest.approx(np.log(p / (1 - p)))
 
 
@@ -42,15 +42,15 @@ def test_certain_answers_stay_finite():
 
 
 @pytest.mark.parametrize(
-    ("logits", "scale", "self_check"),
+    ("logits", "scale", "kind"),
     [
-        (np.zeros((2, 1)), (1.0, 0.0), False),
-        (np.zeros(3), (1.0, 0.0), False),
-        (np.zeros((2, 3)), (1.0, 0.0), True),
-        (np.array([[np.nan, 0.0]]), (1.0, 0.0), False),
-        (np.zeros((2, 2)), (0.0, 0.0), True),
-        (np.zeros((2, 2)), (np.inf, 0.0), True),
-        (np.zeros((2, 2)), (1.0, np.nan), True),
+        (np.zeros((2, 1)), (1.0, 0.0), CHOICE),
+        (np.zeros(3), (1.0, 0.0), CHOICE),
+        (np.zeros((2, 3)), (1.0, 0.0), SELF_CHECK),
+        (np.array([[np.nan, 0.0]]), (1.0, 0.0), CHOICE),
+        (np.zeros((2, 2)), (0.0, 0.0), SELF_CHECK),
+        (np.zeros((2, 2)), (np.inf, 0.0), SELF_CHECK),
+        (np.zeros((2, 2)), (1.0, np.nan), SELF_CHECK),
     ],
 )
 def test_what_cannot_be_read_is_refused(logits, scale, kind):

@@ -1,11 +1,12 @@
 """The confidence of a meaning: what agreement is worth, how little few samples are, when to stop sampling."""
 
-import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from scipy.special import expit, logit
 
 from thermolang.calibration.metrics import auroc
@@ -86,7 +87,7 @@ def test_the_same_answer_scores_the_same_alone_and_among_others(fit):
 
 
 def test_before_any_sample_agreement_has_no_weight(fit):
-    constant, *weights = fit.lines[0]
+    constant, *weights = fit.coefficients[0]
     assert weights[1:4] == [0, 0, 0]
     odds = fit.alone(np.array([-1.0, 1.0]), np.array([0.5, np.nan]))
     assert odds[0] == pytest.approx(constant - weights[0] + 0.5 * weights[-1])
@@ -111,7 +112,7 @@ def test_cues_are_finite_for_any_share(n, k):
 
 def test_other_numbers_of_samples_use_the_line_of_fewer(fit):
     shown = evidence_of(np.ones((1, 5)))
-    moved = SemanticFit(**{**vars(fit), "lines": {**fit.lines, 8: fit.lines[2]}})
+    moved = replace(fit, coefficients={**fit.coefficients, 8: fit.coefficients[2]})
     assert fit.log_odds(shown, np.zeros(1), np.full(1, 0.5)) == moved.log_odds(shown, np.zeros(1), np.full(1, 0.5))
 
 
@@ -160,21 +161,23 @@ def test_far_from_the_threshold_nothing_is_sampled(fit):
 
 # On disk
 
+ADAPTER = TypeAdapter(SemanticFit)
+
 
 def test_a_fit_survives_json(fit):
-    again = SemanticFit.from_dict(json.loads(json.dumps(fit.to_dict())))
+    again = ADAPTER.validate_json(ADAPTER.dump_json(fit))
     assert again == fit
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"lines": {"8": [1.0]}},
+        {"coefficients": {"8": [1.0]}},
         {"spreads": {"2": 1.0}},
         {"half_width": float("nan")},
-        {"lines": {"8": [float("inf")] * 6}},
+        {"coefficients": {"8": [float("inf")] * 6}},
     ],
 )
 def test_a_damaged_fit_is_refused(fit, change):
     with pytest.raises(ValueError, match="usable"):
-        SemanticFit.from_dict(fit.to_dict() | change)
+        ADAPTER.validate_python(ADAPTER.dump_python(fit, mode="json") | change)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.calibration.synthetic import PRIOR
 from thermolang.calibration.fit import AnswerScores, Learner
+from thermolang.calibration.kinds import SELF_CHECK
 from thermolang.calibration.posterior import VerdictPrior
 from thermolang.calibration.task_state import LOCK, REFRESH_AT, TaskState, TaskVersion
 from thermolang.errors import InvalidInputError
@@ -167,7 +168,8 @@ def test_in_memory_nothing_is_written(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-GOOD = '{"task": "t", "versions": [{"version": 1, "inverse_temperature": 0.5, "bias": 0.0, "inputs": 0}], "seen": {}}'
+VERSION = '{"version": 1, "inverse_temperature": 0.5, "bias": 0.0, "inputs": 0, "half_width": 1.0}'
+GOOD = f'{{"task": "t", "versions": [{VERSION}], "seen": {{}}, "verdicts": {{}}}}'
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,7 @@ def test_a_good_file_is_not_set_aside(tmp_path, caplog):
     assert not caplog.records
 
 
-@pytest.mark.parametrize("failing", ["mkdir", "write_text", "replace"])
+@pytest.mark.parametrize("failing", ["mkdir", "write_bytes", "replace"])
 def test_an_unwritable_folder_keeps_the_state_in_memory(tmp_path, monkeypatch, caplog, failing):
     def refuse(*_args, **_kwargs):
         raise PermissionError(13, "Permission denied")
@@ -246,7 +248,7 @@ def test_an_unreadable_file_is_left_alone(tmp_path, monkeypatch, caplog):
 
     path = tmp_path / "s.json"
     path.write_text(GOOD)
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     with caplog.at_level(logging.WARNING, LOGGER):
         state = observed(TaskState("t", PRIOR, path=path), 3)
     monkeypatch.undo()
@@ -328,7 +330,7 @@ def test_two_states_with_one_file_never_leave_it_torn(tmp_path, caplog):
 
 # Verdicts
 
-LEARNER = Learner(True, VerdictPrior(0.5, 1.0))
+LEARNER = Learner(SELF_CHECK, VerdictPrior(0.5, 1.0))
 
 
 def verdicts(n, *, right=True, start=0):

@@ -9,12 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from thermolang.calibration.thermometer import (
-    Thermometer,
-    choice_probabilities,
-    self_check_probability,
-    task_temperature,
-)
+from thermolang.calibration.kinds import choice_probabilities, self_check_probability
+from thermolang.calibration.thermometer import Thermometer, task_temperature
 
 quick = settings(max_examples=50, deadline=None, derandomize=True)
 temperatures = st.lists(st.floats(0.05, 50), min_size=1, max_size=30)

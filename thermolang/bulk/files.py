@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from thermolang.answers.grading import given_choice
 from thermolang.calibration.task_state import SETTLED, TaskVersion
-from thermolang.errors import InvalidInputError, TaskFormatError
+from thermolang.errors import InvalidInputError, TaskFormatError, complaint
 from thermolang.estimator import ConfidenceEstimator, TaskKey, task_of
 from thermolang.models.chat_template import final_answer
 from thermolang.models.prompts import LETTERS, question_messages
@@ -155,11 +155,7 @@ def _asked(number: int, row: Row, task: str | None) -> Line:
 
 
 def _complaint(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        return (f"`{where}`: " if where else "") + first["msg"].removeprefix("Value error, ")
-    return f"not JSON ({error})" if isinstance(error, UnicodeDecodeError | json.JSONDecodeError) else str(error)
+    return f"not JSON ({error})" if isinstance(error, UnicodeDecodeError | json.JSONDecodeError) else complaint(error)
 
 
 def encoded(record: dict[str, Any]) -> bytes:

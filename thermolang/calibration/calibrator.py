@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from huggingface_hub import ModelHubMixin, snapshot_download
-from pydantic import FiniteFloat, PositiveFloat, PositiveInt, TypeAdapter
+from pydantic import ConfigDict, FiniteFloat, PositiveFloat, PositiveInt, TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -25,7 +25,7 @@ from thermolang.calibration.kinds import KINDS, KindName
 from thermolang.calibration.posterior import VerdictPrior
 from thermolang.calibration.semantic import SemanticFit
 from thermolang.calibration.thermometer import Thermometer
-from thermolang.errors import CalibratorFormatError, CalibratorMismatchError
+from thermolang.errors import CalibratorFormatError, CalibratorMismatchError, complaint
 from thermolang.storage import data_dir, digest, folder_written_atomically
 from thermolang.types import ModelIdentity, Reason
 
@@ -49,6 +49,8 @@ PROBE_REFUSE = 0.99
 class HeadRecord:
     """A per-answer head in config.json: its numbers; the attributes are those of ``Head``."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     tau: PositiveFloat
     tau_anchored: PositiveFloat
     hyperparameters: Hyperparameters
@@ -71,6 +73,8 @@ class FitRecord:
         head: As in ``Fit``.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     hidden_size: PositiveInt
     radius: PositiveFloat
     prior: Prior
@@ -88,6 +92,8 @@ class FitRecord:
 @dataclass(frozen=True)
 class CalibratorConfig:
     """What config.json holds: one schema for writing and reading."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     format: str
     model_name: str
@@ -199,9 +205,9 @@ class Calibrator(
         """
         folder = Path(folder)
         try:
+            text = (folder / "config.json").read_text(encoding="utf-8")
             written, tensors = _upgraded(
-                json.loads((folder / "config.json").read_text(encoding="utf-8"), parse_constant=_not_finite),
-                load_file(folder / "model.safetensors"),
+                json.loads(text, parse_constant=_not_finite), load_file(folder / "model.safetensors")
             )
             if (found := written.get("format")) != FORMAT:
                 msg = f"{folder} is no thermolang calibrator: config.json has format {found!r}, not {FORMAT!r}"
@@ -220,7 +226,8 @@ class Calibrator(
         ) as error:
             if isinstance(error, CalibratorFormatError):
                 raise
-            msg = f"cannot read the calibrator in {folder}: {error}. Make it again: thermolang calibrate --model NAME"
+            remedy = "Make it again: thermolang calibrate --model NAME"
+            msg = f"cannot read the calibrator in {folder}: {complaint(error)}. {remedy}"
             raise CalibratorFormatError(msg) from error
 
     @classmethod

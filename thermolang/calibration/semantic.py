@@ -134,7 +134,7 @@ class SemanticFit:
         sizes = {len(row) for row in self.coefficients.values()}
         known = {0, *ROUNDS} <= set(self.coefficients) and {0, *ROUNDS[:-1]} <= set(self.spreads)
         if sizes != {1 + len(SEMANTIC_FEATURES)} or not known or not np.isfinite(numbers).all():
-            msg = "a fit of meanings needs finite coefficients and spreads for each number of samples"
+            msg = "a fit of meanings is not usable: it needs finite coefficients and spreads for each number of samples"
             raise InvalidInputError(msg)
 
 

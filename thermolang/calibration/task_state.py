@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from filelock import FileLock
-from pydantic import FiniteFloat, TypeAdapter
+from pydantic import Field, FiniteFloat, TypeAdapter
 
 from thermolang.calibration.fit import AnswerScores, Learner, Prior
 from thermolang.calibration.kinds import CHOICE
-from thermolang.errors import InvalidInputError
+from thermolang.errors import InvalidInputError, complaint
 from thermolang.storage import digest, write_atomically
 from thermolang.types import Reason, Scale
 
@@ -75,10 +75,10 @@ class TaskVersion:
 _DAMAGE = (ValueError, RecursionError)
 """What reading a damaged file may raise; pydantic's errors are ValueErrors."""
 
-_Input = tuple[FiniteFloat, ...]
+_Input = Annotated[tuple[FiniteFloat, ...], Field(min_length=2)]
 """1/T, bias and, where a head needs it, the packed scores of the answer."""
 
-_Verdict = tuple[FiniteFloat, ...]
+_Verdict = Annotated[tuple[FiniteFloat, ...], Field(min_length=4)]
 """1 for right or 0 for wrong, and the packed scores."""
 
 
@@ -256,7 +256,11 @@ class TaskState:
         path = cast("Path", self._path)
         aside = path.with_name(f"{path.name}.broken")
         logger.warning(
-            "the state of task %r starts anew: %s is damaged (%s) and kept as %s", self.task, path, error, aside.name
+            "the state of task %r starts anew: %s is damaged (%s) and kept as %s",
+            self.task,
+            path,
+            complaint(error),
+            aside.name,
         )
         try:
             path.replace(aside)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -13,6 +13,7 @@ from thermolang.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from thermolang.bulk.files import Summary
+    from thermolang.calibration.kinds import KindName
 
 Form = Literal["chat", "prefix"]
 
@@ -95,7 +96,7 @@ def train(
     local = local_model(model)
     tasks = []
     for folder, k in zip(features, kinds, strict=True):
-        read = load(folder, local.name, form=form, kind=k)
+        read = load(folder, local.name, form=form, kind=cast("KindName", k))
         tasks += with_samples(read, folder, local.name, samples=samples) if samples else read
     with progress_bars(console, total_tasks=0) as progress:
         calibrator = train_calibrator(local, tasks, config=TrainingConfig(steps=steps, seed=seed), progress=progress)
@@ -158,7 +159,7 @@ def evaluate(
                 test=test,
                 form=in_form,
                 layer=of_layer,
-                kind=kind,
+                kind=cast("KindName", kind),
                 train_groups=train_group or (),
                 test_groups=test_group or (),
                 paper_labels=paper_labels,

@@ -17,6 +17,7 @@ from thermolang.calibration.training import TrainingConfig
 from thermolang.evaluation.baselines import LABELLED, LABELS, SAMPLED, UNLABELLED, Method, Ours, Prediction
 from thermolang.evaluation.measure import HIGHER_IS_BETTER, METRICS, Measured, Resampled, interval, measure
 from thermolang.evaluation.protocol import Fold, TaskPrediction, make_folds
+from thermolang.types import Scale
 
 if TYPE_CHECKING:
     from thermolang.calibration.features import TaskFeatures
@@ -37,8 +38,8 @@ class HeldOut:
 
     reading: TaskPrediction
     predictions: dict[str, list[Prediction]]
-    scale: tuple[float, float]
-    oracle: tuple[float, float]
+    scale: Scale
+    oracle: Scale
     novelty: float
     half_width: float
     excess: dict[int, float]
@@ -73,7 +74,7 @@ def predict(fold: Fold) -> list[HeldOut]:
     return found
 
 
-def _excess(reading: TaskPrediction, ours: Ours, scale: tuple[float, float]) -> dict[int, float]:
+def _excess(reading: TaskPrediction, ours: Ours, scale: Scale) -> dict[int, float]:
     """NLL above that of the temperature from all inputs, if only n inputs had been seen; mean over random orders."""
     task, rng = reading.task, np.random.default_rng(len(reading.task))
     everything = task_nll(task, *scale)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from thermolang._version import __version__
+from thermolang.calibration.kinds import KindName
 from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import InvalidInputError, TaskFormatError
 from thermolang.evaluation import experiment as one
@@ -19,7 +20,7 @@ from thermolang.training.samples import examples, with_samples
 from thermolang.training.store import Form, Layer, load
 
 if TYPE_CHECKING:
-    from thermolang.calibration.features import TaskFeatures
+from thermolang.calibration.features import TaskFeatures
 
 Results = dict[str, Any]
 
@@ -33,7 +34,7 @@ def experiment(
     test: Path | None = None,
     form: str = "chat",
     layer: str = "last",
-    kind: str = "choice",
+    kind: KindName = "choice",
     train_groups: Sequence[str] = (),
     test_groups: Sequence[str] = (),
     paper_labels: bool = False,
