@@ -49,7 +49,7 @@ def read_choice(
     """Options as the model reads them and the one that was given, or why there is none."""
     if is_empty(messages):
         return EMPTY
-    text = final_answer(answer.text if isinstance(answer, Generation) else answer)
+    text = final_answer(answer.text if isinstance(answer, Generation) else answer, getattr(model, "family", None))
     if text is None:
         return UNFINISHED
     try:
