@@ -8,7 +8,7 @@ from thermolang.models.decoding import Prefix, fitting_prefixes, shared_length
 LETTERS = ("A", "B", "C")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def prompts(tiny_model):
     texts = ["The fox lives in a long story. " * 2 + end for end in ("Who?", "Where does it live?")]
     texts += ["Another passage, about the sea and its whales. " + end for end in ("Why?", "How deep is it then?")]
