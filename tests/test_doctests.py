@@ -6,7 +6,7 @@ import pkgutil
 
 import pytest
 
-PACKAGES = ("thermolang.answers", "thermolang.calibration", "thermolang.routing")
+PACKAGES = ("thermolang.answers", "thermolang.calibration", "thermolang.models", "thermolang.routing")
 
 
 def modules():

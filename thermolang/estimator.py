@@ -61,7 +61,7 @@ def read_choice(
     """Scores of the options and the index of the given one, or why there are none."""
     if is_empty(messages):
         return EMPTY
-    text = final_answer(answer.text if isinstance(answer, Generation) else answer)
+    text = final_answer(answer.text if isinstance(answer, Generation) else answer, getattr(model, "family", None))
     if text is None:
         return STILL_THINKING
     try:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.fakes import CHATML, tiny_tokenizer
 from thermolang import ConfidenceEstimator, LocalModel, ModelError
-from thermolang.models.chat_template import UNFINISHED, closed
+from thermolang.models.chat_template import UNFINISHED, without_thinking
 from thermolang.models.prompts import self_check_messages
 from thermolang.models.scoring import KVCache
 from thermolang.types import Generation
@@ -26,9 +26,14 @@ def model_with(tiny_model, template):
     return LocalModel(tiny_model.model, tiny_tokenizer(template=template), name="thinker")
 
 
-@pytest.fixture(params=[QWEN3, DEEPSEEK], ids=["qwen3", "deepseek"])
+@pytest.fixture(scope="module", params=[QWEN3, DEEPSEEK], ids=["qwen3", "deepseek"])
 def thinker(request, tiny_model):
     return model_with(tiny_model, request.param)
+
+
+@pytest.fixture(scope="module")
+def estimator(thinker, calibrator_for):
+    return ConfidenceEstimator(thinker, calibrator_for(thinker), state_dir=None)
 
 
 def answered(model, text, *, finish="stop"):
@@ -61,7 +66,11 @@ def test_the_self_check_is_to_be_answered_at_once(thinker):
 def test_a_model_that_never_thinks_is_asked_as_ever(tiny_model):
     messages = self_check_messages(WHY, "Paris")
     assert tiny_model.render(messages, at_once=True) == tiny_model.render(messages)
-    assert closed("x", can_think=False) == "x"
+
+
+@pytest.mark.parametrize("end", ["", "<think>", "<think>\n", "<think>\n\n</think>\n\n"])
+def test_thoughts_are_opened_and_closed_once(end):
+    assert without_thinking(f"Why?\n{end}") == "Why?\n<think>\n\n</think>\n\n"
 
 
 def test_an_answer_with_thoughts_is_read_anew(thinker):
@@ -77,10 +86,9 @@ def test_an_answer_without_thoughts_continues_the_cache(tiny_model):
 
 
 @pytest.mark.parametrize("text", ["<think>Is it Paris, or", "<think>"])
-def test_an_answer_that_never_came_has_no_confidence(thinker, calibrator_for, text):
+def test_an_answer_that_never_came_has_no_confidence(thinker, estimator, text):
     with pytest.raises(ModelError, match="still thinking"):
         thinker.self_check(WHY, text)
-    estimator = ConfidenceEstimator(thinker, calibrator_for(thinker), state_dir=None)
     for confidence in (estimator.score(WHY, text), estimator.score(WHY, text, choices=["A", "B"])):
         assert (confidence.value, confidence.reason) == (None, UNFINISHED)
 

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import chisquare
 
 from thermolang.errors import ModelError
-from thermolang.models.decoding import Sampling, choose, decode, left_padded
+from thermolang.models.decoding import Sampling, choose_tokens, decode, left_padded
 from thermolang.models.local import LocalModel
 
 QUESTIONS = ["What is the capital of France?", "Why?", "Who wrote Hamlet? Answer in as few words as possible.", "17"]
@@ -22,7 +22,7 @@ def generators(n, seed=0):
 
 def draws(logits, sampling, n):
     """n samples of one row of logits."""
-    return choose(torch.tensor(logits).expand(n, -1), sampling, generators(n)).numpy()
+    return choose_tokens(torch.tensor(logits).expand(n, -1), sampling, generators(n)).numpy()
 
 
 def test_greedy_takes_the_argmax_of_each_step(tiny_model):

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from thermolang.models.decoding import Prefix, fitting, shared_length
+from thermolang.models.decoding import Prefix, fitting_prefixes, shared_length
 
 LETTERS = ("A", "B", "C")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def prompts(tiny_model):
     texts = ["The fox lives in a long story. " * 2 + end for end in ("Who?", "Where does it live?")]
     texts += ["Another passage, about the sea and its whales. " + end for end in ("Why?", "How deep is it then?")]
@@ -47,11 +47,11 @@ def test_a_prompt_that_does_not_begin_with_it_is_computed_whole(tiny_model, prom
     (alone,) = read(tiny_model, [prompts[2]])
     np.testing.assert_allclose(mixed[1].logits, alone.logits, atol=1e-4)
     assert mixed[1].tokens_computed == len(prompts[2])
-    assert [p.ids for p in fitting([prefix], [list(prefix.ids)])] == [()]  # nothing would be left to compute
+    assert [p.ids for p in fitting_prefixes([prefix], [list(prefix.ids)])] == [()]  # nothing would be left to compute
 
 
 def test_an_empty_list_means_no_prefix(prompts):
-    assert [p.ids for p in fitting((), prompts)] == [()] * 4
+    assert [p.ids for p in fitting_prefixes((), prompts)] == [()] * 4
 
 
 def test_several_places_are_read_in_one_pass(tiny_model, prompts):

@@ -6,12 +6,12 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from huggingface_hub import constants
 from safetensors import SafetensorError
 
@@ -192,55 +192,58 @@ def test_a_damaged_folder_is_a_model_error(saved, tmp_path, file, content):
 # Converting the packaged model
 
 
-def test_threads_convert_once(packaged, monkeypatch):
+@pytest.fixture
+def asked(monkeypatch):
+    """A semaphore that is released each time that somebody asks for the lock on a conversion."""
+    requests = threading.Semaphore(0)
+
+    def lock(path):
+        requests.release()
+        return FileLock(path)
+
+    monkeypatch.setattr(loading, "FileLock", lock)
+    return requests
+
+
+def test_threads_convert_once(packaged, asked, monkeypatch):
     convert = loading._convert
 
-    def slowly(*args):
-        time.sleep(0.2)
+    def convert_when_all_have_asked(*args):
+        assert all(asked.acquire(timeout=60) for _ in range(6))
         convert(*args)
 
-    monkeypatch.setattr(loading, "_convert", slowly)
+    monkeypatch.setattr(loading, "_convert", convert_when_all_have_asked)
     with ThreadPoolExecutor(6) as pool:
-        found = set(pool.map(resolve, ["smollm2-135m", DEFAULT_MODEL] * 3))
+        sources = set(pool.map(resolve, ["smollm2-135m", DEFAULT_MODEL] * 3))
     assert len(packaged) == 1
-    assert len({source.location for source in found}) == 1
+    assert len({source.location for source in sources}) == 1
 
 
-SLOW_CONVERSION = """
-import os, sys, time
+OTHER_PROCESS = """
+import sys
 from pathlib import Path
 from thermolang.models import loading
-home = Path(os.environ["THERMOLANG_HOME"])
 def convert(folder, gguf_file, target):
-    with open(home / "calls", "a") as calls:
-        calls.write("converted\\n")
-    time.sleep(1)
+    print("converting", flush=True)
+    sys.stdin.readline()
     target.mkdir(parents=True)
     (target / "config.json").write_text("{}")
 loading._convert = convert
-loading.PackagedModel.folder = lambda self: home
-(home / f"ready-{sys.argv[1]}").touch()
-while not (home / "go").exists():
-    time.sleep(0.01)
+loading.PackagedModel.folder = lambda self: Path()
 print(loading.resolve("smollm2-135m").location)
 """
 
 
-def test_processes_convert_once(tmp_path):
-    command = [sys.executable, "-c", SLOW_CONVERSION]
-    environment = {**os.environ, "THERMOLANG_HOME": str(tmp_path)}
-    processes = [
-        subprocess.Popen([*command, str(i)], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-        for i in range(2)
-    ]
-    end = time.monotonic() + 60
-    while len(list(tmp_path.glob("ready-*"))) < 2 and time.monotonic() < end:
-        time.sleep(0.02)
-    (tmp_path / "go").touch()
-    found = [process.communicate(timeout=60)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
-    assert found[0] == found[1] != ""
-    assert (tmp_path / "calls").read_text() == "converted\n"
+def test_processes_convert_once(packaged, asked):
+    command, pipes = [sys.executable, "-c", OTHER_PROCESS], {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with ThreadPoolExecutor(1) as pool, subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as other:
+        assert other.stdout.readline() == "converting\n"
+        mine = pool.submit(resolve, "smollm2-135m")
+        assert asked.acquire(timeout=60)
+        assert not mine.done()
+        theirs, _ = other.communicate("go on\n", timeout=60)
+    assert (other.returncode, theirs.strip()) == (0, mine.result().location)
+    assert packaged == []
 
 
 class Stub:
@@ -322,15 +325,18 @@ def test_a_half_converted_folder_is_never_seen(gguf):
     seen, done = [], threading.Event()
     target = cache_dir() / "models" / "smollm2-135m-0.1.2"
 
+    def look():
+        if target.exists():
+            seen.append({p.name for p in target.iterdir()})
+
     def watch():
         while not done.is_set():
-            if target.exists():
-                seen.append({p.name for p in target.iterdir()})
+            look()
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     resolve("smollm2-135m")
-    time.sleep(0.05)
     done.set()
     watcher.join()
+    look()
     assert seen and all({"config.json", "model.safetensors", "tokenizer.json"} <= files for files in seen)

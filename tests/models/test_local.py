@@ -2,6 +2,7 @@
 
 import copy
 import datetime
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -65,16 +66,15 @@ def test_a_self_check_continues_an_answer_that_ended_itself(tiny_model, monkeypa
 
 
 def test_a_self_check_continues_an_answer_with_an_end_token_that_has_no_text(tiny_model):
-    seed = next(s for s in range(200) if ends_early(tiny_model, s))
-    answer = tiny_model.generate(WHY, max_new_tokens=12, temperature=1.5, seed=seed)
+    tried = tiny_model.generate_batch([WHY] * 200, Sampling(max_new_tokens=12, temperature=1.5), seeds=range(200))
+    answer = next(answer for answer in tried if ends_early(tiny_model, answer))
     end = len(answer.token_ids) - 1
     assert answer.token_ids[-1] == tiny_model.tokenizer.eos_token_id
     # All the answer's ids are in the cache, and the template writes the end token.
     assert_continues(tiny_model, WHY, answer, kept=end, computed=len(tiny_model.encode(AFTER)))
 
 
-def ends_early(model, seed):
-    answer = model.generate(WHY, max_new_tokens=12, temperature=1.5, seed=seed)
+def ends_early(model, answer):
     said = model.tokenizer.decode(answer.token_ids[:-1])
     return answer.finish_reason == "stop" and len(answer.token_ids) > 2 and said == said.strip() == answer.text
 
@@ -96,7 +96,8 @@ def test_a_stop_string_inside_a_token_reads_everything_again(tiny_model):
     answer = tiny_model.generate(WHY, max_new_tokens=12, stop=(stop,))
     check = tiny_model.self_check(WHY, answer)
     assert not check.cache_reused
-    np.testing.assert_array_equal(check.logits, tiny_model.self_check(WHY, answer.text).logits)
+    # Of a text the tokens' probabilities are computed, too; the last digit may differ with so many logits at a time.
+    np.testing.assert_allclose(check.logits, tiny_model.self_check(WHY, answer.text).logits, rtol=1e-6)
 
 
 def test_a_self_check_leaves_the_answer_as_it_was(tiny_model):
@@ -205,7 +206,7 @@ def test_another_models_cache_is_not_continued(tiny_model):
     answer = tiny_model.generate(WHY, max_new_tokens=5)
     check = twin.self_check(WHY, answer)
     assert not check.cache_reused
-    np.testing.assert_array_equal(check.logits, twin.self_check(WHY, answer.text).logits)
+    np.testing.assert_allclose(check.logits, twin.self_check(WHY, answer.text).logits, rtol=1e-6)
 
 
 def test_a_template_that_rewrites_history_falls_back(tiny_model):
@@ -216,7 +217,7 @@ def test_a_template_that_rewrites_history_falls_back(tiny_model):
     check = model.self_check(WHY, answer)
     assert not check.cache_reused
     assert check.tokens_computed == len(model.encode(model.render(self_check_messages(WHY, answer.text))))
-    np.testing.assert_array_equal(check.logits, model.self_check(WHY, answer.text).logits)
+    np.testing.assert_allclose(check.logits, model.self_check(WHY, answer.text).logits, rtol=1e-6)
 
 
 def test_a_question_that_holds_the_sentinel_falls_back(tiny_model):
@@ -464,3 +465,32 @@ def test_the_fingerprint_is_measured_again_only_if_the_weights_change(tiny_model
     with torch.no_grad():
         next(iter(model.model.parameters())).mul_(1.5)
     assert not np.allclose(model.probe()[0], before[0])
+
+
+def test_a_wrapped_model_can_be_pickled(tiny_model):
+    # A model of its own: transformers' hooks for the outputs of all layers, which some passes leave, cannot be pickled.
+    wrapped = LocalModel(tiny_llama(len(tiny_model.tokenizer)), tiny_model.tokenizer)
+    expected = wrapped.generate(WHY, max_new_tokens=5)
+    again = LocalModel(pickle.loads(pickle.dumps(wrapped.model)), tiny_model.tokenizer)
+    assert again.generate(WHY, max_new_tokens=5) == expected
+    assert len(again.model.get_output_embeddings()._forward_pre_hooks) == 1
+    np.testing.assert_array_equal(again.probe()[0], wrapped.probe()[0])
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["copy", "pickle"])
+def test_a_local_model_can_be_copied(tiny_model, copied):
+    original = LocalModel(tiny_llama(len(tiny_model.tokenizer)), tiny_tokenizer(), name="tiny")
+    answer = original.generate(WHY, max_new_tokens=5)
+    expected = original.self_check(WHY, answer), original.choice_logits(WHY, ["A", "B"])
+    other = copied(original)
+    assert other.model is not original.model
+    assert other.generate(WHY, max_new_tokens=5) == answer
+    found = other.self_check(WHY, other.generate(WHY, max_new_tokens=5)), other.choice_logits(WHY, ["A", "B"])
+    for mine, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(mine.logits, theirs.logits)
+        np.testing.assert_array_equal(mine.hidden, theirs.hidden)
+    # Each has weights of its own.
+    with torch.no_grad():
+        next(iter(other.model.parameters())).mul_(1.5)
+    np.testing.assert_array_equal(original.choice_logits(WHY, ["A", "B"]).logits, expected[1].logits)
+    assert not np.allclose(other.choice_logits(WHY, ["A", "B"]).logits, expected[1].logits)

@@ -28,6 +28,7 @@ from thermolang.langchain.batching import Gathering, gathering_of, outcome
 from thermolang.langchain.messages import CALLS_TOOLS, Scoring, generation_defaults, local_model, text_only, to_messages
 from thermolang.models.chat_template import Parsed, parse
 from thermolang.models.decoding import Sampling
+from thermolang.models.families import Family
 from thermolang.models.local import LocalModel
 from thermolang.types import Confidence, Generation, Message
 
@@ -91,13 +92,13 @@ def check_options(given: Mapping[str, Any], known: Sequence[str]) -> None:
 
 
 def scored(
-    scoring: Scoring | None, calls: Sequence[Call], answers: Sequence[Sequence[Generation]]
+    scoring: Scoring | None, calls: Sequence[Call], answers: Sequence[Sequence[Generation]], family: Family
 ) -> list[list[Answered]]:
     """The answers of each call with their confidences, all computed at once; one that calls tools is not scored."""
     if scoring is None:
         return [[(answer, None) for answer in found] for found in answers]
     flat = [(call, answer) for call, found in zip(calls, answers, strict=True) for answer in found]
-    speaks = [not (call.tools and parse(answer.text).calls) for call, answer in flat]
+    speaks = [not (call.tools and parse(answer.text, family).calls) for call, answer in flat]
     pairs = [(call.messages, answer) for (call, answer), wanted in zip(flat, speaks, strict=True) if wanted]
     confidences = iter(scoring.confidences(pairs) if pairs else [])
     unsaid = Confidence.missing(CALLS_TOOLS, task=scoring.task or "")
@@ -108,7 +109,7 @@ def scored(
 def answer_message(call: Call, answered: Answered, model: LocalModel, scoring: Scoring | None) -> AIMessage:
     """A finished answer as a message."""
     generation, confidence = answered
-    parsed = parse(generation.text) if call.tools else Parsed(generation.text)
+    parsed = parse(generation.text, model.family) if call.tools else Parsed(generation.text)
     message = AIMessage(
         content=generation.text if parsed.broken else parsed.text,
         tool_calls=[tool_call(name=n, args=a, id=f"call_{i}") for i, (n, a) in enumerate(parsed.calls)],
@@ -131,7 +132,8 @@ def answer_chunk(call: Call, answered: Answered, model: LocalModel, scoring: Sco
         for i, c in enumerate(whole.tool_calls)
     ]
     # A broken call has been held back like a whole one, but chunks would make a call of it again.
-    held_back = str(whole.content)[len(parse(str(whole.content)).text) :] if whole.invalid_tool_calls else ""
+    said, broken = str(whole.content), bool(whole.invalid_tool_calls)
+    held_back = said[len(parse(said, model.family).text) :] if broken else ""
     message = AIMessageChunk(
         content=held_back,
         tool_call_chunks=calls,
@@ -311,7 +313,7 @@ class ChatThermolang(BaseChatModel):
             raise InvalidInputError(msg)
         for piece in self.local.stream(call.messages, call.sampling, tools=call.tools):
             if isinstance(piece, Generation):
-                ((answered,),) = scored(self.scoring, [call], [[piece]])
+                ((answered,),) = scored(self.scoring, [call], [[piece]], self.local.family)
                 yield answer_chunk(call, answered, self.local, self.scoring)
             else:
                 yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
@@ -389,7 +391,8 @@ class ChatThermolang(BaseChatModel):
             cancelled=cancelled,
         )
         rest = iter(generations)
-        return scored(self.scoring, calls, [[next(rest) for _ in range(call.n)] for call in calls])
+        answers = [[next(rest) for _ in range(call.n)] for call in calls]
+        return scored(self.scoring, calls, answers, self.local.family)
 
     def _answers_or_errors(self, calls: list[Call], cancelled: threading.Event) -> list[list[Answered] | Exception]:
         """Answer the calls of one batch; what one does wrong does not harm the others."""

@@ -1,24 +1,41 @@
-"""A model's chat template and tokenizer: prompts, thoughts of reasoning models, tool calls as templates write them."""
+"""A model's chat template and tokenizer: from messages to token ids, and from an answer to what it says and calls."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
 from thermolang.errors import ModelError
+from thermolang.models.families import DEFAULT, Family, FunctionCall, family_of
 from thermolang.models.prompts import FIXED_DATE
 from thermolang.types import Message
-
-OPEN, CLOSE = "<think>", "</think>"
 
 UNFINISHED = "the answer ended while the model was still thinking: allow more tokens, or switch its thinking off"
 
 
-def final_answer(text: str) -> str | None:
-    """What a reasoning model says after its thoughts; None if it never came to that.
+@dataclass(frozen=True)
+class Parsed:
+    """An answer, and the tool calls in it.
+
+    Attributes:
+        text: What is said before the first call.
+        calls: Name and arguments of each call.
+        broken: What stands where a call should, but is none.
+    """
+
+    text: str
+    calls: list[FunctionCall] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+
+def final_answer(text: str, family: Family | None = None) -> str | None:
+    """What a reasoning model says after its thoughts; None if the text ends before they do.
+
+    Args:
+        text: All that the model generated.
+        family: The model's; ``families.DEFAULT`` by default, here and in the functions below.
 
     >>> final_answer("<think>France, then.</think> Paris")
     'Paris'
@@ -27,74 +44,73 @@ def final_answer(text: str) -> str | None:
     >>> final_answer("<think>France") is None
     True
     """
-    thought, closed, said = text.rpartition(CLOSE)
-    if closed:
-        return said.strip()
-    return None if thought or text.lstrip().startswith(OPEN) else text.strip()
+    tags = (family or DEFAULT).thinking
+    before, close, after = text.rpartition(tags.close)
+    if close:
+        return after.strip()
+    return None if before or text.lstrip().startswith(tags.open) else text.strip()
 
 
-def closed(prompt: str, *, can_think: bool) -> str:
-    """A rendered prompt whose answer starts at once: open thoughts are closed, and none are begun.
+def without_thinking(prompt: str, family: Family | None = None) -> str:
+    r"""A prompt after which a reasoning model answers at once: its thoughts are opened and closed already.
 
-    Args:
-        prompt: The text up to where the answer starts.
-        can_think: Whether the model knows thinking at all.
+    >>> without_thinking("<|im_start|>assistant\n<think>")
+    '<|im_start|>assistant\n<think>\n\n</think>\n\n'
     """
-    if not can_think or prompt.rstrip().endswith(CLOSE):
+    tags = (family or DEFAULT).thinking
+    ended = prompt.rstrip()
+    if ended.endswith(tags.close):
         return prompt
-    begun = prompt.rstrip().removesuffix(OPEN) if prompt.rstrip().endswith(OPEN) else prompt
-    return f"{begun}{OPEN}\n\n{CLOSE}\n\n"
+    start = ended.removesuffix(tags.open) if ended.endswith(tags.open) else prompt
+    return f"{start}{tags.open}\n\n{tags.close}\n\n"
 
 
-BEGIN, END = "<tool_call>", "</tool_call>"
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """An answer with its tool calls apart.
-
-    Attributes:
-        text: What is said before the first call.
-        calls: Name and arguments of each call.
-        broken: What stands where a call should, and is none.
-    """
-
-    text: str
-    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
-
-
-def parse(answer: str) -> Parsed:
-    """Find calls between tool_call tags, the form of Hermes, Qwen 2.5 and 3 and SmolLM3.
+def parse(answer: str, family: Family | None = None) -> Parsed:
+    """Find the tool calls of an answer.
 
     >>> parse('Let me see. <tool_call>{"name": "add", "arguments": {"a": 1}}</tool_call>').calls
     [('add', {'a': 1})]
     """
-    text, found, rest = answer.partition(BEGIN)
+    syntax = (family or DEFAULT).tools
+    text, *rest = answer.split(syntax.begin)
     parsed = Parsed(text.strip())
-    for part in _parts(rest) if found else ():
+    for part in rest:
+        written = (part.partition(syntax.end)[0] if syntax.end else part).strip()
         try:
-            record = json.loads(part)
-            arguments = record.get("arguments", record.get("parameters", {}))
-            if not isinstance(record["name"], str) or not isinstance(arguments, dict):
-                raise TypeError
-        except (ValueError, KeyError, TypeError, AttributeError):
-            parsed.broken.append(part)
-            continue
-        parsed.calls.append((record["name"], arguments))
+            parsed.calls.extend(syntax.parse(written))
+        except (ValueError, LookupError, TypeError, AttributeError):  # a model writes anything where a call should be
+            parsed.broken.append(written)
     return parsed
 
 
-def visible(text: str) -> str:
-    """What may be shown of a growing answer that may call tools."""
-    said = text.partition(BEGIN)[0]
-    held = max((n for n in range(1, len(BEGIN)) if said.endswith(BEGIN[:n])), default=0)
-    return said[: len(said) - held].rstrip()
+def visible(text: str, family: Family | None = None) -> str:
+    """The part of a growing answer that may be shown: what is said before it calls, or may begin to call, a tool."""
+    begin = (family or DEFAULT).tools.begin
+    return without_beginning_of(text.partition(begin)[0], begin).rstrip()
 
 
-def _parts(text: str) -> Iterator[str]:
-    for part in text.split(BEGIN):
-        yield part.partition(END)[0].strip()
+def without_beginning_of(text: str, *ends: str) -> str:
+    """A growing text without what its next tokens may make one of some strings.
+
+    >>> without_beginning_of("Wait. <tool", "<tool_call>")
+    'Wait. '
+    """
+    held = max((n for end in ends for n in range(1, len(end)) if text.endswith(end[:n])), default=0)
+    return text[: len(text) - held]
+
+
+def as_turns(messages: Sequence[Message], family: Family) -> list[Message]:
+    """A conversation in the roles, and in the order of turns, that a family's templates take."""
+    turns: list[Message] = []
+    for message in messages:
+        role = "user" if message["role"] == "system" and not family.system_role else message["role"]
+        turn, last = {**message, "role": role}, turns[-1] if turns else {}
+        # Only plain messages: tool calls and their results belong to one message each.
+        if family.alternates and role == last.get("role") and turn.keys() == last.keys() == {"role", "content"}:
+            turns[-1] = {"role": role, "content": f"{last['content']}\n\n{turn['content']}"}
+        else:
+            turns.append(turn)
+    return turns
 
 
 class ChatTokenizer:
@@ -114,8 +130,21 @@ class ChatTokenizer:
             msg = "the tokenizer has no chat template: use a chat (instruct) model, or set tokenizer.chat_template"
             raise ModelError(msg)
         self.model, self.tokenizer = model, tokenizer
-        self._ids_of_options = lru_cache(maxsize=256)(self._option_ids)  # of a chain they are always the same
         self.name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles take along: not the cache of options, which calls this very object."""
+        return {key: value for key, value in vars(self).items() if key != "_cached_option_ids"}
+
+    @property
+    def family(self) -> Family:
+        """The model family that the chat template belongs to."""
+        return family_of(self._template)
+
+    @property
+    def context_length(self) -> int:
+        """Most tokens a conversation may have."""
+        return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 0)) or 2**31
 
     def render(
         self,
@@ -140,24 +169,22 @@ class ChatTokenizer:
         if not messages:
             msg = "the conversation is empty: give at least one message"
             raise ModelError(msg)
-        template = str(self.tokenizer.get_chat_template())
-        how: dict[str, Any] = {"continue_final_message": True}
-        prefill = messages[-1]["role"] == "assistant"
-        if not prefill:
-            how = {"add_generation_prompt": True} | ({"enable_thinking": False} if at_once else {})
+        begun = messages[-1]["role"] == "assistant"
+        at_once = at_once and not begun
+        options: dict[str, Any] = {"continue_final_message": True} if begun else {"add_generation_prompt": True}
+        if at_once:
+            options |= self.family.no_thinking
         if tools:
-            if "tools" not in template:
-                msg = f"the chat template of {self.name} has no place for tools: use a model made for them"
-                raise ModelError(msg)
-            how["tools"] = list(tools)
+            options |= self._describing(tools)
         try:
             if fixed_date:
-                how["chat_template"] = FIXED_DATE + template
-            text = str(self.tokenizer.apply_chat_template(list(messages), tokenize=False, **how))
+                options["chat_template"] = FIXED_DATE + self._template
+            turns = as_turns(messages, self.family)
+            text = str(self.tokenizer.apply_chat_template(turns, tokenize=False, **options))
         except Exception as error:  # templates are programs of others and raise anything
             msg = f"the chat template of {self.name} refuses these messages: {error}"
             raise ModelError(msg) from error
-        return closed(text, can_think=self._can_think) if at_once and not prefill else text
+        return without_thinking(text, self.family) if at_once and self._can_think else text
 
     def encode(self, text: str) -> list[int]:
         """Token ids of rendered text; templates write their own special tokens, so none are added."""
@@ -169,30 +196,43 @@ class ChatTokenizer:
 
     def option_ids(self, spellings: Sequence[Sequence[str]], *, names: Sequence[str]) -> list[list[int]]:
         """Token ids of each option; see ``single_token_ids``."""
-        return self._ids_of_options(tuple(map(tuple, spellings)), tuple(names))
+        return self._cached_option_ids(tuple(map(tuple, spellings)), tuple(names))
 
-    def _option_ids(self, spellings: tuple[tuple[str, ...], ...], names: tuple[str, ...]) -> list[list[int]]:
-        return single_token_ids(spellings, self.encode, names=names, model_name=self.name)
+    def token(self, token_id: int) -> str:
+        """Text of one token."""
+        return str(self.tokenizer.decode([token_id]))
+
+    @property
+    def _template(self) -> str:
+        return str(self.tokenizer.get_chat_template())
 
     @cached_property
     def _can_think(self) -> bool:
-        return OPEN in str(self.tokenizer.get_chat_template()) or OPEN in self.tokenizer.get_added_vocab()
+        tag = self.family.thinking.open
+        return tag in self._template or tag in self.tokenizer.get_added_vocab()
 
-    @property
-    def context_length(self) -> int:
-        """Most tokens a conversation may have."""
-        return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 0)) or 2**31
+    def _describing(self, tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Template arguments that describe tools."""
+        variable = self.family.tools.variable
+        if variable not in self._template:
+            msg = f"the chat template of {self.name} has no place for tools: use a model made for them"
+            raise ModelError(msg)
+        return {variable: list(tools)}
+
+    @cached_property
+    def _cached_option_ids(self) -> Callable[[tuple[tuple[str, ...], ...], tuple[str, ...]], list[list[int]]]:
+        # The questions of one chain have the same options.
+        return lru_cache(maxsize=256)(
+            lambda spellings, names: single_token_ids(spellings, self.encode, names=names, model_name=self.name)
+        )
 
     def _checked(self, ids: list[int]) -> list[int]:
+        """The same token ids, if they fit the context."""
         if len(ids) >= self.context_length:
             limit = f"{self.name} takes at most {self.context_length}"
             msg = f"the conversation has {len(ids)} tokens, but {limit}; shorten it"
             raise ModelError(msg)
         return ids
-
-    def token(self, token_id: int) -> str:
-        """Text of one token."""
-        return str(self.tokenizer.decode([token_id]))
 
     def _decoded(self, token_ids: Sequence[int]) -> str:
         """Text of an answer's ids; white space at its end may be (part of) a stop string and stays."""
@@ -231,9 +271,9 @@ def single_token_ids(
         msg = f"at least two choices are needed, got {list(names)}"
         raise ModelError(msg)
     encoded = [[encode(form) for t in texts if t.strip() for form in (t, f" {t}")] for texts in spellings]
-    found = [sorted({ids[0] for ids in forms if len(ids) == 1}) for forms in encoded]
+    options = [sorted({ids[0] for ids in forms if len(ids) == 1}) for forms in encoded]
     owner: dict[int, str] = {}
-    for name, ids in zip(names, found, strict=True):
+    for name, ids in zip(names, options, strict=True):
         if not ids:
             msg = f"the choice {name!r} is not a single token of {model_name}; ask with letters, such as A, B, C"
             raise ModelError(msg)
@@ -241,4 +281,4 @@ def single_token_ids(
             msg = f"the choices {shared!r} and {name!r} share a token of {model_name}; use distinct choices"
             raise ModelError(msg)
         owner.update(dict.fromkeys(ids, name))
-    return found
+    return options

@@ -1,4 +1,8 @@
-"""The decoding loop (per-row seeds, rows that leave when done) and the KV caches it fills and starts from."""
+"""Generating answers a token at a time, and the KV caches that this starts from and leaves behind.
+
+``decode`` is the loop: it may start from the cache of what prompts begin with (a ``Prefix``), and each answer leaves
+the batch with a cache of its own.
+"""
 
 from __future__ import annotations
 
@@ -13,42 +17,11 @@ import torch
 
 from thermolang.errors import ModelError
 
+NUCLEUS_WIDTHS = (256, 8192)
+"""Most nuclei are smaller than this, and finding the largest few is far cheaper than sorting a vocabulary."""
 
-def twin(cache: Any) -> Any:
-    """A copy of a transformers cache that may grow and shrink; its tensors are shared and never written."""
-    other = copy.copy(cache)
-    other.layers = [copy.copy(layer) for layer in cache.layers]
-    return other
-
-
-def can_be_cut(cache: Any) -> bool:
-    """Whether rows and positions of this kind of cache can be taken apart and put together again.
-
-    Not those of a sliding window, which forgets and counts what it forgot, nor those of recurrent layers.
-    """
-    layers = getattr(cache, "layers", [])
-    return bool(getattr(cache, "is_croppable", False)) and not any(getattr(x, "is_sliding", False) for x in layers)
-
-
-def row_of(cache: Any, row: int, present: torch.Tensor) -> Any:
-    """The cache of one row of a batch, without its padding; the batch may go on and change.
-
-    Args:
-        cache: A transformers cache of B rows and T positions.
-        row: Which of them.
-        present: Shape (T,), bool; False at padding.
-
-    Returns:
-        A cache of one row; None if this kind of cache cannot be cut.
-    """
-    if not can_be_cut(cache):
-        return None
-    alone = twin(cache)
-    if bool(present.all()) and alone.layers[0].keys.shape[0] == 1:
-        return alone
-    for layer in alone.layers:
-        layer.keys, layer.values = (x[row : row + 1, :, present] for x in (layer.keys, layer.values))
-    return alone
+SHORTEST_PREFIX = 8
+"""Fewer shared tokens than this are not worth a forward pass of their own."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +32,7 @@ class Sampling:
         max_new_tokens: At most this many tokens per answer.
         temperature: 0 is greedy; otherwise logits are divided by it.
         top_p: Nucleus: the smallest set of tokens with at least this probability (Holtzman et al., 2020).
-        seed: Random numbers of a row; None draws a fresh one. Rows of a batch are independent of each other.
+        seed: Of an answer's own random numbers; None draws a fresh one.
         stop: The answer ends before the first of these strings.
     """
 
@@ -89,7 +62,10 @@ class Row:
     Attributes:
         generator: Its own random numbers.
         limit: Most tokens it may have.
-        start: Logits (V,) and hidden state (d,) at the answer position; only with ``hidden_of``.
+        token_ids: The tokens so far.
+        logprobs: The log-probability of each, at temperature 1.
+        finish_reason: "stop" or "length"; empty while it grows.
+        start: Logits (V,) and hidden state (d,) where the answer starts; only with ``hidden_of``.
         cache: Once it is finished, the transformers cache of all its tokens but the last, without padding.
     """
 
@@ -102,17 +78,17 @@ class Row:
     cache: Any = None
 
 
-def left_padded(sequences: Sequence[Sequence[int]], pad: int, device: Any) -> dict[str, torch.Tensor]:
-    """Stack token ids with padding on the left, so that the last column is every row's last token.
+@dataclass(frozen=True, eq=False)
+class Prefix:
+    """The KV cache of the token ids that several prompts begin with.
 
-    Returns:
-        ``input_ids``, ``attention_mask`` and ``position_ids``, each of shape (B, longest).
+    Attributes:
+        ids: The shared token ids.
+        values: The transformers cache of these tokens, one row; None if there are none.
     """
-    width = max(map(len, sequences))
-    ids = torch.tensor([[pad] * (width - len(s)) + list(s) for s in sequences])
-    mask = torch.tensor([[0] * (width - len(s)) + [1] * len(s) for s in sequences])
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    return {k: v.to(device) for k, v in {"input_ids": ids, "attention_mask": mask, "position_ids": positions}.items()}
+
+    ids: tuple[int, ...] = ()
+    values: Any = None
 
 
 def decode(
@@ -130,24 +106,23 @@ def decode(
 
     Args:
         forward: The model's forward; returns ``logits`` (B, 1, V) and ``past_key_values``.
-        inputs: As ``left_padded`` or ``inputs_after`` makes them.
+        inputs: As ``left_padded`` or ``inputs_after`` returns them.
         sampling: How tokens are chosen.
         end_ids: Token ids that end an answer.
-        text_of: Decodes token ids, to look for stop strings.
-        context_length: Most positions the model has; an answer that fills them ends there.
+        text_of: Decodes token ids; stop strings are looked for in this text.
+        context_length: How many positions the model has; an answer that fills them ends there.
         seeds: One for each row; by default the same as ``sampling.seed``, as if each row were alone.
         hidden_of: Hidden states (B, 1, d) of the latest forward in this thread.
 
     Yields:
-        All rows in order, after each token; the last time all are finished. Whoever stops iterating stops the
-        generation.
+        All rows in order, after each token; the last time all are finished. To stop the generation, stop iterating.
 
     Raises:
         ModelError: The model's logits are not finite.
     """
-    rooms = (context_length - inputs["attention_mask"].sum(-1)).tolist()
-    seeds = [sampling.seed] * len(rooms) if seeds is None else seeds
-    limits = [min(sampling.max_new_tokens, room) for room in rooms]
+    free = (context_length - inputs["attention_mask"].sum(-1)).tolist()
+    seeds = [sampling.seed] * len(free) if seeds is None else seeds
+    limits = [min(sampling.max_new_tokens, positions) for positions in free]
     rows = [Row(_generator(seed), limit) for seed, limit in zip(seeds, limits, strict=True)]
     active, step = list(rows), dict(inputs)
     cache = step.pop("past_key_values", None)
@@ -162,13 +137,137 @@ def decode(
         for i, row in enumerate(active):
             row.finish_reason = _finish_reason(row, sampling.stop, end_ids, text_of)
             if row.finish_reason:
-                row.cache = row_of(cache, i, step["attention_mask"][i].bool())
+                row.cache = cut_row(cache, i, step["attention_mask"][i].bool())
         yield rows
         keep = [i for i, row in enumerate(active) if not row.finish_reason]
         if len(keep) < len(active) and keep:
             cache.batch_select_indices(torch.tensor(keep, device=tokens.device))
         active = [active[i] for i in keep]
         step = _next_step(step, tokens, keep)
+
+
+def choose_tokens(logits: torch.Tensor, sampling: Sampling, generators: Sequence[torch.Generator]) -> torch.Tensor:
+    """Pick one token per row; logits (B, V) -> ids (B,).
+
+    A sample is the token at which the cumulative probability passes a random number. Each row has its number from its
+    own generator, never from the global one, so a row of a batch samples as if it were alone.
+    """
+    if sampling.temperature == 0:
+        return logits.argmax(-1)
+    # The largest becomes 0, so that no temperature, however low, makes it infinite.
+    scores = (logits - logits.amax(-1, keepdim=True)) / sampling.temperature
+    probabilities = scores.softmax(-1)
+    if sampling.top_p < 1:
+        probabilities, ids = _nucleus(probabilities, sampling.top_p)
+    cumulative = probabilities.double().cumsum(-1)
+    drawn = torch.stack([torch.rand(1, generator=g, dtype=torch.float64) for g in generators]).to(cumulative.device)
+    picked = torch.searchsorted(cumulative, drawn * cumulative[:, -1:], right=True)
+    picked = picked.clamp(max=cumulative.shape[-1] - 1)
+    return (picked if sampling.top_p == 1 else ids.gather(1, picked))[:, 0]
+
+
+def left_padded(sequences: Sequence[Sequence[int]], pad: int, device: Any) -> dict[str, torch.Tensor]:
+    """Stack token ids with padding on the left, so that the last column is every row's last token.
+
+    Returns:
+        ``input_ids``, ``attention_mask`` and ``position_ids``, each of shape (B, longest).
+    """
+    width = max(map(len, sequences))
+    ids = torch.tensor([[pad] * (width - len(s)) + list(s) for s in sequences])
+    mask = torch.tensor([[0] * (width - len(s)) + [1] * len(s) for s in sequences])
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    return {k: v.to(device) for k, v in {"input_ids": ids, "attention_mask": mask, "position_ids": positions}.items()}
+
+
+def inputs_after(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]], pad: int, device: Any) -> dict[str, Any]:
+    """Inputs of a forward pass over what follows each prompt's prefix.
+
+    Args:
+        prefixes: One for each prompt, or none at all. A prompt that does not begin with its prefix is computed whole;
+            some templates render earlier messages differently later on.
+        prompts: Token ids of B conversations.
+        pad: Id that fills the left side.
+        device: Where the model lies.
+
+    Returns:
+        ``input_ids`` and ``position_ids`` (B, longest rest), ``attention_mask`` (B, longest prefix + longest rest), and
+        ``past_key_values`` of B rows, padded on the left, if there is a prefix.
+    """
+    prefixes = fitting_prefixes(prefixes, prompts)
+    lengths = [len(p.ids) for p in prefixes]
+    inputs: dict[str, Any] = dict(left_padded([p[n:] for p, n in zip(prompts, lengths, strict=True)], pad, device))
+    if longest := max(lengths):
+        mask = inputs["attention_mask"]
+        start = torch.tensor(lengths, device=device)[:, None]
+        present = torch.arange(longest, device=device)[None] >= longest - start
+        inputs["attention_mask"] = torch.cat([present.to(mask.dtype), mask], dim=1)
+        inputs["position_ids"] = inputs["position_ids"] + start
+        inputs["past_key_values"] = _stacked(prefixes, longest)
+    return inputs
+
+
+def fitting_prefixes(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]]) -> list[Prefix]:
+    """Each prompt's prefix if it begins with it and is longer, else an empty one."""
+    given = prefixes or [Prefix()] * len(prompts)
+    begins = [
+        len(ids) > len(p.ids) and tuple(ids[: len(p.ids)]) == p.ids for p, ids in zip(given, prompts, strict=True)
+    ]
+    return [p if fits else Prefix() for p, fits in zip(given, begins, strict=True)]
+
+
+def shared_length(prompts: Sequence[Sequence[int]]) -> int:
+    """How many token ids all prompts begin with, leaving each at least one of its own; 0 if hardly any.
+
+    >>> shared_length([[*range(9), 1, 2], [*range(9), 3]])
+    9
+    >>> shared_length([[1, 2, 3], [1, 2, 4]])
+    0
+    """
+    if len(prompts) < 2:
+        return 0
+    # What the first and the last of a sorted list share, all share.
+    first, last = min(map(list, prompts)), max(map(list, prompts))
+    most = min(map(len, prompts)) - 1
+    differs = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), most)
+    length = min(differs, most)
+    return length if length >= SHORTEST_PREFIX else 0
+
+
+def copy_cache(cache: Any) -> Any:
+    """A copy of a transformers cache that may grow and shrink; its tensors are shared and never written."""
+    other = copy.copy(cache)
+    other.layers = [copy.copy(layer) for layer in cache.layers]
+    return other
+
+
+def can_be_cut(cache: Any) -> bool:
+    """Whether rows and positions of a transformers cache can be taken apart and put together again.
+
+    A sliding window forgets positions and counts them, and recurrent layers mix them: those cannot be cut.
+    """
+    layers = getattr(cache, "layers", [])
+    return bool(getattr(cache, "is_croppable", False)) and not any(getattr(x, "is_sliding", False) for x in layers)
+
+
+def cut_row(cache: Any, row: int, present: torch.Tensor) -> Any:
+    """The cache of one row of a batch, without its padding; the batch's own may go on and change.
+
+    Args:
+        cache: A transformers cache of B rows and T positions.
+        row: Which of them.
+        present: Shape (T,), bool; False at padding.
+
+    Returns:
+        A cache of one row; None if this kind of cache cannot be cut.
+    """
+    if not can_be_cut(cache):
+        return None
+    alone = copy_cache(cache)
+    if bool(present.all()) and alone.layers[0].keys.shape[0] == 1:
+        return alone
+    for layer in alone.layers:
+        layer.keys, layer.values = (x[row : row + 1, :, present] for x in (layer.keys, layer.values))
+    return alone
 
 
 def _generator(seed: int | None) -> torch.Generator:
@@ -189,7 +288,7 @@ def _append(rows: list[Row], logits: torch.Tensor, sampling: Sampling) -> torch.
     if not torch.isfinite(logits.amax(-1)).all() or torch.isnan(logits).any():
         msg = "the model's logits are not finite (NaN or infinity); try another dtype, such as float32"
         raise ModelError(msg)
-    tokens = choose(logits, sampling, [row.generator for row in rows])
+    tokens = choose_tokens(logits, sampling, [row.generator for row in rows])
     chosen = (logits.gather(1, tokens[:, None]) - logits.logsumexp(-1, keepdim=True))[:, 0].tolist()
     for row, token, logprob in zip(rows, tokens.tolist(), chosen, strict=True):
         row.token_ids.append(token)
@@ -197,32 +296,8 @@ def _append(rows: list[Row], logits: torch.Tensor, sampling: Sampling) -> torch.
     return tokens
 
 
-def choose(logits: torch.Tensor, sampling: Sampling, generators: Sequence[torch.Generator]) -> torch.Tensor:
-    """Pick one token per row; logits (B, V) -> ids (B,).
-
-    A sample is the token at which the cumulative probability passes a random number. Each row has its number from its
-    own generator, never from the global one, so a row of a batch samples as if it were alone.
-    """
-    if sampling.temperature == 0:
-        return logits.argmax(-1)
-    # The largest becomes 0, so that no temperature, however low, makes it infinite.
-    scores = (logits - logits.amax(-1, keepdim=True)) / sampling.temperature
-    probabilities = scores.softmax(-1)
-    if sampling.top_p < 1:
-        probabilities, ids = _nucleus(probabilities, sampling.top_p)
-    cumulative = probabilities.double().cumsum(-1)
-    drawn = torch.stack([torch.rand(1, generator=g, dtype=torch.float64) for g in generators]).to(cumulative.device)
-    picked = torch.searchsorted(cumulative, drawn * cumulative[:, -1:], right=True)
-    picked = picked.clamp(max=cumulative.shape[-1] - 1)
-    return (picked if sampling.top_p == 1 else ids.gather(1, picked))[:, 0]
-
-
-NUCLEUS_WIDTHS = (256, 8192)
-"""Most nuclei are smaller than this, and finding the largest few is far cheaper than sorting a vocabulary."""
-
-
 def _nucleus(probabilities: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Probabilities (B, K), largest first, zero outside the nucleus, and their ids."""
+    """Probabilities (B, K), largest first, zero outside the nucleus, and their token ids (B, K)."""
     for width in (*NUCLEUS_WIDTHS, probabilities.shape[-1]):
         top, ids = probabilities.topk(min(width, probabilities.shape[-1]))
         cumulative = top.cumsum(-1)
@@ -243,62 +318,9 @@ def _finish_reason(
     return "length" if len(row.token_ids) >= row.limit else ""
 
 
-SHORTEST = 8
-"""Fewer shared tokens than this are not worth a forward pass of their own."""
-
-
-@dataclass(frozen=True, eq=False)
-class Prefix:
-    """The KV cache of the token ids that several prompts begin with.
-
-    Attributes:
-        ids: The shared token ids.
-        values: The transformers cache of these tokens, one row; None if there are none.
-    """
-
-    ids: tuple[int, ...] = ()
-    values: Any = None
-
-
-def inputs_after(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]], pad: int, device: Any) -> dict[str, Any]:
-    """Inputs of a forward pass over what follows each prompt's prefix.
-
-    Args:
-        prefixes: One for each prompt, or none at all. A prompt that does not begin with its prefix, as a template may
-            render what came before differently later on, is computed whole.
-        prompts: Token ids of B conversations.
-        pad: Id that fills the left side.
-        device: Where the model lies.
-
-    Returns:
-        ``input_ids`` and ``position_ids`` (B, longest rest), ``attention_mask`` (B, longest prefix + longest rest), and
-        ``past_key_values`` of B rows, padded on the left, if there is a prefix.
-    """
-    prefixes = fitting(prefixes, prompts)
-    lengths = [len(p.ids) for p in prefixes]
-    inputs: dict[str, Any] = dict(left_padded([p[n:] for p, n in zip(prompts, lengths, strict=True)], pad, device))
-    if longest := max(lengths):
-        mask = inputs["attention_mask"]
-        start = torch.tensor(lengths, device=device)[:, None]
-        present = torch.arange(longest, device=device)[None] >= longest - start
-        inputs["attention_mask"] = torch.cat([present.to(mask.dtype), mask], dim=1)
-        inputs["position_ids"] = inputs["position_ids"] + start
-        inputs["past_key_values"] = _stacked(prefixes, longest)
-    return inputs
-
-
-def fitting(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]]) -> list[Prefix]:
-    """Each prompt's prefix if it begins with it and is longer, else an empty one."""
-    given = prefixes or [Prefix()] * len(prompts)
-    begins = [
-        len(ids) > len(p.ids) and tuple(ids[: len(p.ids)]) == p.ids for p, ids in zip(given, prompts, strict=True)
-    ]
-    return [p if fits else Prefix() for p, fits in zip(given, begins, strict=True)]
-
-
 def _stacked(prefixes: Sequence[Prefix], longest: int) -> Any:
     """One cache of all rows; a shorter prefix stands at the right, as the mask says."""
-    cache = twin(next(p.values for p in prefixes if p.values is not None))
+    cache = copy_cache(next(p.values for p in prefixes if p.values is not None))
     if len(prefixes) == 1:
         return cache  # nothing to pad, nothing to copy
     for i, layer in enumerate(cache.layers):
@@ -310,22 +332,3 @@ def _stacked(prefixes: Sequence[Prefix], longest: int) -> Any:
                     row[:, longest - len(prefix.ids) :] = getattr(prefix.values.layers[i], name)[0]
             setattr(layer, name, rows)
     return cache
-
-
-def shared_length(prompts: Sequence[Sequence[int]]) -> int:
-    """How many token ids all prompts begin with, leaving each at least one of its own; 0 if hardly any.
-
-    >>> shared_length([[*range(9), 1, 2], [*range(9), 3]])
-    9
-    >>> shared_length([[1, 2, 3], [1, 2, 4]])
-    0
-    """
-    if len(prompts) < 2:
-        return 0
-    first, last = (
-        min(map(list, prompts)),
-        max(map(list, prompts)),
-    )  # what the extremes of a sorted list share, all share
-    most = min(map(len, prompts)) - 1
-    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), most)
-    return min(length, most) if min(length, most) >= SHORTEST else 0

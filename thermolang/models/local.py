@@ -1,4 +1,4 @@
-"""A local Hugging Face chat model: answers with log-probabilities, whole or as they grow, and its identity."""
+"""``LocalModel``: a local Hugging Face chat model that answers, samples, streams and scores, and knows its identity."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from thermolang.errors import ModelError
-from thermolang.models.chat_template import visible
+from thermolang.models.chat_template import visible, without_beginning_of
 from thermolang.models.decoding import Prefix, Row, Sampling, decode, inputs_after
 from thermolang.models.loading import load
 from thermolang.models.prompts import PROBES, PROMPT_VERSION, question_messages, self_check_messages
-from thermolang.models.scoring import KVCache, Reader, ids_of
+from thermolang.models.scoring import KVCache, OptionScorer, spelling_ids
 from thermolang.storage import digest
 from thermolang.types import Example, Generation, Message, ModelIdentity
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 SAMPLES_AT_ONCE = 32
-"""Sampled answers of one batch: each has a KV cache as long as the prompt and itself."""
+"""Sampled answers of one batch: each needs a KV cache for the prompt and for itself."""
 
 
-class LocalModel(Reader):
-    """A causal language model and its tokenizer; answers, and is read at the places calibration needs.
+class LocalModel(OptionScorer):
+    """A causal language model and its tokenizer: generates answers, and scores options and answers.
 
     Any number of threads may share one instance; forward passes take turns.
 
@@ -96,9 +96,9 @@ class LocalModel(Reader):
             messages: The conversation; its last message is the question.
             n: Number of answers; the first of many are those of few.
             max_new_tokens: At most this many tokens each.
-            temperature: 0 gives N times the same answer, which says nothing about its meaning's share.
+            temperature: 0 gives N times the same answer, from which nothing can be learned.
             top_p: Nucleus sampling; 1 keeps all tokens. Temperature 1 and 0.9 are those of Farquhar et al. (2024).
-            seed: Of all the answers, which each have random numbers of their own.
+            seed: Of all the answers together; each has random numbers of its own.
             stop: An answer ends before the first of these strings.
             answer: This model's answer to the conversation, if there is one: its KV cache holds the prompt already.
             after: Leave out so many of the first answers, because they were drawn before.
@@ -109,11 +109,11 @@ class LocalModel(Reader):
         ends = (stop,) if isinstance(stop, str) else tuple(stop)
         sampling = Sampling(max_new_tokens, temperature, top_p, None, ends)
         seeds, prefix = row_seeds(seed, n)[after:], self._prompt_computed(messages, answer)
-        found: list[Generation] = []
+        samples: list[Generation] = []
         for start in range(0, len(seeds), SAMPLES_AT_ONCE):
             part = seeds[start : start + SAMPLES_AT_ONCE]
-            found += self.generate_batch([messages] * len(part), sampling, prefixes=[prefix] * len(part), seeds=part)
-        return found
+            samples += self.generate_batch([messages] * len(part), sampling, prefixes=[prefix] * len(part), seeds=part)
+        return samples
 
     def generate_batch(
         self,
@@ -159,7 +159,7 @@ class LocalModel(Reader):
 
         Yields:
             Pieces of text that add up to the answer's, or to what it says before it calls a tool, and at last the whole
-            ``Generation``. Whoever stops iterating stops the generation.
+            ``Generation``. To stop the generation, stop iterating.
 
         Raises:
             ModelError: As ``generate``; it reaches the caller at once.
@@ -168,7 +168,7 @@ class LocalModel(Reader):
         for (row,) in self._decoding([prompt], sampling):
             generation = self._generation(messages, prompt, row, sampling) if row.finish_reason else None
             text = generation.text if generation else self._certain(row, sampling.stop)
-            shown = visible(text) if tools else text
+            shown = visible(text, self.family) if tools else text
             if shown.startswith(said) and len(shown) > len(said):
                 yield shown[len(said) :]
                 said = shown
@@ -201,6 +201,11 @@ class LocalModel(Reader):
             self._probed = stamp, self._measured()
         return self._probed[1]
 
+    @property
+    def middle_layer(self) -> int:
+        """The layer two thirds up, counted from 1: where probes of truth often read best."""
+        return max(1, round(2 * self.identity.num_layers / 3))
+
     def _measured(self) -> tuple[FloatArray, FloatArray]:
         checks = [self_check_messages(question_messages(Example(question)), answer) for question, answer in PROBES]
         prompts = [self._checked(self.encode(self.render(check, fixed_date=True))) for check in checks]
@@ -208,22 +213,17 @@ class LocalModel(Reader):
         scores = [self.read([prompt], [self._yes_no], [("yes", "no")])[0] for prompt in prompts]
         return np.stack([s.hidden for s in scores]), np.stack([s.logits for s in scores])
 
-    @property
-    def middle_layer(self) -> int:
-        """The layer two thirds up, counted from 1: where probes of truth often read best."""
-        return max(1, round(2 * self.identity.num_layers / 3))
-
     def _prompt(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> list[int]:
         return self._checked(self.encode(self.render(messages, tools=tools)))
 
     def _prompt_computed(self, messages: Sequence[Message], answer: Generation | None) -> Prefix:
-        """All tokens of a prompt but the last, which must be read anew to go on from it."""
+        """The KV cache of all tokens of a prompt but the last, which must be computed anew to go on from it."""
         prompt = self._prompt(messages, ())
         kept = answer.cache if answer is not None else None
         if not isinstance(kept, KVCache) or kept.values is None or not self._is_of(kept, messages):
             return self.prefix([prompt, prompt])
         same = list(kept.prompt) == prompt  # another template, or tools, may render it differently
-        return self._before(kept, len(prompt) - 1) if same else self.prefix([prompt, prompt])
+        return self._computed(kept, len(prompt) - 1) if same else self.prefix([prompt, prompt])
 
     @torch.inference_mode()
     def _decoding(
@@ -248,15 +248,14 @@ class LocalModel(Reader):
     def _certain(self, row: Row, stop: Sequence[str]) -> str:
         """The text of a growing answer that no later token can change or cut off."""
         text = self._text(row.token_ids).rstrip("\ufffd")  # half a character
-        held = max((n for s in stop for n in range(1, len(s)) if text.endswith(s[:n])), default=0)
-        return text[: len(text) - held].rstrip()
+        return without_beginning_of(text, *stop).rstrip()
 
     def _generation(self, messages: Sequence[Message], prompt: list[int], row: Row, sampling: Sampling) -> Generation:
         ended = row.token_ids[-1] in self._end_ids
         said = row.token_ids[:-1] if ended else row.token_ids  # not every model marks its end tokens as special
         text = self._decoded(said)
         cut = min((text.find(s) for s in sampling.stop if s in text), default=len(text))
-        answer = ids_of(text[:cut].strip(), said, self._text)
+        answer = spelling_ids(text[:cut].strip(), said, self._text)
         asked = tuple(dict(m) for m in messages)
         return Generation(
             text=text[:cut].strip(),

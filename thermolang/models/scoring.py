@@ -1,6 +1,8 @@
-"""Reading a local model at one position: option logits of a prompt or an answer, and self-checks.
+"""Scoring at one position: what a model thinks of each of a few options as its next token.
 
-The KV cache of a generation is continued where that is possible.
+The options of a multiple-choice question are scored where the answer starts. A free-form answer is scored by a
+self-check: the model is asked whether it is correct, and the options are yes and no. Where possible the KV cache of the
+answer is continued, so that only the tokens of that question are computed.
 """
 
 from __future__ import annotations
@@ -17,38 +19,44 @@ from weakref import WeakKeyDictionary
 import torch
 
 from thermolang.errors import ModelError
-from thermolang.models.chat_template import CLOSE, OPEN, UNFINISHED, ChatTokenizer, final_answer
-from thermolang.models.decoding import Prefix, can_be_cut, fitting, inputs_after, left_padded, shared_length, twin
+from thermolang.models.chat_template import UNFINISHED, ChatTokenizer, final_answer
+from thermolang.models.decoding import (
+    Prefix,
+    can_be_cut,
+    copy_cache,
+    fitting_prefixes,
+    inputs_after,
+    left_padded,
+    shared_length,
+)
+from thermolang.models.families import Family
 from thermolang.models.prompts import SENTINEL, YES_NO, self_check_messages
 from thermolang.types import Generation, Message, OptionScores
 
 MIN_ANSWER_MASS = 0.01
 """Below this share of the next-token probability the options are not what the model wants to say."""
 
-LONGEST_SPELLED = 32
-"""Tokens of an answer given as text whose probability is read: each costs logits over the whole vocabulary."""
+LONGEST_SPAN = 32
+"""Tokens of an answer given as text whose probability is computed: each costs logits over the whole vocabulary."""
 
+_locks: WeakKeyDictionary[Any, threading.Lock] = WeakKeyDictionary()
+"""For each model: two forward passes at a time on the same cores take far longer than one after the other."""
 
-class Tap(threading.local):
-    """The input of a model's output embeddings in the latest forward of this thread."""
-
-    hidden: torch.Tensor
-
-
-_taps: WeakKeyDictionary[Any, tuple[Tap, threading.Lock]] = WeakKeyDictionary()
+_latest = threading.local()
+"""``hidden``: the input of the output embeddings in this thread's latest forward pass."""
 
 
 @dataclass(frozen=True)
 class KVCache:
-    """What a self-check needs to continue a generation.
+    """What is kept of a generation, so that a self-check or more samples can continue it.
 
     Attributes:
         owner: The transformers model that filled it; another model's weights must not continue it.
         prompt: Token ids of the prompt.
         answer: Token ids that spell the answer, without an end token or a stop string.
         values: The transformers cache of all tokens but the last sampled one; None if it cannot be continued.
-        start: Logits (V,) and hidden state (d,) at the answer position.
-        messages: The conversation; a reading of another one must not take these for its own.
+        start: Logits (V,) and hidden state (d,) at the position where the answer starts.
+        messages: The conversation; the scores of another one must not be taken from here.
     """
 
     owner: Any
@@ -59,103 +67,8 @@ class KVCache:
     messages: tuple[Message, ...]
 
 
-def hidden_tap(model: Any) -> tuple[Tap, threading.Lock]:
-    """Keep the input of the output embeddings, per thread: the hidden state after the final norm.
-
-    The hook is registered once per model and stays; one hook per call would see other threads' passes.
-
-    Returns:
-        The tap, and a lock for forward passes: two of them at a time on the same cores take far longer than one after
-        the other.
-
-    Raises:
-        ModelError: The model has no output embeddings.
-    """
-    if model not in _taps:
-        head = model.get_output_embeddings()
-        if head is None:
-            msg = f"{type(model).__name__} has no output embeddings: a causal language model is needed"
-            raise ModelError(msg)
-        tap = Tap()
-
-        def keep(_module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
-            tap.hidden = inputs[0].detach()
-
-        head.register_forward_pre_hook(keep)
-        _taps[model] = tap, threading.Lock()
-    return _taps[model]
-
-
-def ids_of(text: str, token_ids: Sequence[int], text_of: Callable[[Sequence[int]], str]) -> tuple[int, ...]:
-    """The fewest first ids that spell a text: without an end token, a stop string or white space after it.
-
-    Where a stop string begins inside a token no ids spell the text; then the nearest ones are returned.
-    """
-    end = len(token_ids)
-    while end and len(text_of(token_ids[:end])) > len(text):
-        end -= 1
-    while end and text_of(token_ids[: end - 1]) == text:
-        end -= 1
-    return tuple(token_ids[:end])
-
-
-def option_scores(
-    logits: torch.Tensor,
-    hidden: torch.Tensor,
-    option_ids: list[list[int]],
-    options: tuple[str, ...],
-    *,
-    tokens: int,
-    middle: torch.Tensor | None = None,
-) -> OptionScores:
-    """Sum each option's spellings; logits (V,), hidden and middle (d,)."""
-    z = torch.stack([logits[ids].logsumexp(-1) for ids in option_ids])  # (K,)
-    mass = float((z - logits.logsumexp(-1)).exp().sum().clamp(max=1.0))  # the sum may round to just above 1
-    between = None if middle is None else middle.numpy()
-    return OptionScores(options, z.numpy(), hidden.numpy(), mass, tokens, middle=between)
-
-
-def language_only(model: Any) -> None:
-    """Refuse models that are read in another way than from left to right, as text."""
-    kind = ""
-    if getattr(model.config, "is_encoder_decoder", False):
-        kind = "an encoder-decoder (seq2seq) model"
-    elif getattr(model.config, "vision_config", None) is not None:
-        kind = "a vision model"
-    if kind:
-        msg = f"{type(model).__name__} is {kind}: use a causal language model for chat, such as Qwen2.5-Instruct"
-        raise ModelError(msg)
-
-
-def answer_span(
-    ids: Sequence[int], before: Sequence[int], after: Sequence[int], end_ids: Collection[int]
-) -> range | None:
-    """Which of a conversation's ids spell an answer, with the token that ends it; the last ones of a long answer.
-
-    Args:
-        ids: Of the conversation with the answer in it.
-        before: Of what the template writes before an answer.
-        after: Of what it writes after it.
-        end_ids: Tokens that end an answer.
-
-    Returns:
-        None where the answer's tokens merge with the template's, so that it cannot be told.
-    """
-    end = len(ids) - len(after)
-    if list(ids[: len(before)]) != list(before) or list(ids[end:]) != list(after) or end <= len(before):
-        return None
-    end += bool(after) and after[0] in end_ids
-    return range(max(len(before), end - LONGEST_SPELLED), end)
-
-
-def spelled(logits: torch.Tensor, token_ids: Sequence[int]) -> float:
-    """Exp of the mean log-probability of n tokens, from the logits (n, V) that each was chosen by."""
-    logprobs = logits.log_softmax(-1)[range(len(token_ids)), list(token_ids)]
-    return float(logprobs.mean().exp())
-
-
-class Reader(ChatTokenizer):
-    """A causal language model and its tokenizer, read at the places calibration needs.
+class OptionScorer(ChatTokenizer):
+    """A causal language model that scores options: after a prompt, after the start of an answer, or in a self-check.
 
     Any number of threads may share one instance; forward passes take turns.
 
@@ -170,13 +83,21 @@ class Reader(ChatTokenizer):
 
     def __init__(self, model: Any, tokenizer: Any, *, name: str = "") -> None:
         super().__init__(model, tokenizer, name=name)
-        language_only(model)
-        self._tap, self._lock = hidden_tap(model)
+        check_language_only(model, self.family)
+        watch_hidden_states(model)
         self._accepted = set(inspect.signature(model.forward).parameters)
 
     @torch.inference_mode()
     def prefix(self, prompts: Sequence[Sequence[int]]) -> Prefix:
-        """Compute once what all these token ids begin with; nothing, if the model's cache cannot be put together."""
+        """Compute once what several prompts begin with.
+
+        Args:
+            prompts: Token ids of each.
+
+        Returns:
+            The token ids that all of them begin with and their KV cache; empty if these are hardly any, or if the
+            model's cache cannot be cut.
+        """
         ids = list(prompts[0][: shared_length(prompts)]) if prompts else []
         if not ids:
             return Prefix()
@@ -187,13 +108,13 @@ class Reader(ChatTokenizer):
     def choice_logits(
         self, messages: Sequence[Message], choices: Sequence[str], answer: Generation | None = None
     ) -> OptionScores:
-        """Read the options' logits at the answer position.
+        """Score the options of a multiple-choice question where its answer starts.
 
         Args:
             messages: The conversation. If it ends with an assistant message, that one is continued.
             choices: Texts the answer may start with, such as ``["A", "B", "C"]``; each must be one token.
-            answer: This model's answer to the conversation, if there is one: then what it was chosen from is read,
-                without another forward pass.
+            answer: This model's answer to the conversation, if there is one: then the scores are those that its first
+                token was chosen by, without another forward pass.
 
         Returns:
             Scores in the order of ``choices``. An option's logit sums over its spellings with and
@@ -203,22 +124,22 @@ class Reader(ChatTokenizer):
             ModelError: An option is no single token, two options share one, or the prompt is too long.
         """
         ids = self.option_ids([(choice,) for choice in choices], names=choices)
-        names = tuple(choices)
+        options = tuple(choices)
         if answer is not None and isinstance(kept := answer.cache, KVCache) and self._is_of(kept, messages):
-            if CLOSE not in answer.text:
-                return option_scores(*kept.start, ids, names, tokens=0)
+            if not self._has_thoughts(answer.text):
+                return option_scores(*kept.start, ids, options, tokens=0)
             prompt = [*kept.prompt, *self._thoughts(answer)]
-            prefixes = [] if kept.values is None else [self._before(kept, len(prompt) - 1)]
-            return self.read([prompt], [ids], [names], prefixes=prefixes)[0]
+            prefixes = [] if kept.values is None else [self._computed(kept, len(prompt) - 1)]
+            return self.read([prompt], [ids], [options], prefixes=prefixes)[0]
         prompt = self._checked(self.encode(self.render(messages, at_once=True)))
-        return self.read([prompt], [ids], [names])[0]
+        return self.read([prompt], [ids], [options])[0]
 
     def self_check(self, messages: Sequence[Message], answer: Generation | str) -> OptionScores:
         """Ask the model whether its answer is correct (P(True), Kadavath et al., 2022, arXiv 2207.05221).
 
-        With a ``Generation`` of this model the KV cache is continued, and only the tokens after the
-        answer are computed. With a text, or where a template rewrites what came before, the whole
-        conversation is read once; ``cache_reused`` tells which it was.
+        With a ``Generation`` of this model the KV cache is continued, and only the tokens after the answer are
+        computed. With a text, or where a template rewrites what came before, the whole conversation is computed;
+        ``cache_reused`` tells which it was.
 
         Returns:
             Scores of the options ``("yes", "no")``.
@@ -243,32 +164,34 @@ class Reader(ChatTokenizer):
             middle: Also keep the output of this layer, counted from 1.
         """
         given = prefixes or [Prefix()] * len(pairs)
-        continued = [self._continued(messages, answer) for messages, answer in pairs]
-        found = [
-            again or (self._whole(*pair), prefix) for pair, again, prefix in zip(pairs, continued, given, strict=True)
+        continued = [self._continued_check(*pair) for pair in pairs]
+        checks = [
+            check or (self._whole_check(*pair), prefix)
+            for pair, check, prefix in zip(pairs, continued, given, strict=True)
+        ]
+        spans = [
+            None if check or prefixes else self._answer_span(*pair, ids)
+            for pair, check, (ids, _) in zip(pairs, continued, checks, strict=True)
         ]
         scores = self.read(
-            [ids for ids, _ in found],
-            [self._yes_no] * len(found),
-            [("yes", "no")] * len(found),
-            prefixes=[prefix for _, prefix in found],
+            [ids for ids, _ in checks],
+            [self._yes_no] * len(checks),
+            [("yes", "no")] * len(checks),
+            prefixes=[prefix for _, prefix in checks],
             middle=middle,
-            spans=[
-                None if again or prefixes else self._span(*pair, ids)
-                for pair, again, (ids, _) in zip(pairs, continued, found, strict=True)
-            ],
+            spans=spans,
         )
-        return [replace(s, cache_reused=c is not None) for s, c in zip(scores, continued, strict=True)]
+        return [replace(s, cache_reused=check is not None) for s, check in zip(scores, continued, strict=True)]
 
     def read(
         self,
         prompts: Sequence[Sequence[int]],
         option_ids: Sequence[list[list[int]]],
         options: Sequence[tuple[str, ...]],
-        **how: Any,
+        **settings: Any,
     ) -> list[OptionScores]:
-        """Read the next-token options at the end of each prompt; further arguments as in ``read_at``."""
-        return [scores[0] for scores in self.read_at(prompts, option_ids, options, **how)]
+        """Score the options as the next token after each prompt; all arguments are those of ``read_at``."""
+        return [scores[0] for scores in self.read_at(prompts, option_ids, options, **settings)]
 
     @torch.inference_mode()
     def read_at(
@@ -282,13 +205,13 @@ class Reader(ChatTokenizer):
         middle: int | None = None,
         spans: Sequence[range | None] = (),
     ) -> list[list[OptionScores]]:
-        """Read the next-token options after each prompt, with one forward pass over a left-padded batch.
+        """Score options as the next token at several positions, with one forward pass over a left-padded batch.
 
         Args:
             prompts: Token ids of B conversations.
             option_ids: For each prompt, the token ids of each option's spellings.
             options: For each prompt, the options' names.
-            ends: Where to read: how many tokens before the end of every prompt.
+            ends: The positions: how many tokens before the end of every prompt.
             prefixes: What each prompt begins with, computed before; one for each, or none.
             middle: Also keep the output of this layer, counted from 1.
             spans: For each prompt, which of its tokens spell an answer whose probability is wanted; or none.
@@ -296,107 +219,233 @@ class Reader(ChatTokenizer):
         Returns:
             For each prompt the scores at each of ``ends``.
         """
-        asked = spans or [None] * len(prompts)
-        # How far before the end a prompt must be read for the probability of a token: the logits stand one before it.
-        places_of = [[len(p) - t for t in span or ()] for p, span in zip(prompts, asked, strict=True)]
-        reads = list(dict.fromkeys((*ends, *itertools.chain(*places_of))))
-        inputs = inputs_after(prefixes, prompts, self._pad_id, self.model.device)
-        known = [len(p.ids) for p in fitting(prefixes, prompts)]
-        width = inputs["input_ids"].shape[1]
-        places = torch.tensor([width - 1 - end for end in reads], device=self.model.device)
-        logits, hidden, between = self._positions(places, middle, **inputs)
-        found = []
-        for row, (prompt, ids, names) in enumerate(zip(prompts, option_ids, options, strict=True)):
-            at = [
+        spans = spans or [None] * len(prompts)
+        # A token of a span was chosen by the logits one position before its own.
+        chosen_at = [[len(p) - t for t in span or ()] for p, span in zip(prompts, spans, strict=True)]
+        offsets = list(dict.fromkeys((*ends, *itertools.chain(*chosen_at))))
+        logits, hidden, middles = self._outputs_at(offsets, middle, prompts, prefixes)
+        computed = [len(p) - len(x.ids) for p, x in zip(prompts, fitting_prefixes(prefixes, prompts), strict=True)]
+        batch: list[list[OptionScores]] = []
+        for row, (prompt, ids, names, span) in enumerate(zip(prompts, option_ids, options, spans, strict=True)):
+            scores = [
                 option_scores(
                     logits[row, i].float().cpu(),
                     hidden[row, i],
                     ids,
                     names,
-                    tokens=len(prompt) - known[row],
-                    middle=None if between is None else between[row, i],
+                    tokens=computed[row],
+                    middle=None if middles is None else middles[row, i],
                 )
                 for i in range(len(ends))
             ]
-            if span := asked[row]:
-                columns = [reads.index(end) for end in places_of[row]]
-                logprob = spelled(logits[row, columns].float(), [prompt[t] for t in span])
-                at = [replace(scores, answer_logprob=logprob) for scores in at]
-            found.append(at)
-        return found
+            if span:
+                columns = [offsets.index(offset) for offset in chosen_at[row]]
+                probability = mean_probability(logits[row, columns].float(), [prompt[t] for t in span])
+                scores = [replace(s, answer_logprob=probability) for s in scores]
+            batch.append(scores)
+        return batch
+
+    @cached_property
+    def _yes_no(self) -> list[list[int]]:
+        return self.option_ids(YES_NO, names=("yes", "no"))
 
     def _is_of(self, kept: KVCache, messages: Sequence[Message]) -> bool:
         return kept.owner is self.model and list(kept.messages) == list(messages)
 
-    def _continued(self, messages: Sequence[Message], answer: Generation | str) -> tuple[list[int], Prefix] | None:
-        """Ids of a self-check on a generation's own KV cache, or None where that cannot be continued."""
-        kept = answer.cache if isinstance(answer, Generation) else None
-        if not isinstance(kept, KVCache) or kept.owner is not self.model or kept.values is None:
+    def _has_thoughts(self, text: str) -> bool:
+        return self.family.thinking.close in text
+
+    def _continued_check(
+        self, messages: Sequence[Message], answer: Generation | str
+    ) -> tuple[list[int], Prefix] | None:
+        """Token ids of a self-check, and the answer's own KV cache; None where it cannot be continued."""
+        if not isinstance(answer, Generation) or not isinstance(kept := answer.cache, KVCache):
             return None
-        text = answer.text  # type: ignore[union-attr]
-        if self._text(kept.answer) != text or CLOSE in text or final_answer(text) is None:
+        if kept.owner is not self.model or kept.values is None or self._text(kept.answer) != answer.text:
             return None
-        check = self.render(self_check_messages(messages, SENTINEL), at_once=True)
-        before, found, after = check.partition(SENTINEL)
-        if not found or self.encode(before) != list(kept.prompt):
+        if self._has_thoughts(answer.text) or final_answer(answer.text, self.family) is None:
+            return None
+        before, sentinel, after = self._around_answer(messages)
+        if not sentinel or self.encode(before) != list(kept.prompt):
             return None
         ids = self._checked([*kept.prompt, *kept.answer, *self.encode(after)])
-        return ids, self._before(kept, len(kept.prompt) + len(kept.answer))
+        return ids, self._computed(kept, len(kept.prompt) + len(kept.answer))
 
-    def _whole(self, messages: Sequence[Message], answer: Generation | str) -> list[int]:
-        """Ids of a self-check that reads the whole conversation."""
+    def _whole_check(self, messages: Sequence[Message], answer: Generation | str) -> list[int]:
+        """Token ids of a self-check, from the start of the conversation."""
         cut = isinstance(answer, Generation) and answer.finish_reason == "length"
         text = answer.text if isinstance(answer, Generation) else answer
-        said = final_answer(text)
-        if said is None or (cut and CLOSE not in text and self._opens_thinking(messages)):
+        said = final_answer(text, self.family)
+        if said is None or (cut and not self._has_thoughts(text) and self._opens_thinking(messages)):
             raise ModelError(UNFINISHED)
         return self._checked(self.encode(self.render(self_check_messages(messages, said), at_once=True)))
 
-    def _span(self, messages: Sequence[Message], answer: Generation | str, ids: Sequence[int]) -> range | None:
-        """Which of a self-check's ids spell an answer whose log-probabilities are not known yet."""
+    def _answer_span(self, messages: Sequence[Message], answer: Generation | str, ids: Sequence[int]) -> range | None:
+        """Which token ids of a self-check spell an answer whose log-probabilities are not known yet."""
         if isinstance(answer, Generation) and answer.logprobs:
             return None
-        before, _, after = self.render(self_check_messages(messages, SENTINEL), at_once=True).partition(SENTINEL)
+        before, _, after = self._around_answer(messages)
         return answer_span(ids, self.encode(before), self.encode(after), self._end_ids)
 
-    def _before(self, kept: KVCache, length: int) -> Prefix:
-        """The first ids of a generation, as far as its cache goes."""
-        cache = twin(kept.values)
+    def _around_answer(self, messages: Sequence[Message]) -> tuple[str, str, str]:
+        """What a self-check's template writes before the answer, a stand-in for the answer, and what comes after it."""
+        return self.render(self_check_messages(messages, SENTINEL), at_once=True).partition(SENTINEL)
+
+    def _computed(self, kept: KVCache, length: int) -> Prefix:
+        """The first token ids of a generation with their KV cache, as far as it goes."""
+        cache = copy_cache(kept.values)
         usable = min(cache.get_seq_length(), length)
         cache.crop(usable - cache.get_seq_length())
         return Prefix((*kept.prompt, *kept.answer)[:usable], cache)
 
     def _thoughts(self, answer: Generation) -> list[int]:
-        """Ids of a reasoning model's answer up to where it begins to say something."""
+        """Token ids of a reasoning model's answer up to where it begins to say something."""
         ids = list(answer.token_ids)
-        end = next(i for i in range(1, len(ids) + 1) if CLOSE in self._decoded(ids[:i]))
+        end = next(i for i in range(1, len(ids) + 1) if self._has_thoughts(self._decoded(ids[:i])))
         while end < len(ids) and not self.tokenizer.decode(ids[end : end + 1]).strip():
             end += 1
         return ids[:end]
 
     def _opens_thinking(self, messages: Sequence[Message]) -> bool:
-        return self._can_think and self.render(messages).rstrip().endswith(OPEN)
+        return self._can_think and self.render(messages).rstrip().endswith(self.family.thinking.open)
 
-    def _positions(
-        self, places: torch.Tensor, middle: int | None, **inputs: Any
+    def _outputs_at(
+        self,
+        offsets: Sequence[int],
+        middle: int | None,
+        prompts: Sequence[Sequence[int]],
+        prefixes: Sequence[Prefix],
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Logits (B, P, V) of P columns as they come; hidden states of two layers (B, P, d), float32 on the CPU."""
-        out = self._forward(**inputs, logits_to_keep=places, output_hidden_states=middle is not None)
-        hidden = self._hidden().float().cpu()
-        between = None if middle is None else out.hidden_states[middle][:, places].float().cpu()
-        return out.logits, hidden, between
+        """Run the model over B prompts and keep P positions of each.
 
-    def _hidden(self) -> torch.Tensor:
-        """What this thread's latest forward pass left in the tap."""
-        hidden = self._tap.hidden
-        del self._tap.hidden
-        return hidden
+        Returns:
+            Logits (B, P, V) as the model returns them; the hidden states of the last and of the middle layer (B, P, d)
+            in float32 on the CPU.
+        """
+        inputs = inputs_after(prefixes, prompts, self._pad_id, self.model.device)
+        last = inputs["input_ids"].shape[1] - 1
+        positions = torch.tensor([last - offset for offset in offsets], device=self.model.device)
+        out = self._forward(**inputs, logits_to_keep=positions, output_hidden_states=middle is not None)
+        hidden = self._hidden().float().cpu()
+        middles = None if middle is None else out.hidden_states[middle][:, positions].float().cpu()
+        return out.logits, hidden, middles
 
     def _forward(self, **inputs: Any) -> Any:
         known = {k: v for k, v in inputs.items() if k in self._accepted or k == "output_hidden_states"}
-        with self._lock:
+        with _locks.setdefault(self.model, threading.Lock()):
             return self.model(**known)
 
-    @cached_property
-    def _yes_no(self) -> list[list[int]]:
-        return self.option_ids(YES_NO, names=("yes", "no"))
+    def _hidden(self) -> torch.Tensor:
+        """The hidden states after the final norm, of this thread's latest forward pass; they are given out once."""
+        hidden: torch.Tensor = _latest.hidden
+        del _latest.hidden
+        return hidden
+
+
+def check_language_only(model: Any, family: Family) -> None:
+    """Refuse models that do not read text from left to right.
+
+    Raises:
+        ModelError: It is an encoder-decoder, or reads images and its family is not known to be scored on text alone.
+    """
+    kind = ""
+    if getattr(model.config, "is_encoder_decoder", False):
+        kind = "an encoder-decoder (seq2seq) model"
+    elif getattr(model.config, "vision_config", None) is not None and not family.reads_images:
+        kind = "a vision model"
+    if kind:
+        msg = f"{type(model).__name__} is {kind}: use a causal language model for chat, such as Qwen2.5-Instruct"
+        raise ModelError(msg)
+
+
+def watch_hidden_states(model: Any) -> None:
+    """Keep the input of a model's output embeddings at each forward pass, for the thread that runs it.
+
+    One hook stays with the model; a hook for each call would see other threads' passes, too.
+
+    Raises:
+        ModelError: The model has no output embeddings.
+    """
+    head = model.get_output_embeddings()
+    if head is None:
+        msg = f"{type(model).__name__} has no output embeddings: a causal language model is needed"
+        raise ModelError(msg)
+    if _keep_hidden not in head._forward_pre_hooks.values():
+        head.register_forward_pre_hook(_keep_hidden)
+
+
+def option_scores(
+    logits: torch.Tensor,
+    hidden: torch.Tensor,
+    option_ids: list[list[int]],
+    options: tuple[str, ...],
+    *,
+    tokens: int,
+    middle: torch.Tensor | None = None,
+) -> OptionScores:
+    """The scores of K options at one position.
+
+    Args:
+        logits: Shape (V,).
+        hidden: Hidden state of the last layer, shape (d,).
+        option_ids: For each option, the token ids that count as it; their probabilities are added up.
+        options: The options' names.
+        tokens: How many tokens were computed for this.
+        middle: Hidden state of another layer, shape (d,).
+    """
+    option_logits = torch.stack([logits[ids].logsumexp(-1) for ids in option_ids])  # (K,)
+    # The sum may round to just above 1.
+    mass = float((option_logits - logits.logsumexp(-1)).exp().sum().clamp(max=1.0))
+    return OptionScores(
+        options, option_logits.numpy(), hidden.numpy(), mass, tokens, middle=None if middle is None else middle.numpy()
+    )
+
+
+def mean_probability(logits: torch.Tensor, token_ids: Sequence[int]) -> float:
+    """Exp of the mean log-probability of n tokens, from the logits (n, V) that each was chosen by."""
+    logprobs = logits.log_softmax(-1)[range(len(token_ids)), list(token_ids)]
+    return float(logprobs.mean().exp())
+
+
+def spelling_ids(text: str, token_ids: Sequence[int], text_of: Callable[[Sequence[int]], str]) -> tuple[int, ...]:
+    """The fewest first token ids that spell a text: without an end token, a stop string or white space after it.
+
+    Where a stop string begins inside a token no ids spell the text; then the nearest ones are returned.
+
+    Args:
+        text: What they spell.
+        token_ids: Of an answer that begins with the text.
+        text_of: Decodes token ids.
+    """
+    end = len(token_ids)
+    while end and len(text_of(token_ids[:end])) > len(text):
+        end -= 1
+    while end and text_of(token_ids[: end - 1]) == text:
+        end -= 1
+    return tuple(token_ids[:end])
+
+
+def answer_span(
+    ids: Sequence[int], before: Sequence[int], after: Sequence[int], end_ids: Collection[int]
+) -> range | None:
+    """Which of a conversation's ids spell an answer, with the token that ends it; the last ones of a long answer.
+
+    Args:
+        ids: Of the conversation with the answer in it.
+        before: Of what the template writes before an answer.
+        after: Of what it writes after it.
+        end_ids: Tokens that end an answer.
+
+    Returns:
+        None where the answer's tokens merge with the template's, so that it cannot be told.
+    """
+    end = len(ids) - len(after)
+    if list(ids[: len(before)]) != list(before) or list(ids[end:]) != list(after) or end <= len(before):
+        return None
+    end += bool(after) and after[0] in end_ids
+    return range(max(len(before), end - LONGEST_SPAN), end)
+
+
+def _keep_hidden(_head: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+    # A function of the module, not a closure: a model that carries it can still be copied and pickled.
+    _latest.hidden = inputs[0].detach()
