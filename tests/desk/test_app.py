@@ -9,15 +9,11 @@ import sys
 import httpx
 import pytest
 from starlette.testclient import TestClient
-from thermolang_desk import create_app, desk, running, serve, server
+from thermolang_desk import create_app, running, serve, server
+from thermolang_desk.app import translations
+from thermolang_desk.pages import queue
 
-from thermolang import Confidence, Decision, ReviewStore, StoreError, ThermolangError
-
-
-@pytest.fixture
-def store():
-    with ReviewStore("sqlite://") as store:
-        yield store
+from thermolang import Confidence, Decision, StoreError, ThermolangError
 
 
 @pytest.fixture
@@ -32,7 +28,7 @@ async def client(store):
 
 
 async def test_every_event_is_private(store):
-    events = desk.build(store, desk.translations()).get_config_file()["dependencies"]
+    events = queue.build(store, translations()).get_config_file()["dependencies"]
     assert len(events) == 8
     assert {event["api_visibility"] for event in events} == {"private"}
     assert {event["queue"] for event in events} == {False}

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from thermolang import StoreError
 from thermolang.review import database
-from thermolang.review.schema import Base
+from thermolang.review.schema import STATUS_AFTER, STATUSES, Base
 
 
 @pytest.fixture
@@ -45,18 +45,23 @@ def test_migrating_from_nothing_gives_the_declared_tables(engine):
 
 def test_check_constraints_are_the_declared_ones(engine):
     found = {
-        (table, check["name"])
+        (table, check["name"], check["sqltext"])
         for table in Base.metadata.tables
         for check in inspect(engine).get_check_constraints(table)
     }
     declared = {
-        (table.name, constraint.name)
+        (table.name, constraint.name, str(constraint.sqltext))
         for table in Base.metadata.tables.values()
         for constraint in table.constraints
         if isinstance(constraint, CheckConstraint)
     }
     assert found == declared
     assert len(found) == 8
+
+
+def test_each_verb_has_its_status():
+    assert STATUS_AFTER == {"accept": "accepted", "correct": "corrected", "reject": "rejected"}
+    assert set(STATUSES) == {"pending", *STATUS_AFTER.values()}
 
 
 @pytest.mark.parametrize("values", ["'odd', 0.5", "'pending', 1.5"])

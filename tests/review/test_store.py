@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from thermolang import Alternative, Confidence, ConflictError, Decision, ReviewStore, StoreError
-from thermolang.review import database as problems
+from thermolang.review import database
 from thermolang.review import store as store_module
 
 REVIEW = Decision("review", "confidence 0.40 is below 0.80", 0.8)
@@ -387,7 +387,7 @@ def test_urls_that_cannot_work(url, message):
 
 def test_passwords_are_hidden_wherever_they_stand():
     url = store_module.parse_url("postgresql://ann:secret@host/name?password=secret&sslmode=require")
-    assert problems.shown(url) == "postgresql+psycopg://ann:***@host/name?sslmode=require"
+    assert database.without_password(url) == "postgresql+psycopg://ann:***@host/name?sslmode=require"
 
 
 def test_postgresql_fails_with_one_line():
@@ -400,5 +400,5 @@ def test_postgresql_fails_with_one_line():
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
 def test_errors_of_the_system_are_explained(number):
     url = store_module.parse_url("sqlite://")
-    with pytest.raises(StoreError, match=r"cannot be written|disk is full"), problems.store_errors(url):
+    with pytest.raises(StoreError, match=r"cannot be written|disk is full"), database.store_errors(url):
         raise OSError(number, os.strerror(number))

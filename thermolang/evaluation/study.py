@@ -20,7 +20,7 @@ from thermolang.training.samples import examples, with_samples
 from thermolang.training.store import Form, Layer, load
 
 if TYPE_CHECKING:
-from thermolang.calibration.features import TaskFeatures
+    from thermolang.calibration.features import TaskFeatures
 
 Results = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Opens the review database, brings it to the current schema, and says in one line what is wrong with it."""
+"""Opens and migrates the review database; every error becomes one line that says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from thermolang.errors import StoreError
 from thermolang.review.schema import ItemRow
 
+VERSION_TABLE = "thermolang_schema"
+_DRIVERS = {"sqlite": "sqlite", "postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
+# Any constant will do: processes that open the same PostgreSQL database must agree on it.
+_ADVISORY_LOCK = 7_461_204
+# Alembic keeps the running migration in module globals.
+_alembic = threading.Lock()
+
 _ELSEWHERE = "or name another database with THERMOLANG_STORE"
 _DAMAGED = ("the file is damaged", f"restore a backup, move it away {_ELSEWHERE}")
 _UNWRITABLE = ("it cannot be written", f"check the permissions of the file and its folder, {_ELSEWHERE}")
@@ -40,49 +47,11 @@ _KNOWN = (
 _ERRNO = {errno.EACCES: _UNWRITABLE, errno.EPERM: _UNWRITABLE, errno.EROFS: _UNWRITABLE, errno.ENOSPC: _FULL}
 
 
-def shown(url: URL) -> str:
-    """The URL as a person may see it: without passwords."""
-    return url.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
-
-
-def store_error(url: URL, what: str, advice: str) -> StoreError:
-    """A StoreError that says what is wrong, where, and what to do."""
-    return StoreError(f"cannot use the review database {shown(url)}: {what}; {advice}")
-
-
-@contextmanager
-def store_errors(url: URL) -> Iterator[None]:
-    """Let only StoreErrors leave the block."""
-    try:
-        yield
-    except (SQLAlchemyError, CommandError, OSError, ValueError, TypeError) as error:
-        raise store_error(url, *_diagnose(error)) from error
-
-
-def _diagnose(error: Exception) -> tuple[str, str]:
-    """What an exception means and what to do about it."""
-    if isinstance(error, Timeout):
-        return _LOCKED
-    if isinstance(error, OSError) and error.errno in _ERRNO:
-        return _ERRNO[error.errno]
-    # Only the first line: PostgreSQL's details would repeat the row, which may be private.
-    text = next(iter(str(getattr(error, "orig", None) or error).splitlines()), "")
-    for said, diagnosis in _KNOWN:
-        if said in text:
-            return diagnosis
-    return text or type(error).__name__, "check the URL and that the database is up"
-
-
-VERSION_TABLE = "thermolang_schema"
-_DRIVERS = {"sqlite": "sqlite", "postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
-# Any constant will do: processes that open the same PostgreSQL database must agree on it.
-_ADVISORY_LOCK = 7_461_204
-# Alembic keeps the running migration in module globals.
-_alembic = threading.Lock()
-
-
 def parse_url(url: str) -> URL:
     """Read a database URL and fill in the driver that thermolang installs.
+
+    Args:
+        url: Such as ``sqlite:///review.db`` or ``postgresql://user@host/name``.
 
     Raises:
         StoreError: It is no URL, or one of a database that is not supported.
@@ -100,7 +69,7 @@ def parse_url(url: str) -> URL:
 
 
 def open_engine(url: URL, *, timeout: float) -> Engine:
-    """Connect, create what is missing and migrate.
+    """Connect to a database; it, its folder and its tables are created if missing, and an older schema is migrated.
 
     Args:
         url: From ``parse_url``.
@@ -120,6 +89,25 @@ def open_engine(url: URL, *, timeout: float) -> Engine:
             engine.dispose()
             raise
     return engine
+
+
+def without_password(url: URL) -> str:
+    """The URL as a person may see it."""
+    return url.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
+
+
+def store_error(url: URL, what: str, advice: str) -> StoreError:
+    """A StoreError that says what is wrong, where, and what to do."""
+    return StoreError(f"cannot use the review database {without_password(url)}: {what}; {advice}")
+
+
+@contextmanager
+def store_errors(url: URL) -> Iterator[None]:
+    """Turn what the database, the migrations or the system raise inside the block into a StoreError."""
+    try:
+        yield
+    except (SQLAlchemyError, CommandError, OSError, ValueError, TypeError) as error:
+        raise store_error(url, *_diagnose(error)) from error
 
 
 def _sqlite_path(url: URL) -> Path | None:
@@ -199,3 +187,17 @@ def _config(connection: Connection | None = None) -> Config:
     config.set_main_option("script_location", "thermolang.review:migrations")
     config.set_main_option("path_separator", "os")
     return config
+
+
+def _diagnose(error: Exception) -> tuple[str, str]:
+    """What an exception means and what to do about it."""
+    if isinstance(error, Timeout):
+        return _LOCKED
+    if isinstance(error, OSError) and error.errno in _ERRNO:
+        return _ERRNO[error.errno]
+    # Only the first line: PostgreSQL's details would repeat the row, which may be private.
+    text = next(iter(str(getattr(error, "orig", None) or error).splitlines()), "")
+    for said, diagnosis in _KNOWN:
+        if said in text:
+            return diagnosis
+    return text or type(error).__name__, "check the URL and that the database is up"

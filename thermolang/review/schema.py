@@ -1,9 +1,10 @@
-"""The tables of the review database; ``migrations/`` creates them."""
+"""The words for verdicts and the tables of the review database; ``migrations/`` creates the tables."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sqlalchemy import (
     JSON,
@@ -20,8 +21,16 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
-STATUSES = ("pending", "accepted", "corrected", "rejected")
-STATUS_AFTER = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}
+from thermolang.types import Action
+
+# What a person can do with an item, and what the item then is: the only place where these words are listed. Both are
+# in the same order; an item without a verdict is pending.
+VerdictAction = Literal["accept", "correct", "reject"]
+Status = Literal["pending", "accepted", "corrected", "rejected"]
+
+ACTIONS: tuple[VerdictAction, ...] = get_args(VerdictAction)
+STATUSES: tuple[Status, ...] = get_args(Status)
+STATUS_AFTER: dict[VerdictAction, Status] = dict(zip(ACTIONS, STATUSES[1:], strict=True))
 
 _NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -30,6 +39,12 @@ _NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+def _one_of(column: str, words: Iterable[str], *, name: str) -> CheckConstraint:
+    """A check that a column holds one of the words."""
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=name)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -60,8 +75,8 @@ class ItemRow(Base):
 
     __tablename__ = "items"
     __table_args__ = (
-        CheckConstraint("status IN ('pending', 'accepted', 'corrected', 'rejected')", name="status"),
-        CheckConstraint("decision_action IN ('accept', 'review', 'reject')", name="decision_action"),
+        _one_of("status", STATUSES, name="status"),
+        _one_of("decision_action", get_args(Action), name="decision_action"),
         CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),
         CheckConstraint("version >= 1", name="version"),
         # Two indexes: the desk's queue with and without a task, in the order in which it is read.
@@ -79,9 +94,9 @@ class ItemRow(Base):
     confidence: Mapped[float | None] = mapped_column(Double)
     confidence_record: Mapped[dict[str, Any]] = mapped_column(JSON)
     reason: Mapped[str] = mapped_column(Text)
-    decision_action: Mapped[str] = mapped_column(String(10))
+    decision_action: Mapped[Action] = mapped_column(String(10))
     decision_threshold: Mapped[float] = mapped_column(Double)
-    status: Mapped[str] = mapped_column(String(10))
+    status: Mapped[Status] = mapped_column(String(10))
     version: Mapped[int]
 
     verdict: Mapped[VerdictRow | None] = relationship(lazy="joined")
@@ -92,7 +107,7 @@ class VerdictRow(Base):
 
     __tablename__ = "verdicts"
     __table_args__ = (
-        CheckConstraint("action IN ('accept', 'correct', 'reject')", name="action"),
+        _one_of("action", ACTIONS, name="action"),
         CheckConstraint("(action = 'correct') = (corrected_answer IS NOT NULL)", name="correction"),
         CheckConstraint("corrected_answer <> ''", name="corrected_answer"),
         CheckConstraint("operator <> ''", name="operator"),
@@ -100,7 +115,7 @@ class VerdictRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     item_id: Mapped[str] = mapped_column(ForeignKey("items.id"), unique=True)
-    action: Mapped[str] = mapped_column(String(10))
+    action: Mapped[VerdictAction] = mapped_column(String(10))
     corrected_answer: Mapped[str | None] = mapped_column(Text)
     operator: Mapped[str] = mapped_column(Text)
     note: Mapped[str] = mapped_column(Text)

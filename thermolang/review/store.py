@@ -1,4 +1,4 @@
-"""The review store: doubtful answers, people's verdicts on them, and the trail of both."""
+"""The review store: doubtful answers, people's verdicts on them, and an audit trail of both."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from types import TracebackType
-from typing import Any, Literal, cast
+from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from thermolang.errors import ConflictError, StoreError
-from thermolang.review.database import open_engine, parse_url, shown, store_errors
-from thermolang.review.schema import STATUS_AFTER, STATUSES, EventRow, ItemRow, VerdictRow
+from thermolang.review.database import open_engine, parse_url, store_errors, without_password
+from thermolang.review.schema import (
+    ACTIONS,
+    STATUS_AFTER,
+    STATUSES,
+    EventRow,
+    ItemRow,
+    Status,
+    VerdictAction,
+    VerdictRow,
+)
 from thermolang.storage import default_store_url
-from thermolang.types import Action, Confidence, Decision
+from thermolang.types import Confidence, Decision
 
-Status = Literal["pending", "accepted", "corrected", "rejected"]
-VerdictAction = Literal["accept", "correct", "reject"]
+__all__ = ["Event", "ReviewItem", "ReviewStore", "Verdict"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Verdict:
     """What a person decided about an answer.
 
     Attributes:
-        action: ``"accept"``, ``"correct"`` or ``"reject"``.
+        action: One of ``thermolang.review.ACTIONS``.
         operator: Who decided.
         created_at: When, in UTC.
         corrected_answer: The right answer; None unless the action is ``"correct"``.
@@ -46,7 +54,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Event:
-    """One line of an item's audit trail."""
+    """One line of an item's audit trail.
+
+    Attributes:
+        item_id: The item.
+        at: When it happened, in UTC.
+        actor: Who did it: the operator, or the model that submitted the answer.
+        what: ``"submitted"``, or the status that the item got.
+        detail: Plain JSON: the confidence and the decision, or the verdict.
+    """
 
     item_id: str
     at: datetime
@@ -65,8 +81,8 @@ class ReviewItem:
         task: Name of the task.
         question: What was asked.
         answer: What the model answered.
-        confidence: The full record.
-        decision: Why it is here.
+        confidence: The confidence of the answer, with all that was kept of it.
+        decision: What the policy decided, and why a person should look at the answer.
         status: ``"pending"`` until somebody decides.
         version: Grows with each change; ``ReviewStore.decide`` compares it.
         context: The passage the question is about.
@@ -91,48 +107,6 @@ class ReviewItem:
     def reason(self) -> str:
         """Why the answer is doubtful, as one sentence."""
         return self.decision.reason
-
-
-def confidence_record(confidence: Confidence) -> dict[str, Any]:
-    """Plain JSON of a confidence; what is not a finite number becomes null, which every database takes."""
-    text = json.dumps(confidence.to_dict(), default=float)
-    record: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
-    if record["interval"] and None in record["interval"]:
-        record["interval"] = None
-    return record
-
-
-def item_from(row: ItemRow) -> ReviewItem:
-    """Detach an item."""
-    decision = Decision(cast("Action", row.decision_action), row.reason, row.decision_threshold)
-    return ReviewItem(
-        id=row.id,
-        created_at=row.created_at,
-        task=row.task,
-        question=row.question,
-        answer=row.answer,
-        confidence=Confidence.from_dict(row.confidence_record),
-        decision=decision,
-        status=cast("Status", row.status),
-        version=row.version,
-        context=row.context,
-        model=row.model,
-        verdict=verdict_from(row.verdict) if row.verdict else None,
-    )
-
-
-def verdict_from(row: VerdictRow) -> Verdict:
-    """Detach a verdict."""
-    action = cast("VerdictAction", row.action)
-    return Verdict(action, row.operator, row.created_at, row.corrected_answer, row.note)
-
-
-def event_from(row: EventRow) -> Event:
-    """Detach a line of the audit trail."""
-    return Event(row.item_id, row.at, row.actor, row.what, row.detail)
-
-
-__all__ = ["Event", "ReviewItem", "ReviewStore", "Verdict"]
 
 
 class ReviewStore:
@@ -166,10 +140,10 @@ class ReviewStore:
     @property
     def url(self) -> str:
         """Where the items are, without passwords."""
-        return shown(self._url)
+        return without_password(self._url)
 
     def close(self) -> None:
-        """Give back all connections; the store cannot be used afterwards."""
+        """Close all connections; the store cannot be used afterwards."""
         self._closed = True
         self._engine.dispose()
 
@@ -194,6 +168,8 @@ class ReviewStore:
     ) -> ReviewItem:
         """Add a doubtful answer; when this returns, it is on the disk.
 
+        NUL characters and halves of surrogate pairs, which no database can hold, are replaced.
+
         Args:
             question: What was asked.
             answer: What the model answered.
@@ -202,9 +178,15 @@ class ReviewStore:
             context: The passage the question is about.
             model: Name of the model.
             task: Name of the task; by default that of the confidence.
+
+        Returns:
+            The item as it was written.
+
+        Raises:
+            StoreError: The confidence is outside [0, 1], or the database cannot be written.
         """
         with self._transaction() as session:
-            record = confidence_record(confidence)
+            record = _confidence_record(confidence)
             value = record["value"]
             _check(value is None or 0 <= value <= 1, f"a confidence lies between 0 and 1, got {value}")
             row = ItemRow(
@@ -228,7 +210,7 @@ class ReviewStore:
             session.flush()
             detail = {"value": value, "decision": row.decision_action}
             session.add(_event(row.id, actor=row.model or "thermolang", what="submitted", detail=detail))
-            return item_from(row)
+            return _item_from(row)
 
     def get(self, item_id: str) -> ReviewItem:
         """Return one item.
@@ -237,7 +219,7 @@ class ReviewStore:
             StoreError: There is no such item.
         """
         with self._transaction() as session:
-            return item_from(self._row(session, item_id))
+            return _item_from(self._row(session, item_id))
 
     def list(
         self, *, status: Status | None = "pending", task: str | None = None, limit: int = 100, offset: int = 0
@@ -249,6 +231,9 @@ class ReviewStore:
             task: Only this task; None for all.
             limit: At most so many.
             offset: Skip so many.
+
+        Raises:
+            StoreError: There is no such status, or a number is negative.
         """
         _check(status is None or status in STATUSES, f"unknown status {status!r}; one of {', '.join(STATUSES)}")
         _check(limit >= 0 and offset >= 0, f"limit and offset must not be negative, got {limit} and {offset}")
@@ -259,14 +244,14 @@ class ReviewStore:
         if task is not None:
             query = query.where(ItemRow.task == task)
         with self._transaction() as session:
-            return [item_from(row) for row in session.scalars(query)]
+            return [_item_from(row) for row in session.scalars(query)]
 
     def counts(self, task: str | None = None) -> dict[str, int]:
         """Return the number of items by status; every status is a key."""
         query = select(ItemRow.status, func.count()).group_by(ItemRow.status)
         if task is not None:
             query = query.where(ItemRow.task == task)
-        counts = dict.fromkeys(STATUSES, 0)
+        counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
         with self._transaction() as session:
             for status, count in session.execute(query):
                 counts[status] = count
@@ -286,11 +271,14 @@ class ReviewStore:
 
         Args:
             item_id: The item.
-            action: ``"accept"``, ``"correct"`` or ``"reject"``.
+            action: One of ``thermolang.review.ACTIONS``.
             operator: Who decides.
             corrected_answer: The right answer; with ``"correct"`` and only there.
             note: What the operator wants to add.
-            version: Refuse if the item has changed since this version was read.
+            version: Refuse if the item has changed since this version was read; None does not compare.
+
+        Returns:
+            The item with its verdict.
 
         Raises:
             ConflictError: Somebody else decided first; the message names who and when.
@@ -311,7 +299,7 @@ class ReviewStore:
             event = _event(item_id, actor=verdict.operator, what=STATUS_AFTER[action], detail=detail)
             session.add_all([verdict, event])
             session.flush()
-            return item_from(self._row(session, item_id))
+            return _item_from(self._row(session, item_id))
 
     def events(self, item_id: str) -> builtins.list[Event]:
         """Return an item's audit trail, oldest first.
@@ -322,7 +310,7 @@ class ReviewStore:
         query = select(EventRow).where(EventRow.item_id == item_id).order_by(EventRow.id)
         with self._transaction() as session:
             self._row(session, item_id)
-            return [event_from(row) for row in session.scalars(query)]
+            return [_event_from(row) for row in session.scalars(query)]
 
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
@@ -342,7 +330,7 @@ class ReviewStore:
             raise StoreError(msg)
         return row
 
-    def _claim(self, session: Session, item_id: str, status: str, version: int | None) -> None:
+    def _claim(self, session: Session, item_id: str, status: Status, version: int | None) -> None:
         """Move a pending item to its new status in one statement, so that two callers cannot both do it."""
         claim = update(ItemRow).where(ItemRow.id == item_id, ItemRow.status == "pending")
         if version is not None:
@@ -352,10 +340,46 @@ class ReviewStore:
         if result.rowcount == 1:
             return
         row = self._row(session, item_id)
-        raise ConflictError(_conflict(item_from(row), version))
+        raise ConflictError(_conflict(_item_from(row), version))
+
+
+def _confidence_record(confidence: Confidence) -> dict[str, Any]:
+    """The confidence as plain JSON; a number that is not finite becomes null, as not every database takes it."""
+    text = json.dumps(confidence.to_dict(), default=float)
+    record: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
+    if record["interval"] and None in record["interval"]:
+        record["interval"] = None
+    return record
+
+
+def _item_from(row: ItemRow) -> ReviewItem:
+    """The record of a row, for use after the session has ended."""
+    return ReviewItem(
+        id=row.id,
+        created_at=row.created_at,
+        task=row.task,
+        question=row.question,
+        answer=row.answer,
+        confidence=Confidence.from_dict(row.confidence_record),
+        decision=Decision(row.decision_action, row.reason, row.decision_threshold),
+        status=row.status,
+        version=row.version,
+        context=row.context,
+        model=row.model,
+        verdict=_verdict_from(row.verdict) if row.verdict else None,
+    )
+
+
+def _verdict_from(row: VerdictRow) -> Verdict:
+    return Verdict(row.action, row.operator, row.created_at, row.corrected_answer, row.note)
+
+
+def _event_from(row: EventRow) -> Event:
+    return Event(row.item_id, row.at, row.actor, row.what, row.detail)
 
 
 def _conflict(item: ReviewItem, version: int | None) -> str:
+    """Why a verdict came too late, as one sentence."""
     if item.verdict is None:
         return f"the item has changed since it was read: version {item.version}, not {version}; read it again"
     verdict = item.verdict
@@ -363,7 +387,8 @@ def _conflict(item: ReviewItem, version: int | None) -> str:
 
 
 def _check_verdict(action: str, operator: str, corrected_answer: str | None) -> None:
-    _check(action in STATUS_AFTER, f"unknown action {action!r}; one of {', '.join(STATUS_AFTER)}")
+    """Refuse a verdict that is incomplete or contradicts itself."""
+    _check(action in ACTIONS, f"unknown action {action!r}; one of {', '.join(ACTIONS)}")
     _check(operator.strip() != "", "a verdict needs the name of its operator")
     if action == "correct":
         _check((corrected_answer or "").strip() != "", "a correction needs the corrected answer")
@@ -372,6 +397,7 @@ def _check_verdict(action: str, operator: str, corrected_answer: str | None) -> 
 
 
 def _check(holds: bool, message: str) -> None:
+    """Raise a StoreError with the message unless the condition holds."""
     if not holds:
         raise StoreError(message)
 

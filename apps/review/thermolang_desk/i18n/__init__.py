@@ -1,0 +1,31 @@
+"""What the desk says, in English and Japanese: ``en.json`` and ``ja.json`` have the same keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib import resources
+from typing import Literal, TypedDict, get_args
+
+Language = Literal["en", "ja"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+
+class Translated(TypedDict):
+    """A text in each language of the desk."""
+
+    en: str
+    ja: str
+
+
+def _read(language: Language) -> dict[str, str]:
+    words: dict[str, str] = json.loads((resources.files(__name__) / f"{language}.json").read_text(encoding="utf-8"))
+    return words
+
+
+WORDS: Mapping[Language, Mapping[str, str]] = {language: _read(language) for language in LANGUAGES}
+
+
+def language_of(accept_language: str) -> Language:
+    """The language for a browser's Accept-Language header; Gradio chooses that of its own labels in the same way."""
+    return "ja" if accept_language.strip().lower().startswith("ja") else "en"

@@ -1,0 +1,1 @@
+"""The pages of the desk: for each one its Gradio components, and what its events do."""

@@ -1,0 +1,123 @@
+"""The desk's HTML: what it shows of items, and that text from outside never becomes markup."""
+
+import re
+
+import pytest
+from jinja2 import nodes
+from markupsafe import escape
+from thermolang_desk import components
+
+from tests.desk.conftest import REVIEW
+from thermolang import Alternative, Confidence, Decision
+
+HOSTILE = "<img src=x onerror=alert(1)> **bold** =1+1 ${alert(2)} {{value}} `x` \"' {% raw %}"
+SHOWN = str(escape(HOSTILE)).replace("{", "&#123;").replace("}", "&#125;")
+
+
+@pytest.fixture
+def hostile(store):
+    confidence = Confidence(0.2, task=HOSTILE, alternatives=(Alternative(HOSTILE, 0.5),), reason=f"1 {HOSTILE}")
+    return store.submit(
+        HOSTILE,
+        HOSTILE,
+        confidence=confidence,
+        decision=Decision("review", HOSTILE, 0.8),
+        context=HOSTILE,
+        model=HOSTILE,
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_text_from_outside_is_never_markup(hostile, language):
+    queue, detail = components.queue([hostile], 1, language), components.detail(hostile, language)
+    for page, times in ((queue, 4), (detail, 9)):
+        assert page.count(SHOWN) == times
+        assert "<img" not in page
+        assert "{" not in page
+
+
+def test_messages_are_never_markup():
+    for page in (components.failure(HOSTILE, "en"), components.toast(HOSTILE, "error", key="k")):
+        assert page.count(SHOWN) == 1
+        assert "<img" not in page
+        assert "{" not in page
+
+
+def test_no_template_turns_escaping_off():
+    templates = components._templates
+    for name in templates.list_templates():
+        source = templates.loader.get_source(templates, name)[0]
+        tree = templates.parse(source)
+        assert not list(tree.find_all((nodes.MarkSafe, nodes.ScopedEvalContextModifier))), name
+        assert "safe" not in {call.name for call in tree.find_all(nodes.Filter)}, name
+        # Escaping protects an attribute only between quotes.
+        assert not re.search(r"=\{\{", source), name
+    assert templates.autoescape is True
+
+
+def test_the_desk_shows_what_was_said_when_asked_again(store):
+    others = (Alternative("Canberra", 0.25, 2),)
+    confidence = Confidence(0.4, raw=0.75, source="meaning", alternatives=others)
+    item = store.submit("q", "Sydney", confidence=confidence, decision=REVIEW)
+    detail = components.detail(item, "en")
+    said = detail[detail.index("Asked again") :]
+    assert said.index("Sydney") < said.index("75%") < said.index("Canberra") < said.index("25%")
+    assert "Other answers considered" not in detail
+
+
+def test_everything_known_about_a_confidence_is_shown(store):
+    confidence = Confidence(
+        value=0.18,
+        raw=0.74,
+        temperature=2.41,
+        bias=-0.62,
+        interval=(0.09, 0.31),
+        source="self_check",
+        task="capitals",
+        task_version=3,
+        supported=False,
+        novelty=1.34,
+        alternatives=(Alternative("Canberra", 0.4, 4),),
+        reason="the input is unusual",
+    )
+    item = store.submit("q", "Sydney", confidence=confidence, decision=REVIEW, context="a map", model="smollm2")
+    detail = components.detail(item, "en")
+    text = re.sub(r"<[^>]+>", " ", detail)
+    for part in (
+        "0.18",
+        "very low",
+        "accepted from 0.80",
+        "0.74",
+        "2.41",
+        "-0.62",
+        "0.09 to 0.31",
+        "self-check",
+        "capitals v3",
+        "unlike the training data (novelty 1.34)",
+        "Canberra",
+        "40%",
+        "the input is unusual",
+        REVIEW.reason,
+        "a map",
+        "smollm2",
+    ):
+        assert part in text, part
+    assert 'width:18%"></i><s style="left:80%">' in detail
+
+
+def test_what_is_unknown_is_left_out(store):
+    item = store.submit("q", "", confidence=Confidence(None, reason="no calibrator"), decision=REVIEW)
+    text = re.sub(r"<[^>]+>", " ", components.detail(item, "en"))
+    assert "no calibrator" in text
+    assert "unknown" in text
+    assert "(empty)" in text
+    for absent in ("Temperature", "Before calibration", "Input", "Other answers", "Context"):
+        assert absent not in text
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [(None, "unknown"), (0, "very_low"), (0.25, "low"), (0.5, "medium"), (0.75, "high"), (1, "high")],
+)
+def test_words_for_confidences(value, word):
+    assert components.level(value) == word

@@ -1,0 +1,65 @@
+"""The desk's words: the same in both languages, and each one used."""
+
+import re
+import string
+from pathlib import Path
+
+import pytest
+import thermolang_desk
+from jinja2 import nodes
+from thermolang_desk import components, fields
+from thermolang_desk.i18n import LANGUAGES, WORDS, language_of
+
+from thermolang.review import ACTIONS, STATUSES
+
+# Looked up by an item's status or confidence.
+BY_VALUE = {*ACTIONS, *STATUSES, *components.LEVELS}
+
+
+def blanks(text):
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def words_in(template):
+    """Keys of words in a template; the words that it looks up by value are left out."""
+    source = components._templates.loader.get_source(components._templates, template)[0]
+    tree = components._templates.parse(source)
+    assert "words" not in {part.node.name for part in tree.find_all(nodes.Getattr) if isinstance(part.node, nodes.Name)}
+    found = [part for part in tree.find_all(nodes.Getitem) if isinstance(part.node, nodes.Name)]
+    return {part.arg.value for part in found if part.node.name == "words" and isinstance(part.arg, nodes.Const)}
+
+
+def words_in_code():
+    folder = Path(thermolang_desk.__file__).parent
+    texts = [path.read_text(encoding="utf-8") for path in folder.rglob("*.py")]
+    return {
+        key for text in texts for key in re.findall(r'words\["(\w+)"\]|text\("(\w+)"\)', text) for key in key if key
+    }
+
+
+def test_both_languages_say_the_same():
+    english, japanese = ({key: blanks(text) for key, text in WORDS[language].items()} for language in LANGUAGES)
+    assert english == japanese
+
+
+@pytest.mark.parametrize("template", components._templates.list_templates())
+def test_a_template_uses_known_words(template):
+    assert words_in(template) <= WORDS["en"].keys()
+
+
+def test_every_word_is_used():
+    used = set().union(*map(words_in, components._templates.list_templates()))
+    assert used | words_in_code() | BY_VALUE == WORDS["en"].keys()
+
+
+def test_every_field_has_its_own_name_and_a_label_in_each_language():
+    assert len({field.name for field in fields.FIELDS}) == len(fields.FIELDS)
+    for field in fields.FIELDS:
+        assert field.label.keys() == set(LANGUAGES), field.name
+
+
+@pytest.mark.parametrize(
+    ("header", "language"), [("ja-JP,ja;q=0.9,en;q=0.8", "ja"), ("de,ja;q=0.9", "en"), ("en", "en"), ("", "en")]
+)
+def test_the_browser_chooses_the_language(header, language):
+    assert language_of(header) == language
