@@ -9,7 +9,7 @@ from tests.calibration.synthetic import calibrator as make_calibrator
 from tests.fakes import IDENTITY, FakeModel
 from thermolang.answers.clustering import ALL_EQUAL, group
 from thermolang.answers.equivalence import Equivalence
-from thermolang.calibration.semantic import CUES, SemanticFit
+from thermolang.calibration.semantic import SEMANTIC_FEATURES, SemanticFit
 from thermolang.errors import ModelError
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.sampling import NO_FIT, REFUSAL, evidence
@@ -18,7 +18,7 @@ from thermolang.types import Confidence, Generation
 ASKED = [{"role": "user", "content": "Which city is the capital of France?"}]
 LINE = (-0.5, 0.5, 1.0, 0.0, 0.5, 0.0)
 FIT = SemanticFit(
-    lines={
+    coefficients={
         0: (0.0, 1.0, 0.0, 0.0, 0.0, 0.0),
         2: (-0.5, 0.5, 0.4, 0.0, 0.2, 0.0),
         4: (-0.5, 0.5, 0.7, 0.0, 0.3, 0.0),
@@ -209,10 +209,10 @@ def test_an_answer_nobody_repeats_has_share_0():
     assert found.alternatives[0].share == 1
 
 
-def test_the_cues_of_a_generation_know_its_logprobs():
+def test_the_features_of_a_generation_know_its_logprobs():
     sure = Generation("Paris", (1, 2), (-0.01, -0.01), "stop", 5)
-    fit = replace(FIT, lines={n: (*line[:5], 2.0) for n, line in FIT.lines.items()})
-    assert CUES[-1] == "logprob"
+    fit = replace(FIT, coefficients={n: (*row[:5], 2.0) for n, row in FIT.coefficients.items()})
+    assert SEMANTIC_FEATURES[-1] == "logprob"
     doubtful = replace(sure, logprobs=(-3.0, -3.0))
     values = [estimator(fit).score(ASKED, a).value for a in (doubtful, sure)]
     assert values[0] < values[1]
