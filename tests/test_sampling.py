@@ -7,7 +7,7 @@ import pytest
 
 from tests.calibration.synthetic import calibrator as make_calibrator
 from tests.fakes import IDENTITY, FakeModel
-from thermolang.answers.clustering import ALL_EQUAL, group
+from thermolang.answers.clustering import ALL_EQUAL, cluster_answers
 from thermolang.answers.equivalence import Equivalence
 from thermolang.calibration.semantic import CUES, MeaningFit
 from thermolang.errors import ModelError
@@ -60,7 +60,9 @@ def test_the_confidence_is_that_of_the_meaning():
 def test_the_value_is_the_heads_own():
     scorer = estimator()
     fast = estimator(mode="fast").score(ASKED, "Paris")
-    groups = group([g.text for g in FakeModel().sample(ASKED, 8)], answer="Paris", equivalence=Equivalence(None))
+    groups = cluster_answers(
+        [g.text for g in FakeModel().sample(ASKED, 8)], answer="Paris", equivalence=Equivalence(None)
+    )
     odds = FIT.log_odds(evidence([groups]), np.array([np.log(fast.value / (1 - fast.value))]), np.array([np.nan]))
     assert scorer.score(ASKED, "Paris").value == pytest.approx(1 / (1 + np.exp(-odds[0])))
 
