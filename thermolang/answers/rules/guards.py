@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from thermolang.answers.rules.antonyms import opposites
 from thermolang.answers.rules.dates import PartialDateTime, dates_agree, dates_in
-from thermolang.answers.rules.names import Name, is_other, is_same, name_of
+from thermolang.answers.rules.names import Name, name_of, other_name, same_name
 from thermolang.answers.rules.negation import negation
 from thermolang.answers.rules.numerals import fold_superscripts
 from thermolang.answers.rules.quantities import Quantity, comparable, quantities_in, same_quantity
@@ -139,10 +139,7 @@ def facts(text: str) -> Facts:
         # No answer has this form: "N / A" is read as an answer, and is spelled as the refusal "N/A".
         return Facts(text, "refusal", f"refusal: {form}", keys(text))
     dates = dates_in(text)
-    spans = [date.span for date in dates]
-    # A lone 2000 may be a year or an amount; a date or a century is no amount.
-    years = {date.span for date in dates if date == PartialDateTime(year=date.year, span=date.span)}
-    amounts = tuple(q for q in quantities_in(text) if q.span in years or not _within(q.span, spans))
+    amounts = _amounts(text, dates)
     negated, content = negation(text)
     words = tuple(w for w in _WORD.findall(form) if w not in FILLERS)
     return Facts(
@@ -152,7 +149,7 @@ def facts(text: str) -> Facts:
         keys(text),
         amounts,
         dates,
-        bare=_is_bare(fold_superscripts(text), [*spans, *(q.span for q in amounts)]),
+        bare=_is_bare(fold_superscripts(text), [*(d.span for d in dates), *(q.span for q in amounts)]),
         polarity=polarity(text),
         negated=negated,
         content=content,
@@ -197,7 +194,14 @@ def _other_kinds(a: Kind, b: Kind) -> Link:
     return Link(False, f"one is {'a refusal' if 'refusal' in (a, b) else 'empty'}")
 
 
-def _within(span: tuple[int, int], others: Sequence[tuple[int, int]]) -> bool:
+def _amounts(text: str, dates: Sequence[PartialDateTime]) -> tuple[Quantity, ...]:
+    """The amounts that are no part of a date; a lone 2000 may be a year or an amount."""
+    years = {date.span for date in dates if date == PartialDateTime(year=date.year, span=date.span)}
+    spans = [date.span for date in dates]
+    return tuple(q for q in quantities_in(text) if q.span in years or not _overlaps(q.span, spans))
+
+
+def _overlaps(span: tuple[int, int], others: Sequence[tuple[int, int]]) -> bool:
     return any(start < span[1] and span[0] < end for start, end in others)
 
 
@@ -263,7 +267,7 @@ def _opposites(a: Facts, b: Facts) -> bool:
 
 
 def _other_names(a: Facts, b: Facts) -> bool:
-    return a.name is not None and b.name is not None and is_other(a.name, b.name)
+    return a.name is not None and b.name is not None and other_name(a.name, b.name)
 
 
 def _other_items(a: Facts, b: Facts) -> bool:
@@ -306,7 +310,7 @@ def _same_denial(a: Facts, b: Facts) -> bool:
 
 def _same_name(a: Facts, b: Facts) -> bool:
     if a.name is not None and b.name is not None:
-        return is_same(a.name, b.name)
+        return same_name(a.name, b.name)
     shorter, longer = sorted((a.form, b.form), key=len)
     return len(shorter) > 1 and longer[:-1] == shorter and longer[-1] in _MUNICIPAL
 

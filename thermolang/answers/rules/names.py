@@ -72,13 +72,13 @@ def name_of(text: str) -> Name | None:
     return Name(words, linked=not _PARTICLES.isdisjoint(folded[1:]), sex=sex)
 
 
-def is_same(a: Name, b: Name) -> bool:
+def same_name(a: Name, b: Name) -> bool:
     """Return whether two names surely are one.
 
     They share a word beside initials and nicknames, or one is an acronym of the other.
 
     Example:
-        >>> is_same(name_of("W. Shakespeare"), name_of("William Shakespeare"))
+        >>> same_name(name_of("W. Shakespeare"), name_of("William Shakespeare"))
         True
     """
     if a.acronym or b.acronym:
@@ -94,13 +94,13 @@ def is_same(a: Name, b: Name) -> bool:
     return equal and all(_stands_for(*pair) for pair in pairs) and (x == y or min(len(x), len(y)) > 1)
 
 
-def is_other(a: Name, b: Name) -> bool:
+def other_name(a: Name, b: Name) -> bool:
     """Return whether two names surely are not one.
 
     They share a word and differ in another of the same place, or they are Mr and Mrs.
 
     Example:
-        >>> is_other(name_of("North Korea"), name_of("South Korea"))
+        >>> other_name(name_of("North Korea"), name_of("South Korea"))
         True
     """
     if a.acronym and b.acronym:

@@ -122,7 +122,7 @@ _ROUGHLY = 0.05
 
 @dataclass(frozen=True)
 class Quantity:
-    """An amount.
+    """An amount as a text gives it, and the same in the base unit of its dimension.
 
     Attributes:
         value: The amount in the base unit of its dimension (SI; 1 for a count; one whole for a percentage).
