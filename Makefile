@@ -10,7 +10,7 @@ demo: .venv/installed
 	$(BIN)/thermolang demo $(ARGS)
 
 test: .venv/installed
-	$(BIN)/pytest --numprocesses=auto $(ARGS)
+	$(BIN)/pytest --numprocesses=logical --dist=loadfile $(ARGS)
 
 check: .venv/installed
 	$(BIN)/ruff format --check .

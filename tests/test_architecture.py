@@ -69,7 +69,7 @@ def test_the_check_can_fail() -> None:
 
 
 def at_run_time(path: Path) -> set[str]:
-    """thermolang modules that a file imports when it is imported itself: not for type checkers, not within functions."""
+    """thermolang modules that a file needs to be imported: not those for type checkers, nor those within functions."""
     found = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("thermolang."):
@@ -109,4 +109,4 @@ def test_what_a_package_offers_is_there(package: str) -> None:
 def test_apps_use_public_names_only(folder: str) -> None:
     for path in (ROOT / folder).rglob("*.py"):
         private = imported(path) - offered()
-        assert not private, f"{path} imports {private}; import from thermolang or a package such as thermolang.review"
+        assert not private, f"{path} imports {private}: import from thermolang or its packages"
