@@ -38,7 +38,7 @@ class PendingBatch(Generic[Call, Answer]):
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """The context of one call; if it ends without asking the model (a cached answer, an error), nobody waits for it."""
+        """The context of one call; one that ends without asking the model, as by a cache, is waited for no longer."""
         slot = Slot(self)
         token = _current.set(slot)
         try:
