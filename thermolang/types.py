@@ -7,16 +7,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from pydantic import TypeAdapter
+    from typing_extensions import Self
 
     FloatArray = NDArray[np.floating[Any]]
-
-_Record = TypeVar("_Record")
 
 Message = dict[str, Any]
 """One chat message as Hugging Face templates take it: ``{"role": "user", "content": "..."}``; ``content`` is text, and
@@ -69,6 +68,35 @@ replaced the answer).
 """
 
 FinishReason = Literal["stop", "length"]
+
+
+@cache
+def _adapter(record: type[Any]) -> TypeAdapter[Any]:
+    # Built at first use: pydantic takes a moment to import, and most programs only read the records' fields.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(record)
+
+
+class JsonRecord:
+    """A dataclass that is written as JSON: its fields are the schema, for writing and for reading."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; every field is always there."""
+        kind: type[Any] = type(self)
+        record: dict[str, Any] = _adapter(kind).dump_python(self, mode="json")
+        return record
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Self:
+        """Rebuild what ``to_dict`` wrote; other keys, such as those of newer versions, are ignored.
+
+        Raises:
+            ValueError: A field is missing or of another type (pydantic's ``ValidationError``).
+        """
+        kind: type[Any] = cls
+        found: Self = _adapter(kind).validate_python(record)
+        return found
 
 
 class Reason(NamedTuple):
@@ -268,7 +296,7 @@ class Basis:
 
 
 @dataclass(frozen=True)
-class Confidence:
+class Confidence(JsonRecord):
     """The probability that an answer is right, and what it rests on.
 
     Attributes:
@@ -342,24 +370,9 @@ class Confidence:
         """A confidence without a value, and why."""
         return cls(None, reason=reason.text, reason_code=reason.code, **known)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; every field is always there."""
-        record: dict[str, Any] = _adapter(Confidence).dump_python(self, mode="json")
-        return record
-
-    @classmethod
-    def from_dict(cls, record: dict[str, Any]) -> Confidence:
-        """Rebuild what ``to_dict`` wrote; keys of newer versions are ignored.
-
-        Raises:
-            ValueError: A field is missing or of another type (pydantic's ``ValidationError``).
-        """
-        found: Confidence = _adapter(Confidence).validate_python(record)
-        return found
-
 
 @dataclass(frozen=True)
-class Decision:
+class Decision(JsonRecord):
     """What to do with an answer.
 
     Attributes:
@@ -371,29 +384,6 @@ class Decision:
     action: Action
     reason: str
     threshold: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        record: dict[str, Any] = _adapter(Decision).dump_python(self, mode="json")
-        return record
-
-    @classmethod
-    def from_dict(cls, record: dict[str, Any]) -> Decision:
-        """Rebuild what ``to_dict`` wrote; other keys are ignored.
-
-        Raises:
-            ValueError: A field is missing or of another type (pydantic's ``ValidationError``).
-        """
-        found: Decision = _adapter(Decision).validate_python(record)
-        return found
-
-
-@cache
-def _adapter(record: type[_Record]) -> TypeAdapter[_Record]:
-    # Built at first use: pydantic takes a moment to import, and most programs only read the records' fields.
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(record)
 
 
 class ScoringModel(Protocol):
