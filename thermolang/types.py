@@ -6,7 +6,6 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -70,12 +69,16 @@ replaced the answer).
 FinishReason = Literal["stop", "length"]
 
 
-@cache
+_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
+
+
 def _adapter(record: type[Any]) -> TypeAdapter[Any]:
     # Built at first use: pydantic takes a moment to import, and most programs only read the records' fields.
     from pydantic import TypeAdapter
 
-    return TypeAdapter(record)
+    if record not in _ADAPTERS:
+        _ADAPTERS[record] = TypeAdapter(record)
+    return _ADAPTERS[record]
 
 
 class JsonRecord:
@@ -83,8 +86,7 @@ class JsonRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; every field is always there."""
-        kind: type[Any] = type(self)
-        record: dict[str, Any] = _adapter(kind).dump_python(self, mode="json")
+        record: dict[str, Any] = _adapter(type(self)).dump_python(self, mode="json")
         return record
 
     @classmethod
@@ -94,8 +96,7 @@ class JsonRecord:
         Raises:
             ValueError: A field is missing or of another type (pydantic's ``ValidationError``).
         """
-        kind: type[Any] = cls
-        found: Self = _adapter(kind).validate_python(record)
+        found: Self = _adapter(cls).validate_python(record)
         return found
 
 
