@@ -30,6 +30,11 @@ STEPS = 100
 TOLERANCE = 1e-8
 """A Newton step that would gain fewer nats than this, summed over the items, is the last."""
 
+CONSTANT_SPREAD = 5.0
+"""Of the constant, in log-odds: so wide that it matters only where all answers are right, or all are wrong."""
+
+MIN_GROUPS = 3
+
 
 def fit_logistic(
     x: FloatArray, right: np.ndarray[Any, Any], penalty: FloatArray, *, offset: FloatArray | float = 0.0
@@ -122,10 +127,6 @@ def _leading(x: FloatArray, components: int) -> FloatArray:
     spanned = values > 1e-9 * values[-1]
     values, vectors = values[spanned][::-1], vectors[:, spanned][:, ::-1]
     return np.asarray(vectors if n >= d else x.T @ (vectors / np.sqrt(values)))
-
-
-CONSTANT_SPREAD = 5.0
-"""Of the constant, in log-odds: so wide that it matters only where all answers are right, or all are wrong."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,9 +226,6 @@ def group_means(values: FloatArray, groups: Sequence[str]) -> FloatArray:
     """Means over the tasks of each group, in the order of their names: groups and not tasks are independent."""
     _, number = np.unique(np.asarray(groups), return_inverse=True)
     return np.asarray(np.bincount(number, weights=values) / np.bincount(number))
-
-
-MIN_GROUPS = 3
 
 
 @dataclass(frozen=True)

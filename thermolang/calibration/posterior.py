@@ -43,6 +43,18 @@ LARGEST_CORRELATION = 0.95
 BIAS_GAIN = 2.0
 """Nats of marginal likelihood that a bias of choices must bring, one for each parameter it adds (Akaike, 1974)."""
 
+EDGE = 1e-9
+"""A mean is kept this far from 0 and 1, where only an infinite intercept would do."""
+
+SPREADS = (0.05, 3.0)
+"""Within which the spread of tasks' intercepts is looked for, in log-odds."""
+
+DOUBT = 0.2
+"""Prior probability that a task is not of the training tasks' kind."""
+
+WIDE = (1.0, 2.0)
+"""Standard deviations of log T and of the bias in the wide component; a choice whose prior has no bias gets none."""
+
 
 @dataclass(frozen=True)
 class VerdictPrior:
@@ -221,13 +233,6 @@ def _quantiles(values: FloatArray, weights: FloatArray, levels: FloatArray) -> F
     return np.asarray(np.interp(levels, total, points))
 
 
-EDGE = 1e-9
-"""A mean is kept this far from 0 and 1, where only an infinite intercept would do."""
-
-SPREADS = (0.05, 3.0)
-"""Within which the spread of tasks' intercepts is looked for, in log-odds."""
-
-
 def anchor(head_logits: ArrayLike, target_mean: float) -> float:
     """The constant c with mean sigmoid(head_logits + c) = target_mean.
 
@@ -326,13 +331,6 @@ def _finite(name: str, values: ArrayLike) -> FloatArray:
         msg = f"{name} must be finite numbers, one for each item, not shape {array.shape} with {array.ravel()[:5]}"
         raise InvalidInputError(msg)
     return array
-
-
-DOUBT = 0.2
-"""Prior probability that a task is not of the training tasks' kind."""
-
-WIDE = (1.0, 2.0)
-"""Standard deviations of log T and of the bias in the wide component; a choice whose prior has no bias gets none."""
 
 
 @dataclass(frozen=True, eq=False)

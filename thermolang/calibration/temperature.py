@@ -39,6 +39,14 @@ SMALLEST_SPREAD = 0.02
 LARGEST_SPREAD = 3.0
 """Bounds of a standard deviation between tasks: a prior is never certain, and never wider than any use."""
 
+CLOSEST = 1e-6
+"""How close to 0 or 1 a confidence is taken before its log-odds; half precision often reaches 1."""
+
+LOG_TEMPERATURES = (-3.0, 3.5)
+
+BIASES = (-10.0, 10.0)
+"""Where the best temperature and bias of a task are looked for; one that is right throughout has none."""
+
 
 def log_scale(centre: Scale | Sequence[Scale], tasks: int) -> FloatArray:
     """(log T, bias) of each task, (tasks, 2), from one scale for all or one for each.
@@ -200,9 +208,6 @@ def largest_evidence(
 Answers = Sequence[tuple[ArrayLike, ArrayLike]]
 """(confidence, right) of each task, (n,) in [0, 1] and (n,) in {0, 1}."""
 
-CLOSEST = 1e-6
-"""How close to 0 or 1 a confidence is taken before its log-odds; half precision often reaches 1."""
-
 
 class ConfidenceMap(Protocol):
     """Learns P(right) as a function of any confidence in [0, 1]."""
@@ -272,11 +277,6 @@ def _pooled(tasks: Answers) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 def _log_odds(p: FloatArray) -> FloatArray:
     return np.asarray(logit(np.clip(p, CLOSEST, 1 - CLOSEST)))
-
-
-LOG_TEMPERATURES = (-3.0, 3.5)
-BIASES = (-10.0, 10.0)
-"""Where the best temperature and bias of a task are looked for; one that is right throughout has none."""
 
 
 def task_nll(task: TaskFeatures, inverse_temperature: float, bias: float) -> float:

@@ -37,6 +37,8 @@ _TEXT_BLOCKS = {"text", "text-plain", "tool_call", "tool_use", "tool_call_chunk"
 _SHAPING = ("top_k", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size", "num_beams")
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 
+CALLS_TOOLS = Reason("calls_tools", "the message calls tools; the answer that follows is what has a confidence")
+
 
 def to_messages(messages: Sequence[BaseMessage]) -> list[Message]:
     """LangChain's messages as chat templates take them; of content blocks only the text."""
@@ -224,9 +226,6 @@ def _children(part: Any) -> list[Any]:
     if isinstance(part, list | tuple):
         return [child for p in part for child in (p if isinstance(p, tuple) else (p,))]
     return [] if part is None else [part]
-
-
-CALLS_TOOLS = Reason("calls_tools", "the message calls tools; the answer that follows is what has a confidence")
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,10 @@ _OLMO = re.compile(
     r"(?:Title: [^\n]*\n)?(?:Background|Passage): (?P<context>.*)\nQuestion: (?P<question>.*?)\s*Answer:", re.S
 )
 
+EXPECTED = "expected `question` and either `answers` (list of texts) or `choices` (list of texts) with `answer`"
+
+logger = logging.getLogger(__name__)
+
 
 def distinct(texts: Iterable[Any]) -> tuple[str, ...]:
     """Answers without white space around them, each once, in their order."""
@@ -105,9 +109,6 @@ def drop_hub(row: Row) -> list[Example]:
     """DROP on the hub, where several spans may be one answer or several: only rows with one are used."""
     spans = distinct(row["answers_spans"]["spans"])
     return [Example(row["question"].strip(), spans if len(spans) == 1 else (), context=row["passage"].strip())]
-
-
-EXPECTED = "expected `question` and either `answers` (list of texts) or `choices` (list of texts) with `answer`"
 
 
 def read_task(path: str | Path) -> Task:
@@ -226,8 +227,6 @@ def _label(place: str, row: Row, choices: tuple[str, ...]) -> int:
     msg = f"{place}: `answer` must be one of the choices or an index below {len(choices)}, found {answer!r}"
     raise TaskFormatError(msg)
 
-
-logger = logging.getLogger(__name__)
 
 Located = tuple[str, Row]
 """A row and where it stands, such as ``"questions.jsonl, line 3"``."""

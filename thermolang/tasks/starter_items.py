@@ -20,6 +20,10 @@ Builder = Callable[[random.Random], list[Example]]
 EXTRA = "starter"
 OPTIONS = 4
 
+_DRAWS = 400
+
+_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+
 
 def data(module: str) -> Any:
     """Import a data package of the ``starter`` extra."""
@@ -76,10 +80,6 @@ def _passes(other: str, own: Sequence[str]) -> bool:
 
 def _alike(one: str, other: str) -> bool:
     return is_right(one, [other]) or is_right(other, [one])
-
-
-_DRAWS = 400
-_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 
 def small_addition(rng: random.Random) -> list[Example]:

@@ -33,6 +33,14 @@ _LARGER_TO_SMALLER = (
 # Blocks that Unicode had filled before the oldest Python we support.
 _EMOJI_BLOCKS = (range(0x1F300, 0x1F600), range(0x1F680, 0x1F6C6), range(0x1F900, 0x1FA00))
 
+_DRAWS = 400
+
+# Names of emoji that are plural already or no nouns.
+_NO_PLURAL = re.compile(r".*(?:s|ing|ed|ize)|foggy")
+
+# Verbs made of another one ("undo"), which ask for the same form again.
+_DERIVED = re.compile(r"(?:log|mis|out|over|pre|un|up|way)[a-z]{2,}|re[a-z]{3,}|fore?go")
+
 
 def _elements() -> list[tuple[str, str]]:
     """Symbol and name up to fermium, the last element to be found outside particle accelerators."""
@@ -88,13 +96,6 @@ def emoji_choice(rng: random.Random) -> list[Example]:
     """Which word is the name of the emoji 🍌?"""
     names = [name for _, name in emoji()]
     return [choice(f"Which word is the name of the emoji {s}?", n, distractors(rng, n, names)) for s, n in emoji()]
-
-
-_DRAWS = 400
-# Names of emoji that are plural already or no nouns.
-_NO_PLURAL = re.compile(r".*(?:s|ing|ed|ize)|foggy")
-# Verbs made of another one ("undo"), which ask for the same form again.
-_DERIVED = re.compile(r"(?:log|mis|out|over|pre|un|up|way)[a-z]{2,}|re[a-z]{3,}|fore?go")
 
 
 def _nouns() -> list[str]:

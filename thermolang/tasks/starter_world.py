@@ -31,6 +31,39 @@ _CAPITAL_SPELLINGS = {
 _WITH_ARTICLE = re.compile(r"(?:United|Democratic|Republic|Central|Dominican|Philippines|Gambia)\b")
 MIN_POPULATION = 1_000_000
 
+# French lost its status between 2023 and 2025 (BF, ML, NE), Amharic has shared its own since 2020 (ET).
+_CHANGED_LANGUAGE = frozenset({"BF", "ET", "ML", "NE"})
+
+_OTHER_NAMES = {
+    "bn": ("Bengali",),
+    "fa": ("Farsi",),
+    "zh": ("Mandarin",),
+    "nb": ("Norwegian",),
+    "si": ("Sinhalese",),
+}
+
+_TAUGHT = ("fr", "de", "es", "it", "pt", "nl", "sv")
+
+# Several seats of government, a seat that has just moved, or a name the data has not caught up with.
+_UNCLEAR_CAPITALS = frozenset({"BI", "BJ", "BO", "CI", "GQ", "ID", "KZ", "LK", "MY", "NL", "SZ", "TZ", "ZA"})
+
+# Countries on two continents, or placed differently by different atlases.
+_TWO_CONTINENTS = frozenset({"AM", "AZ", "CY", "EG", "GE", "ID", "KZ", "RU", "TL", "TR"})
+
+# Joined the euro in 2026.
+_NEW_CURRENCY = frozenset({"BG"})
+
+_CONTINENTS = {
+    "AF": ("Africa",),
+    "AS": ("Asia",),
+    "EU": ("Europe",),
+    "NA": ("North America", "Central America", "The Caribbean"),
+    "OC": ("Oceania", "Australia"),
+    "SA": ("South America",),
+}
+
+_CITIES_PER_COUNTRY = 6
+
 
 @dataclass(frozen=True)
 class Country:
@@ -105,18 +138,6 @@ def big_cities() -> dict[str, list[dict[str, Any]]]:
     for city in sorted(cities, key=lambda city: (-city["population"], city["geonameid"])):
         by_country[city["countrycode"]].append(city)
     return by_country
-
-
-# French lost its status between 2023 and 2025 (BF, ML, NE), Amharic has shared its own since 2020 (ET).
-_CHANGED_LANGUAGE = frozenset({"BF", "ET", "ML", "NE"})
-_OTHER_NAMES = {
-    "bn": ("Bengali",),
-    "fa": ("Farsi",),
-    "zh": ("Mandarin",),
-    "nb": ("Norwegian",),
-    "si": ("Sinhalese",),
-}
-_TAUGHT = ("fr", "de", "es", "it", "pt", "nl", "sv")
 
 
 @cache
@@ -208,23 +229,6 @@ def japanese_country_choice(rng: random.Random) -> list[Example]:
         choice(f"「{name}」という国は英語で何といいますか。", c.name, distractors(rng, c.name, names))
         for c, name in named
     ]
-
-
-# Several seats of government, a seat that has just moved, or a name the data has not caught up with.
-_UNCLEAR_CAPITALS = frozenset({"BI", "BJ", "BO", "CI", "GQ", "ID", "KZ", "LK", "MY", "NL", "SZ", "TZ", "ZA"})
-# Countries on two continents, or placed differently by different atlases.
-_TWO_CONTINENTS = frozenset({"AM", "AZ", "CY", "EG", "GE", "ID", "KZ", "RU", "TL", "TR"})
-# Joined the euro in 2026.
-_NEW_CURRENCY = frozenset({"BG"})
-_CONTINENTS = {
-    "AF": ("Africa",),
-    "AS": ("Asia",),
-    "EU": ("Europe",),
-    "NA": ("North America", "Central America", "The Caribbean"),
-    "OC": ("Oceania", "Australia"),
-    "SA": ("South America",),
-}
-_CITIES_PER_COUNTRY = 6
 
 
 @lru_cache(maxsize=1)

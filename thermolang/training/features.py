@@ -38,6 +38,22 @@ from thermolang.types import Example, Message, OptionScores, Task
 if TYPE_CHECKING:
     pass
 
+ORDERS = 3
+"""Other orders of the options that are tried, at most: the options moved on by 1, 2, 3 places."""
+
+ROWS_AT_ONCE = 32
+"""Rows of one padded batch: enough to keep two cores busy, few enough that memory stays flat."""
+
+TOKENS_AT_ONCE = 4096
+"""Padded tokens of one batch."""
+
+HALF = float(np.finfo(np.float16).max)
+"""A few coordinates of middle layers are enormous; half precision must not make them infinite."""
+
+SHORT = Sampling(max_new_tokens=32, stop=("\n",))
+
+Progress = Callable[[str, int, int], None]
+
 
 def verbalised(
     model: LocalModel, pairs: Sequence[tuple[Sequence[Message], str]], *, prefixes: Sequence[Prefix] = ()
@@ -59,10 +75,6 @@ def verbalised(
     logits = np.stack([s.logits for s in scores])
     p = np.exp(logits - logits.max(-1, keepdims=True))
     return list((p @ np.arange(len(DIGITS)) / p.sum(-1) / (len(DIGITS) - 1)).astype(float))
-
-
-ORDERS = 3
-"""Other orders of the options that are tried, at most: the options moved on by 1, 2, 3 places."""
 
 
 def shuffled(model: LocalModel, examples: Sequence[Example], answers: Sequence[int]) -> list[float]:
@@ -94,20 +106,6 @@ def shuffled(model: LocalModel, examples: Sequence[Example], answers: Sequence[i
 
 def _moved(choices: tuple[str, ...], shift: int) -> tuple[str, ...]:
     return choices[shift:] + choices[:shift]
-
-
-ROWS_AT_ONCE = 32
-"""Rows of one padded batch: enough to keep two cores busy, few enough that memory stays flat."""
-
-TOKENS_AT_ONCE = 4096
-"""Padded tokens of one batch."""
-
-HALF = float(np.finfo(np.float16).max)
-"""A few coordinates of middle layers are enormous; half precision must not make them infinite."""
-
-SHORT = Sampling(max_new_tokens=32, stop=("\n",))
-
-Progress = Callable[[str, int, int], None]
 
 
 def is_choice(task: Task) -> bool:

@@ -32,6 +32,14 @@ logger = logging.getLogger(__name__)
 Chunk = tuple[dict[str, np.ndarray[Any, Any]], dict[str, list[str]]]
 """Arrays with items along the first axis, and lists of texts."""
 
+Form = Literal["chat", "prefix"]
+"""The bare chat prompt that users have, or the assistant's turn begun with "The answer is"."""
+
+Layer = Literal["last", "middle"]
+
+ABOUT = "task.json"
+"""Names a folder's task, so that what was collected can be read without the questions."""
+
 
 def write_chunk(
     folder: Path, name: str, tensors: Mapping[str, np.ndarray[Any, Any]], texts: Mapping[str, Sequence[str]]
@@ -53,15 +61,6 @@ def read_chunks(folder: Path) -> list[Chunk]:
             continue
         found.append((tensors, texts))
     return found
-
-
-Form = Literal["chat", "prefix"]
-"""The bare chat prompt that users have, or the assistant's turn begun with "The answer is"."""
-
-Layer = Literal["last", "middle"]
-
-ABOUT = "task.json"
-"""Names a folder's task, so that what was collected can be read without the questions."""
 
 
 @dataclass(frozen=True, eq=False)
