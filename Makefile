@@ -30,6 +30,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/apply.py
 	$(BIN)/python benchmarks/chat.py
 	$(BIN)/python benchmarks/collect.py
+	$(BIN)/python benchmarks/long_texts.py
 	$(BIN)/python benchmarks/meanings.py
 	$(BIN)/python benchmarks/training.py
 

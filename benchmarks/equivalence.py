@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, roc_auc_score
 
 from thermolang.answers.embedding import SentenceEmbedder
-from thermolang.answers.equivalence import Equivalence, pair_cues
+from thermolang.answers.equivalence import Equivalence, pair_features
 from thermolang.answers.grading import exact_match, token_f1
 from thermolang.answers.judging import ChatJudge
 from thermolang.answers.rules.guards import facts
@@ -72,7 +72,7 @@ def methods(embedder, judge):
         x, y = embedder.embed([a, b])
         return float(x @ y)
 
-    ours, plain, rules = Equivalence(embedder), Equivalence(embedder, guards=False), Equivalence(None)
+    ours, plain, rules = Equivalence(embedder), Equivalence(embedder, guards=()), Equivalence(None)
     found = {
         "exact match": (lambda q, a, b: exact_match(a, [b], q), 0.5),
         "token F1": (lambda q, a, b: token_f1(a, [b], q), 0.5),
@@ -117,15 +117,15 @@ def measure(pairs, found, judge):
 
 
 def fit(pairs, embedder):
-    """Weights of the cues on SAS SQuAD, with and without the embedding."""
+    """Weights of the features on SAS SQuAD, with and without the embedding."""
     y = np.array([p.same for p in pairs])
     for label, use in (("WITH_EMBEDDING", True), ("WITHOUT_EMBEDDING", False)):
-        cues = []
+        features = []
         for p in pairs:
             both = [facts(p.answer), facts(p.aliases[0])]
             vectors = embedder.embed([f.text for f in both]) if use else None
-            cues.append(pair_cues(both, vectors)[0, 1])
-        line = LogisticRegression().fit(np.array(cues), y)
+            features.append(pair_features(both, vectors)[0, 1])
+        line = LogisticRegression().fit(np.array(features), y)
         print(label, np.round([line.intercept_[0], *line.coef_[0]], 2).tolist())
 
 

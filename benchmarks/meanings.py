@@ -12,7 +12,7 @@ import resource
 import statistics
 import time
 
-from thermolang.answers.clustering import group
+from thermolang.answers.clustering import cluster_answers
 from thermolang.answers.embedding import SentenceEmbedder
 from thermolang.answers.equivalence import Equivalence
 from thermolang.models.local import LocalModel
@@ -54,7 +54,9 @@ def eight_answers(equivalence, rounds):
             f"{n} km from {second}",
         ]
         said += [f"I think {first} {n}", f"not {first} {n}", f"{n + 1} miles from {second}"]
-        times.append(timed(lambda texts=said: group(texts, question="Where is the harbour?", equivalence=equivalence)))
+        times.append(
+            timed(lambda texts=said: cluster_answers(texts, question="Where is the harbour?", equivalence=equivalence))
+        )
     times = sorted(times[3:])
     print(f"grouping 8 new answers: median {1000 * statistics.median(times):.1f} ms, slowest {1000 * times[-1]:.1f} ms")
 
@@ -62,7 +64,7 @@ def eight_answers(equivalence, rounds):
 def two_thousand(equivalence):
     for label, distinct in (("40 distinct", 40), ("400 distinct", 400), ("2,000 distinct", 2000)):
         texts = [f"{CITIES[k % 8]}, pier {k % distinct}" for k in range(2000)]
-        seconds = timed(lambda answers=texts: group(answers, question="Where?", equivalence=equivalence))
+        seconds = timed(lambda answers=texts: cluster_answers(answers, question="Where?", equivalence=equivalence))
         print(f"grouping 2,000 answers, {label}: {seconds:.2f} s")
 
 

@@ -22,7 +22,7 @@ ORDERS = 20
 def prepare(args):
     import numpy as np
 
-    from thermolang.answers.clustering import group
+    from thermolang.answers.clustering import cluster_answers
     from thermolang.answers.embedding import SentenceEmbedder
     from thermolang.answers.equivalence import Equivalence
     from thermolang.training.samples import load_samples
@@ -34,12 +34,13 @@ def prepare(args):
         same = (found.same >= 0.5)[np.ix_(place, place)]
         start = time.perf_counter()
         partition = {
-            frozenset(m.members) for m in group(one.texts, question=one.question, equivalence=equivalence).meanings
+            frozenset(m.members)
+            for m in cluster_answers(one.texts, question=one.question, equivalence=equivalence).clusters
         }
         seconds += time.perf_counter() - start
         order = random.Random(0).sample(range(len(one.texts)), len(one.texts))
-        moved = group([one.texts[i] for i in order], question=one.question, equivalence=equivalence)
-        changed += {frozenset(order[i] for i in m.members) for m in moved.meanings} != partition
+        moved = cluster_answers([one.texts[i] for i in order], question=one.question, equivalence=equivalence)
+        changed += {frozenset(order[i] for i in m.members) for m in moved.clusters} != partition
         rows.append({"texts": list(one.texts), "same": same.astype(int).tolist()})
     args.out.write_text(json.dumps(rows), encoding="utf-8")
     each = 1000 * seconds / len(rows)

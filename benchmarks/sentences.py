@@ -19,7 +19,7 @@ import numpy as np
 
 from thermolang.answers.embedding import SentenceEmbedder
 from thermolang.answers.equivalence import Equivalence
-from thermolang.answers.sentences import sentences, support
+from thermolang.answers.sentences import sentence_spans, sentence_support
 from thermolang.models.local import LocalModel
 
 PROMPT = "Summarise this passage in three sentences. Keep every name and number.\n\n{}"
@@ -149,7 +149,7 @@ def cosine_of(embedder, said, samples):
     """Mean over the samples of the best cosine of a sentence of theirs: no rule, no threshold."""
     best = []
     for sample in samples:
-        pieces = [sample[a:b] for a, b in sentences(sample)]
+        pieces = [sample[a:b] for a, b in sentence_spans(sample)]
         best.append(float((embedder.embed(pieces) @ embedder.embed([said])[0]).max()) if pieces else 0.0)
     return float(np.mean(best))
 
@@ -166,8 +166,8 @@ def measure(model, n):
         for claim in claims:
             for true, said in ((True, claim.true), (False, claim.changed)):
                 row = {"passage": number_of, "kind": claim.kind, "true": true, "said": said}
-                row["share"] = support(said, samples, equivalence)[0].share
-                row["without embeddings"] = support(said, samples, plain)[0].share
+                row["share"] = sentence_support(said, samples, equivalence)[0].share
+                row["without embeddings"] = sentence_support(said, samples, plain)[0].share
                 row["cosine alone"] = cosine_of(embedder, said, samples)
                 rows.append(row)
     return rows, drawn

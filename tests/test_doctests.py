@@ -11,7 +11,7 @@ PACKAGES = ("thermolang.answers", "thermolang.calibration", "thermolang.models",
 
 def modules():
     paths = {package: importlib.import_module(package).__path__ for package in PACKAGES}
-    return [info.name for package, path in paths.items() for info in pkgutil.iter_modules(path, f"{package}.")]
+    return [info.name for package, path in paths.items() for info in pkgutil.walk_packages(path, f"{package}.")]
 
 
 @pytest.mark.parametrize("name", modules())

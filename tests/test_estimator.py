@@ -14,6 +14,7 @@ from tests.fakes import HIDDEN, IDENTITY, FakeModel
 from thermolang.calibration import calibrator as registry
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.head import Head, Hyperparameters
+from thermolang.calibration.kinds import KINDS
 from thermolang.calibration.task_state import LOCK
 from thermolang.errors import CalibratorFormatError, CalibratorMismatchError, InvalidInputError
 from thermolang.estimator import ConfidenceEstimator, task_of
@@ -481,7 +482,7 @@ def test_a_full_disk_costs_no_answer(fake_model, calibrator, tmp_path, monkeypat
     def full(self, *_args, **_kwargs):
         raise OSError(errno.ENOSPC, "No space left on device", str(self))
 
-    monkeypatch.setattr(pathlib.Path, "write_text", full)
+    monkeypatch.setattr(pathlib.Path, "write_bytes", full)
     _, found = scored(fake_model, calibrator, ["a", "b", "c"], state_dir=tmp_path)
     assert all(c.value is not None for c in found)
     assert "No space left on device" in caplog.text
@@ -496,7 +497,7 @@ def with_head(calibrator, *, logprob=4.0):
     weights = np.linspace(-0.5, 0.5, HIDDEN).astype(np.float32)
     fits = {}
     for source, fit in calibrator.fits.items():
-        kind = source == "self_check"
+        kind = KINDS[source]
         head = Head(
             np.array([0.1, -0.2, 0.1, 0.1], np.float32),
             weights,
@@ -507,7 +508,7 @@ def with_head(calibrator, *, logprob=4.0):
             0.1,
             0.01,
             0.02,
-            logprob if kind else 0.0,
+            logprob if kind.has_bias else 0.0,
             0.5,
         )
         fits[source] = replace(fit, head=head)

@@ -7,9 +7,9 @@ import pytest
 
 from tests.calibration.synthetic import calibrator as make_calibrator
 from tests.fakes import IDENTITY, FakeModel
-from thermolang.answers.clustering import ALL_EQUAL, group
+from thermolang.answers.clustering import ALL_EQUAL, cluster_answers
 from thermolang.answers.equivalence import Equivalence
-from thermolang.calibration.semantic import CUES, SemanticFit
+from thermolang.calibration.semantic import SEMANTIC_FEATURES, SemanticFit
 from thermolang.errors import ModelError
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.sampling import NO_FIT, REFUSAL, evidence
@@ -18,7 +18,7 @@ from thermolang.types import Confidence, Generation
 ASKED = [{"role": "user", "content": "Which city is the capital of France?"}]
 LINE = (-0.5, 0.5, 1.0, 0.0, 0.5, 0.0)
 FIT = SemanticFit(
-    lines={
+    coefficients={
         0: (0.0, 1.0, 0.0, 0.0, 0.0, 0.0),
         2: (-0.5, 0.5, 0.4, 0.0, 0.2, 0.0),
         4: (-0.5, 0.5, 0.7, 0.0, 0.3, 0.0),
@@ -33,9 +33,9 @@ FIT = SemanticFit(
 )
 
 
-def estimator(meaning=FIT, model=None, **how):
+def estimator(semantic=FIT, model=None, **how):
     found = make_calibrator(identity=replace(IDENTITY, hidden_size=8))
-    found.meaning = meaning
+    found.semantic = semantic
     model = model or FakeModel()
     model.identity = replace(IDENTITY, hidden_size=8)
     model.hidden = lambda text: np.zeros(8)
@@ -60,7 +60,9 @@ def test_the_confidence_is_that_of_the_meaning():
 def test_the_value_is_the_heads_own():
     scorer = estimator()
     fast = estimator(mode="fast").score(ASKED, "Paris")
-    groups = group([g.text for g in FakeModel().sample(ASKED, 8)], answer="Paris", equivalence=Equivalence(None))
+    groups = cluster_answers(
+        [g.text for g in FakeModel().sample(ASKED, 8)], answer="Paris", equivalence=Equivalence(None)
+    )
     odds = FIT.log_odds(evidence([groups]), np.array([np.log(fast.value / (1 - fast.value))]), np.array([np.nan]))
     assert scorer.score(ASKED, "Paris").value == pytest.approx(1 / (1 + np.exp(-odds[0])))
 
@@ -156,7 +158,7 @@ def test_where_no_sample_could_change_the_decision_none_is_drawn(scorer):
 def test_a_calibrator_without_meanings_keeps_the_one_pass_confidence():
     found = estimator(None).score(ASKED, "Paris")
     assert found.source == "self_check" and found.value is not None
-    assert NO_FIT in found.reason
+    assert NO_FIT.text in found.reason
     assert found.alternatives[0].text == "Rome"
 
 
@@ -164,7 +166,7 @@ def test_without_a_calibrator_there_is_no_number_but_alternatives():
     scorer = ConfidenceEstimator(FakeModel(), state_dir=None, mode="thorough", equivalence=Equivalence(None))
     found = scorer.score(ASKED, "Paris")
     assert found.value is None
-    assert "thermolang calibrate" in found.reason and NO_FIT not in found.reason
+    assert "thermolang calibrate" in found.reason and NO_FIT.text not in found.reason
     assert found.alternatives[0].text == "Rome"
 
 
@@ -193,7 +195,7 @@ def test_equal_samples_of_unknown_temperature_are_doubted():
 
 
 def test_a_refusal_is_named():
-    assert REFUSAL in estimator(model=FakeModel(said=["I don't know."])).score(ASKED, "I'm not sure.").reason
+    assert REFUSAL.text in estimator(model=FakeModel(said=["I don't know."])).score(ASKED, "I'm not sure.").reason
 
 
 def test_thousands_of_samples_and_long_answers_have_a_confidence():
@@ -209,10 +211,10 @@ def test_an_answer_nobody_repeats_has_share_0():
     assert found.alternatives[0].share == 1
 
 
-def test_the_cues_of_a_generation_know_its_logprobs():
+def test_the_features_of_a_generation_know_its_logprobs():
     sure = Generation("Paris", (1, 2), (-0.01, -0.01), "stop", 5)
-    fit = replace(FIT, lines={n: (*line[:5], 2.0) for n, line in FIT.lines.items()})
-    assert CUES[-1] == "logprob"
+    fit = replace(FIT, coefficients={n: (*row[:5], 2.0) for n, row in FIT.coefficients.items()})
+    assert SEMANTIC_FEATURES[-1] == "logprob"
     doubtful = replace(sure, logprobs=(-3.0, -3.0))
     values = [estimator(fit).score(ASKED, a).value for a in (doubtful, sure)]
     assert values[0] < values[1]

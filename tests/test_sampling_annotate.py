@@ -72,7 +72,7 @@ def test_an_adaptive_confidence_tells_of_sentences_where_it_sampled():
 
 
 def test_without_a_fit_for_meanings_there_are_sentences_all_the_same():
-    found = scorer(meaning=None).score(ASKED, TEXT, annotate=True)
+    found = scorer(semantic=None).score(ASKED, TEXT, annotate=True)
     assert found.source == "self_check"
     assert found.sentences == SUPPORT
 

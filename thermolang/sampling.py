@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thermolang.answers.clustering import Meanings, group
+from thermolang.answers.clustering import SemanticClusters, cluster_answers
 from thermolang.answers.equivalence import Equivalence
-from thermolang.answers.sentences import support
+from thermolang.answers.sentences import sentence_support
 from thermolang.calibration.fit import log_odds, predictive_interval
 from thermolang.calibration.semantic import ROUNDS, Evidence, SemanticFit
 from thermolang.errors import InvalidInputError, ThermolangError
@@ -141,7 +141,7 @@ class Thorough:
         text = answer.text if isinstance(answer, Generation) else answer
         sampled = [g for g in drawn if isinstance(g, Generation)]
         texts = [g.text if isinstance(g, Generation) else g for g in drawn]
-        found = group(
+        found = cluster_answers(
             texts,
             answer=text,
             question=str(messages[-1]["content"]),
@@ -149,14 +149,14 @@ class Thorough:
             equivalence=self.equivalence,
             temperature=temperature,
         )
-        own, others = found.given, [m for m in found.meanings if m is not found.given]
+        own, others = found.given, [m for m in found.clusters if m is not found.given]
         if own is None or not found.samples:
             return fast.because(*_warnings(found))
         warned = fast.because(REFUSAL if own.kind == "refusal" else None, *_warnings(found))
         known = replace(
             warned,
             alternatives=tuple(Alternative(m.text, m.share, m.count) for m in others),
-            sentences=support(text, texts, self.equivalence) if self.annotate else (),
+            sentences=sentence_support(text, texts, self.equivalence) if self.annotate else (),
         )
         if self.fit is None or fast.value is None:
             return known.because(NO_FIT if fast.value is not None else None)
@@ -186,16 +186,16 @@ def check_annotate(mode: Mode, *, choices: bool, given: bool = False) -> None:
         raise InvalidInputError(msg)
 
 
-def evidence(groups: Sequence[Meanings]) -> Evidence:
+def evidence(groups: Sequence[SemanticClusters]) -> Evidence:
     """What the meanings of M questions show of their given answers; each of them has the same number of samples."""
     n = groups[0].samples
     share = np.array([g.given.share if g.given else 0.0 for g in groups])
-    rival = np.array([max((m.share for m in g.meanings if m is not g.given), default=0.0) for g in groups])
+    rival = np.array([max((m.share for m in g.clusters if m is not g.given), default=0.0) for g in groups])
     entropy = np.array([g.entropy for g in groups]) / max(math.log(n), 1e-9) if n > 1 else np.zeros(len(groups))
     return Evidence(n, share, entropy, share - rival)
 
 
-def _warnings(found: Meanings) -> list[Reason]:
+def _warnings(found: SemanticClusters) -> list[Reason]:
     return [Reason("no_samples", warning) for warning in found.warnings]
 
 

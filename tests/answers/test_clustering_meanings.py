@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.answers.fakes import POOL, FakeEmbedder, FakeJudge
-from thermolang.answers.clustering import ALL_EMPTY, ALL_EQUAL, NO_SAMPLES, ONE_SAMPLE, TOO_MANY, group
+from thermolang.answers.clustering import ALL_EMPTY, ALL_EQUAL, NO_SAMPLES, ONE_SAMPLE, TOO_MANY, cluster_answers
 from thermolang.answers.equivalence import NO_JAPANESE, Equivalence
 from thermolang.answers.rules.guards import facts
 from thermolang.errors import InvalidInputError, ModelError
@@ -17,7 +17,7 @@ TEXTS = st.lists(st.one_of(st.sampled_from(POOL), st.text(max_size=20)), max_siz
 EQUIVALENCES = [
     Equivalence(FakeEmbedder()),
     Equivalence(FakeEmbedder(reads_japanese=True), FakeJudge(lambda a, b: (len(a) * len(b) % 7) / 6)),
-    Equivalence(FakeEmbedder(), guards=False),
+    Equivalence(FakeEmbedder(), guards=()),
     Equivalence(None),
 ]
 ANY_EQUIVALENCE = st.sampled_from(EQUIVALENCES)
@@ -26,49 +26,52 @@ ALL = settings(deadline=None)
 
 
 def meanings(samples, **how):
-    return group(samples, **{"equivalence": EQUIVALENCES[0]} | how)
+    return cluster_answers(samples, **{"equivalence": EQUIVALENCES[0]} | how)
 
 
 def sets(samples, found):
-    return {frozenset(samples[i] for i in meaning.members) for meaning in found.meanings}
+    return {frozenset(samples[i] for i in meaning.members) for meaning in found.clusters}
 
 
 @ALL
 @given(TEXTS, st.none() | st.sampled_from(POOL), QUESTIONS, ANY_EQUIVALENCE)
 def test_every_sample_is_in_one_meaning(samples, answer, question, equivalence):
-    found = group(samples, answer=answer, question=question, equivalence=equivalence)
-    assert sorted(i for meaning in found.meanings for i in meaning.members) == list(range(len(samples)))
+    found = cluster_answers(samples, answer=answer, question=question, equivalence=equivalence)
+    assert sorted(i for meaning in found.clusters for i in meaning.members) == list(range(len(samples)))
     assert found.samples == len(samples)
-    for meaning in found.meanings:
+    for meaning in found.clusters:
         assert meaning.count == len(meaning.members)
         assert meaning.count or meaning is found.given
         assert meaning.probability is None
         assert -1e-9 <= meaning.cohesion <= 1 + 1e-9
     if samples:
-        assert math.isclose(sum(meaning.share for meaning in found.meanings), 1)
+        assert math.isclose(sum(meaning.share for meaning in found.clusters), 1)
     assert 0 <= found.entropy <= math.log(max(len(samples), 1)) + 1e-9
-    assert [m.count for m in found.meanings] == sorted((m.count for m in found.meanings), reverse=True)
+    assert [m.count for m in found.clusters] == sorted((m.count for m in found.clusters), reverse=True)
 
 
 @ALL
 @given(TEXTS, st.randoms(), ANY_EQUIVALENCE)
 def test_the_order_of_the_samples_plays_no_part(samples, random, equivalence):
     moved = random.sample(samples, len(samples))
-    found, again = group(samples, equivalence=equivalence), group(moved, equivalence=equivalence)
+    found, again = cluster_answers(samples, equivalence=equivalence), cluster_answers(moved, equivalence=equivalence)
     assert sets(samples, found) == sets(moved, again)
     assert found.entropy == pytest.approx(again.entropy)
-    assert [(m.text, m.kind, m.count) for m in found.meanings] == [(m.text, m.kind, m.count) for m in again.meanings]
+    assert [(m.text, m.kind, m.count) for m in found.clusters] == [(m.text, m.kind, m.count) for m in again.clusters]
     assert found.warnings == again.warnings
 
 
 @ALL
 @given(TEXTS, st.integers(2, 4), ANY_EQUIVALENCE)
 def test_samples_all_repeated_have_the_same_meanings(samples, times, equivalence):
-    found, again = group(samples, equivalence=equivalence), group(samples * times, equivalence=equivalence)
+    found, again = (
+        cluster_answers(samples, equivalence=equivalence),
+        cluster_answers(samples * times, equivalence=equivalence),
+    )
     assert sets(samples, found) == sets(samples * times, again)
     assert found.entropy == pytest.approx(again.entropy)
-    assert [m.text for m in found.meanings] == [m.text for m in again.meanings]
-    assert [m.share for m in found.meanings] == pytest.approx([m.share for m in again.meanings])
+    assert [m.text for m in found.clusters] == [m.text for m in again.clusters]
+    assert [m.share for m in found.clusters] == pytest.approx([m.share for m in again.clusters])
 
 
 @ALL
@@ -77,22 +80,22 @@ def test_refusals_are_one_meaning_and_empty_answers_another(samples):
     found = meanings(samples)
     for kind in ("refusal", "empty"):
         members = {i for i, text in enumerate(samples) if facts(text).kind == kind}
-        groups = [set(meaning.members) for meaning in found.meanings if meaning.kind == kind]
+        groups = [set(meaning.members) for meaning in found.clusters if meaning.kind == kind]
         assert groups == ([members] if members else [])
 
 
 def test_refusals_of_two_languages_are_one_meaning_beside_the_answers():
     samples = ["I don't know", "わかりません", "N/A", "", " ", "no", "Paris", "I'm sorry, but I cannot answer that."]
     found = meanings(samples)
-    assert {m.kind: m.count for m in found.meanings if m.kind != "answer"} == {"refusal": 4, "empty": 2}
-    assert {m.text for m in found.meanings if m.kind == "answer"} == {"no", "Paris"}
+    assert {m.kind: m.count for m in found.clusters if m.kind != "answer"} == {"refusal": 4, "empty": 2}
+    assert {m.text for m in found.clusters if m.kind == "answer"} == {"no", "Paris"}
 
 
 @ALL
 @given(TEXTS, QUESTIONS)
 def test_pairs_that_rules_split_are_never_together(samples, question):
     compared = EQUIVALENCES[0].compare(samples, question)
-    for meaning in meanings(samples, question=question).meanings:
+    for meaning in meanings(samples, question=question).clusters:
         places = [compared.places[i] for i in meaning.members]
         assert not compared.cannot[np.ix_(places, places)].any()
 
@@ -101,26 +104,29 @@ def test_pairs_that_rules_split_are_never_together(samples, question):
 @given(TEXTS, ANY_EQUIVALENCE)
 def test_a_distant_answer_leaves_the_other_meanings_as_they_were(samples, equivalence):
     distant = "qzjxvk"
-    before, after = group(samples, equivalence=equivalence), group([*samples, distant], equivalence=equivalence)
+    before, after = (
+        cluster_answers(samples, equivalence=equivalence),
+        cluster_answers([*samples, distant], equivalence=equivalence),
+    )
     assert sets([*samples, distant], after) == sets(samples, before) | {frozenset({distant})}
-    texts = {meaning.members: meaning.text for meaning in after.meanings}
-    assert all(texts[meaning.members] == meaning.text for meaning in before.meanings)
+    texts = {meaning.members: meaning.text for meaning in after.clusters}
+    assert all(texts[meaning.members] == meaning.text for meaning in before.clusters)
 
 
 @pytest.mark.parametrize("samples", [["Paris"], ["Paris"] * 5, ["5 km", "5000 m", "five kilometers"], ["", " "]])
 def test_one_meaning_has_no_entropy(samples):
     found = meanings(samples)
-    assert len(found.meanings) == 1
+    assert len(found.clusters) == 1
     assert found.entropy == 0
     assert math.copysign(1, found.entropy) == 1
-    assert found.meanings[0].share == 1
+    assert found.clusters[0].share == 1
 
 
 @given(st.integers(1, 40))
 @ALL
 def test_as_many_meanings_as_samples_have_the_most_entropy(n):
     found = meanings([str(10 + 7 * i) for i in range(n)])
-    assert len(found.meanings) == n
+    assert len(found.clusters) == n
     assert found.entropy == pytest.approx(math.log(n))
 
 
@@ -132,8 +138,8 @@ def test_entropy_of_uneven_shares():
 @ALL
 @given(TEXTS.filter(bool), ANY_EQUIVALENCE)
 def test_a_meaning_is_shown_by_its_most_central_sample(samples, equivalence):
-    found, compared = group(samples, equivalence=equivalence), equivalence.compare(samples)
-    for meaning in found.meanings:
+    found, compared = cluster_answers(samples, equivalence=equivalence), equivalence.compare(samples)
+    for meaning in found.clusters:
         members = [samples[i] for i in meaning.members]
         assert meaning.text in members
         places = [compared.places[i] for i in meaning.members]
@@ -147,30 +153,30 @@ def like_wind(a, b):
 
 def test_the_sample_most_like_the_others_is_shown_though_it_is_not_the_first():
     judged = Equivalence(FakeEmbedder(), FakeJudge(like_wind))
-    found = group(["heavy rain", "heavy wind", "heavy snow"], equivalence=judged)
-    assert [m.text for m in found.meanings] == ["heavy wind"]
-    assert found.meanings[0].cohesion == pytest.approx(0.8)
+    found = cluster_answers(["heavy rain", "heavy wind", "heavy snow"], equivalence=judged)
+    assert [m.text for m in found.clusters] == ["heavy wind"]
+    assert found.clusters[0].cohesion == pytest.approx(0.8)
 
 
 def test_a_sample_is_shown_though_the_given_answer_is_more_central():
     judged = Equivalence(FakeEmbedder(), FakeJudge(like_wind))
-    found = group(["heavy rain", "heavy snow"], answer="heavy wind", equivalence=judged)
+    found = cluster_answers(["heavy rain", "heavy snow"], answer="heavy wind", equivalence=judged)
     assert (found.given.text, found.given.count) == ("heavy rain", 2)
 
 
 def test_of_equally_central_samples_the_most_frequent_is_shown():
-    assert meanings(["5 km", "5000 m", "5000 m"]).meanings[0].text == "5000 m"
-    assert meanings(["five kilometers", "5 km"]).meanings[0].text == "5 km"
+    assert meanings(["5 km", "5000 m", "5000 m"]).clusters[0].text == "5000 m"
+    assert meanings(["five kilometers", "5 km"]).clusters[0].text == "5 km"
 
 
 @ALL
 @given(TEXTS, st.sampled_from(POOL), ANY_EQUIVALENCE)
 def test_the_given_answers_meaning(samples, answer, equivalence):
-    found = group(samples, answer=answer, equivalence=equivalence)
-    assert found.given is found.meanings[found.answer]
+    found = cluster_answers(samples, answer=answer, equivalence=equivalence)
+    assert found.given is found.clusters[found.answer]
     same = {i for i, text in enumerate(samples) if facts(text).form == facts(answer).form}
     assert same <= set(found.given.members)
-    assert group(samples, equivalence=equivalence).given is None
+    assert cluster_answers(samples, equivalence=equivalence).given is None
 
 
 def test_a_given_answer_that_no_sample_agrees_with():
@@ -192,25 +198,25 @@ def test_a_given_answer_is_no_sample():
 @given(TEXTS.filter(bool), st.data(), ANY_EQUIVALENCE)
 def test_probabilities_add_up_to_one(samples, data, equivalence):
     logprob = {text: data.draw(st.floats(-2000, 0)) for text in set(samples)}
-    found = group(samples, logprobs=[logprob[text] for text in samples], equivalence=equivalence)
-    assert sum(meaning.probability for meaning in found.meanings) == pytest.approx(1)
+    found = cluster_answers(samples, logprobs=[logprob[text] for text in samples], equivalence=equivalence)
+    assert sum(meaning.probability for meaning in found.clusters) == pytest.approx(1)
     once = sorted(set(samples))
-    again = group(once, logprobs=[logprob[text] for text in once], equivalence=equivalence)
+    again = cluster_answers(once, logprobs=[logprob[text] for text in once], equivalence=equivalence)
     if sets(samples, found) == sets(once, again):
-        probability = {frozenset(once[i] for i in m.members): m.probability for m in again.meanings}
-        for meaning in found.meanings:
+        probability = {frozenset(once[i] for i in m.members): m.probability for m in again.clusters}
+        for meaning in found.clusters:
             expected = probability[frozenset(samples[i] for i in meaning.members)]
             assert meaning.probability == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_text_sampled_twice_counts_once():
     found = meanings(["Rome", "Rome", "Rome", "Oslo"], logprobs=[math.log(0.2)] * 3 + [math.log(0.6)])
-    assert {m.text: m.probability for m in found.meanings} == pytest.approx({"Rome": 0.25, "Oslo": 0.75})
+    assert {m.text: m.probability for m in found.clusters} == pytest.approx({"Rome": 0.25, "Oslo": 0.75})
 
 
 @pytest.mark.parametrize("odd", [math.nan, -math.inf, math.inf])
 def test_log_probabilities_that_are_none_give_no_probability(odd):
-    assert [m.probability for m in meanings(["Rome", "Oslo"], logprobs=[odd, -1]).meanings] == [None, None]
+    assert [m.probability for m in meanings(["Rome", "Oslo"], logprobs=[odd, -1]).clusters] == [None, None]
 
 
 @pytest.mark.parametrize(("samples", "logprobs"), [(["a"], []), ([], [-1.0]), (["a", "b"], [-1.0] * 3)])
@@ -251,7 +257,7 @@ def test_warnings_of_the_comparison_are_passed_on():
 
 def test_no_samples():
     found = meanings([])
-    assert (found.meanings, found.answer, found.given, found.samples, found.entropy) == ((), None, None, 0, 0)
+    assert (found.clusters, found.answer, found.given, found.samples, found.entropy) == ((), None, None, 0, 0)
 
 
 def test_ten_thousand_samples_of_few_texts():
@@ -259,8 +265,8 @@ def test_ten_thousand_samples_of_few_texts():
     found = meanings(texts * 1000, logprobs=[-1.0] * 10_000, answer="Paris")
     assert found.samples == 10_000
     assert found.given.count == 2000
-    assert sum(m.count for m in found.meanings) == 10_000
-    assert sum(m.probability for m in found.meanings) == pytest.approx(1)
+    assert sum(m.count for m in found.clusters) == 10_000
+    assert sum(m.probability for m in found.clusters) == pytest.approx(1)
 
 
 def test_the_default_needs_no_embedder(monkeypatch):
@@ -268,19 +274,19 @@ def test_the_default_needs_no_embedder(monkeypatch):
         raise ModelError("not installed")
 
     monkeypatch.setattr("thermolang.answers.embedding.SentenceEmbedder.embed", broken)
-    found = group(["Paris", "paris", "5 km"], temperature=1.0)
-    assert [m.count for m in found.meanings] == [2, 1]
+    found = cluster_answers(["Paris", "paris", "5 km"], temperature=1.0)
+    assert [m.count for m in found.clusters] == [2, 1]
     assert "not installed" in found.warnings[0]
 
 
 def test_beyond_the_most_frequent_spellings_each_stands_for_itself(monkeypatch):
     monkeypatch.setattr("thermolang.answers.clustering.MOST_FORMS", 2)
     samples = ["Paris"] * 3 + ["It is Paris."] * 2 + ["Rome"] * 2 + ["Oslo", "the city of Oslo", "I don't know", ""]
-    found = group(samples, answer="Oslo", equivalence=EQUIVALENCES[0])
+    found = cluster_answers(samples, answer="Oslo", equivalence=EQUIVALENCES[0])
     assert TOO_MANY in found.warnings
-    assert sorted(i for m in found.meanings for i in m.members) == list(range(len(samples)))
+    assert sorted(i for m in found.clusters for i in m.members) == list(range(len(samples)))
     assert found.given.text == "Oslo"
-    assert {m.kind for m in found.meanings} == {"answer", "refusal", "empty"}
-    assert sum(m.share for m in found.meanings) == pytest.approx(1)
-    backwards = group(samples[::-1], answer="Oslo", equivalence=EQUIVALENCES[0])
-    assert [(m.text, m.count) for m in backwards.meanings] == [(m.text, m.count) for m in found.meanings]
+    assert {m.kind for m in found.clusters} == {"answer", "refusal", "empty"}
+    assert sum(m.share for m in found.clusters) == pytest.approx(1)
+    backwards = cluster_answers(samples[::-1], answer="Oslo", equivalence=EQUIVALENCES[0])
+    assert [(m.text, m.count) for m in backwards.clusters] == [(m.text, m.count) for m in found.clusters]

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.answers.fakes import POOL, FakeEmbedder
-from thermolang.answers.equivalence import CUES, WITH_EMBEDDING, WITHOUT_EMBEDDING, pair_cues, probability_same
+from thermolang.answers.equivalence import (
+    PAIR_FEATURES,
+    WITH_EMBEDDING,
+    WITHOUT_EMBEDDING,
+    pair_features,
+    probability_same,
+)
 from thermolang.answers.rules.guards import facts
 
 TEXTS = st.lists(st.one_of(st.sampled_from(POOL), st.text(max_size=30)), min_size=1, max_size=8)
@@ -14,12 +20,12 @@ TEXTS = st.lists(st.one_of(st.sampled_from(POOL), st.text(max_size=30)), min_siz
 
 def cues_of(texts, embedded=True):
     vectors = FakeEmbedder().embed(texts) if embedded else None
-    return pair_cues([facts(text) for text in texts], vectors)
+    return pair_features([facts(text) for text in texts], vectors)
 
 
 def test_one_weight_for_each_cue_and_a_constant():
-    assert len(WITH_EMBEDDING) == len(WITHOUT_EMBEDDING) == 1 + len(CUES)
-    assert WITHOUT_EMBEDDING[1 + CUES.index("cosine")] == 0
+    assert len(WITH_EMBEDDING) == len(WITHOUT_EMBEDDING) == 1 + len(PAIR_FEATURES)
+    assert WITHOUT_EMBEDDING[1 + PAIR_FEATURES.index("cosine")] == 0
 
 
 def test_no_answers():
@@ -31,20 +37,20 @@ def test_no_answers():
 @settings(deadline=None)
 @given(TEXTS, st.booleans())
 def test_cues_are_symmetric_and_in_range(texts, embedded):
-    cues = cues_of(texts, embedded)
-    np.testing.assert_allclose(cues, cues.transpose(1, 0, 2), atol=1e-6)
-    assert (cues >= -1e-6).all()
-    assert (cues <= 1 + 1e-6).all()
-    assert np.isfinite(cues).all()
+    features = cues_of(texts, embedded)
+    np.testing.assert_allclose(features, features.transpose(1, 0, 2), atol=1e-6)
+    assert (features >= -1e-6).all()
+    assert (features <= 1 + 1e-6).all()
+    assert np.isfinite(features).all()
 
 
 @settings(deadline=None)
 @given(TEXTS)
 def test_an_answer_is_like_itself(texts):
-    cues = cues_of(texts)
+    features = cues_of(texts)
     for i, text in enumerate(texts):
         expected = [1, 1, 1, 1] if facts(text).form.split() else [1, 0, 0, 1]
-        np.testing.assert_allclose(cues[i, i], expected, atol=1e-6)
+        np.testing.assert_allclose(features[i, i], expected, atol=1e-6)
 
 
 @settings(deadline=None)
@@ -74,11 +80,11 @@ def test_words_in_common(a, b, f1, overlap):
 def test_words_of_the_question_are_not_compared_where_there_are_others():
     answers = [facts(text) for text in ("the red house", "the red barn", "red")]
     question = frozenset({"red"})
-    cues = pair_cues(answers, None, question)
-    assert pair_cues(answers, None)[0, 1, 1] > cues[0, 1, 1] == 0
-    assert cues[2, 2, 1] == 1
-    np.testing.assert_array_equal(cues, cues.transpose(1, 0, 2))
-    np.testing.assert_array_equal(cues[0, 2], pair_cues(answers[::2], None, question)[0, 1])
+    features = pair_features(answers, None, question)
+    assert pair_features(answers, None)[0, 1, 1] > features[0, 1, 1] == 0
+    assert features[2, 2, 1] == 1
+    np.testing.assert_array_equal(features, features.transpose(1, 0, 2))
+    np.testing.assert_array_equal(features[0, 2], pair_features(answers[::2], None, question)[0, 1])
 
 
 def test_letters_are_compared_up_to_a_limit():
@@ -87,10 +93,10 @@ def test_letters_are_compared_up_to_a_limit():
 
 
 @given(st.lists(st.floats(0, 1), min_size=4, max_size=4), st.integers(0, 3), st.booleans())
-def test_more_of_any_cue_makes_no_pair_less_likely(cues, which, embedded):
-    more = list(cues)
+def test_more_of_any_cue_makes_no_pair_less_likely(features, which, embedded):
+    more = list(features)
     more[which] = 1.0
-    low, high = probability_same(np.array([cues, more]), embedded=embedded)
+    low, high = probability_same(np.array([features, more]), embedded=embedded)
     assert 0 <= low <= high <= 1
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thermolang.answers import grading as graders
+from thermolang.answers import grading
 from thermolang.answers.equivalence import Equivalence
 from thermolang.answers.grading import (
     GRADERS,
@@ -20,6 +20,7 @@ from thermolang.answers.grading import (
     is_right,
     token_f1,
 )
+from thermolang.answers.rules import spelling
 
 RULES = equivalent(Equivalence(None))
 ALL = [*GRADERS.items(), ("equivalent", RULES)]
@@ -35,9 +36,9 @@ TEXTS = st.one_of(
 @pytest.fixture
 def no_tokenizer(monkeypatch):
     monkeypatch.setitem(sys.modules, "sudachipy", None)
-    graders._tokenizer.cache_clear()
+    spelling._tokenizer.cache_clear()
     yield
-    graders._tokenizer.cache_clear()
+    spelling._tokenizer.cache_clear()
 
 
 def test_graders_are_named_and_fixed():
@@ -272,5 +273,5 @@ def test_an_amount_matches_itself_only(value, unit):
 
 
 def test_f1_counts_a_word_as_often_as_both_have_it():
-    assert graders._f1(Counter("aab"), Counter("abb")) == pytest.approx(2 / 3)
-    assert graders._f1(Counter(), Counter()) == 0
+    assert grading._f1(Counter("aab"), Counter("abb")) == pytest.approx(2 / 3)
+    assert grading._f1(Counter(), Counter()) == 0

@@ -14,7 +14,6 @@ import pytest
 from filelock import FileLock
 
 from tests.fakes import HIDDEN, FakeModel
-from thermolang.bulk import files as answers_written
 from thermolang.bulk.files import EXPECTED, score_file
 from thermolang.calibration.task_state import SETTLED
 from thermolang.errors import InvalidInputError, TaskFormatError
@@ -291,7 +290,7 @@ def test_without_a_calibrator_every_reason_names_the_command(mixed, out):
     summary = score_file(estimator, mixed, out, policy=Policy())
     assert (summary.scored, summary.accepted) == (0, 0)
     assert summary.reason == "no calibrator for this model: thermolang calibrate --model fake"
-    assert answers_written.without_calibrator(estimator) == summary.reason
+    assert estimator.why_no_calibrator().text == summary.reason
     assert all(r["confidence"]["value"] is None for r in records(out))
 
 
@@ -301,8 +300,7 @@ def test_the_most_common_reason_counts_what_differs_by_numbers(made, source, out
     assert "tokens, but fake takes at most 1000" in score_file(made(), source(*empty, *long), out).reason
 
 
-def test_many_reasons_and_bad_lines_are_not_kept(made, source, out, monkeypatch):
-    monkeypatch.setattr(answers_written, "KINDS", 1)
+def test_the_most_common_reason_is_told_and_bad_lines_are_not_kept(made, source, out):
     rows = [*({"question": "x" * 2000, "answer": "a"} for _ in range(2)), {"question": "", "answer": "a"}, *["{"] * 9]
     summary = score_file(made(), source(*rows), out)
     assert (summary.bad, summary.first_bad) == (9, (4, 5, 6, 7, 8))

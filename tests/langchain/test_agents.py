@@ -153,7 +153,7 @@ def test_an_edited_answer_replaces_the_models_under_the_same_id():
     result = agent.invoke(Command(resume={"type": "edit", "answer": "Canberra"}), CONFIG)
     assert texts(result) == ["Capital of Australia?", "Canberra"] and result["messages"][-1].id == before.id
     payload = payload_of(result["messages"][-1])
-    assert payload["value"] == 0.3 and payload["reason"] == EDITED and payload["review"] == {"action": "edit"}
+    assert payload["value"] == 0.3 and payload["reason"] == EDITED.text and payload["review"] == {"action": "edit"}
 
 
 def test_a_rejected_answer_is_tried_again_with_the_reviewers_words(store):
@@ -296,7 +296,7 @@ def test_a_pipelines_prompt_is_not_scored_as_its_answer(tiny_full_text_chat, tin
 
 def test_without_an_estimator_the_request_says_what_to_do():
     request = request_in(agent_of("Sydney", estimator=None, task="atlas").invoke(QUESTION, CONFIG))
-    assert request["reason"] == UNSCORED and request["task"] == "atlas" and request["confidence"]["value"] is None
+    assert request["reason"] == UNSCORED.text and request["task"] == "atlas" and request["confidence"]["value"] is None
 
 
 def test_a_real_estimator_scores_into_plain_json(estimator):
@@ -365,7 +365,7 @@ def test_the_confidence_survives_in_the_state():
     agent.invoke(QUESTION, CONFIG)
     agent.invoke(Command(resume={"type": "edit", "answer": "Canberra"}), CONFIG)
     confidence, payload = read(agent.get_state(CONFIG).values["messages"][-1])
-    assert confidence == Confidence(0.3, task="capitals", reason=EDITED) and payload["review"]["action"] == "edit"
+    assert confidence == Confidence(0.3, task="capitals").because(EDITED) and payload["review"]["action"] == "edit"
 
 
 @needs_async_interrupts

@@ -261,7 +261,7 @@ def ask_and_exit(folder: str) -> None:
 
 
 def test_one_process_asks_and_another_resumes(store, tmp_path):
-    script = f"from tests.langchain.test_resuming import ask_and_exit; ask_and_exit({str(tmp_path)!r})"
+    script = f"from tests.langchain.test_agents_resuming import ask_and_exit; ask_and_exit({str(tmp_path)!r})"
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=300)
     (item,) = store.list()
     store.decide(item.id, "reject", operator="ann", note="Not at the coast.")

@@ -1,1 +1,1 @@
-"""Free-form answers: grading, equivalence, clustering."""
+"""Free-form answers: is one right, do two mean the same, which of many belong together?"""

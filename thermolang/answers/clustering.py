@@ -1,4 +1,7 @@
-"""Sampled answers grouped by meaning: a true partition that knows no order, and what each group shows."""
+"""Clusters of sampled answers that mean the same: a true partition that knows no order, and what each cluster shows.
+
+A semantic cluster is what users see as one meaning (Kuhn et al., 2023; Farquhar et al., 2024).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 from scipy.special import entr
 
-from thermolang.answers.equivalence import Comparison, Equivalence
+from thermolang.answers.equivalence import Equivalence, PairwiseSameness
 from thermolang.answers.rules.guards import Kind, facts
 from thermolang.errors import InvalidInputError
 
@@ -25,78 +28,13 @@ if TYPE_CHECKING:
     IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 CUT = 0.5
-"""Two groups are one meaning while the mean probability that their answers mean the same is above this."""
+"""Two clusters are one while the mean probability that their answers mean the same is above this."""
 
-APART = 1e12
-"""Distance of a forbidden pair: its mean over all pairs of two large groups still is far above the cut."""
+FORBIDDEN = 1e12
+"""Distance of a forbidden pair: its mean over all pairs of two large clusters still is far above the cut."""
 
 JITTER = 1e-9
 """Equal distances are told apart by the texts themselves, so that an answer more cannot turn a tie."""
-
-
-def partition(texts: Sequence[str], same: FloatArray, must: BoolArray, cannot: BoolArray) -> IntArray:
-    """Group distinct texts by average linkage (Sokal & Michener, 1958) under pairwise constraints.
-
-    Texts that must be together are, whatever their mean distance, unless two of them must not; then the pairs decide.
-    Two texts that must not be together never are.
-
-    Args:
-        texts: N distinct texts.
-        same: Shape (N, N), symmetric, in [0, 1]: probability that two texts mean the same.
-        must: Shape (N, N), symmetric: pairs that surely mean the same.
-        cannot: Shape (N, N), symmetric: pairs that surely do not; stronger than ``must``.
-
-    Returns:
-        Shape (N,): the group of each text; groups are numbered in the order of their first text when sorted.
-
-    Raises:
-        InvalidInputError: Texts repeat, or the shapes do not fit.
-
-    Example:
-        >>> never = np.zeros((3, 3), dtype=bool)
-        >>> partition(["b", "a", "c"], np.array([[1, 0.9, 0], [0.9, 1, 0], [0, 0, 1]]), never, never).tolist()
-        [0, 0, 1]
-    """
-    n = len(texts)
-    shapes = {np.shape(x) for x in (same, must, cannot)}
-    if len(set(texts)) < n or shapes != {(n, n)}:
-        msg = f"{n} distinct texts with matrices ({n}, {n}) are needed, got {len(set(texts))} distinct and {shapes}"
-        raise InvalidInputError(msg)
-    if n < 2:
-        return np.zeros(n, dtype=np.int64)
-    order = np.array(sorted(range(n), key=texts.__getitem__))
-    block = np.ix_(order, order)
-    distance = _distances([texts[i] for i in order], same[block], must[block], cannot[block])
-    tree = linkage(squareform(distance, checks=False), method="average")
-    found = np.empty(n, dtype=np.int64)
-    found[order] = _numbered(fcluster(tree, CUT, criterion="distance"))
-    return found
-
-
-def _distances(texts: Sequence[str], same: FloatArray, must: BoolArray, cannot: BoolArray) -> FloatArray:
-    distance: FloatArray = np.where(must, 0.0, 1.0 - np.asarray(same, dtype=np.float64)) + JITTER * _noise(texts)
-    _, atom = connected_components(must & ~cannot, directed=False)
-    together = atom[:, None] == atom[None, :]
-    # An atom with a forbidden pair inside is none; its pairs stay as they are.
-    broken = np.isin(atom, atom[(together & cannot).any(axis=1)])
-    distance[together & ~broken[:, None]] = 0.0
-    distance[cannot] = APART
-    np.fill_diagonal(distance, 0.0)
-    return distance
-
-
-def _noise(texts: Sequence[str]) -> FloatArray:
-    """A symmetric matrix of numbers in [0, 1) that depends on the two texts of each entry only."""
-    words = [hashlib.sha256(text.encode("utf-8", "replace")).digest()[:6] for text in texts]
-    x = np.array([int.from_bytes(word, "big") for word in words], dtype=np.float64) / 2**48
-    return np.asarray(np.modf((x[:, None] + x[None, :]) * 1e5 + x[:, None] * x[None, :] * 1e6)[0])
-
-
-def _numbered(labels: Any) -> IntArray:
-    """The same groups, numbered in the order in which they first appear."""
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    return np.asarray(np.argsort(np.argsort(first))[inverse], dtype=np.int64)
-
 
 MOST_FORMS = 400
 """Distinct spellings that are compared with each other; pairs grow with their square."""
@@ -112,8 +50,8 @@ ALL_EQUAL = (
 
 
 @dataclass(frozen=True)
-class Meaning:
-    """Answers that mean the same.
+class SemanticCluster:
+    """A semantic cluster: answers that mean the same.
 
     Attributes:
         text: The most central of them, as it was written.
@@ -136,30 +74,30 @@ class Meaning:
 
 
 @dataclass(frozen=True)
-class Meanings:
-    """A partition of sampled answers.
+class SemanticClusters:
+    """A partition of sampled answers into semantic clusters.
 
     Attributes:
-        meanings: Most frequent first; equally frequent ones in the order of their texts.
-        answer: Place among ``meanings`` of the answer that was given; None if none was.
+        clusters: Most frequent first; equally frequent ones in the order of their texts.
+        answer: Place among ``clusters`` of the answer that was given; None if none was.
         samples: Number of samples N.
         entropy: Semantic entropy of the shares, in nats (Farquhar et al., 2024), 0 to log N.
         warnings: What limits the result, in sentences for people.
     """
 
-    meanings: tuple[Meaning, ...]
+    clusters: tuple[SemanticCluster, ...]
     answer: int | None
     samples: int
     entropy: float
     warnings: tuple[str, ...] = ()
 
     @property
-    def given(self) -> Meaning | None:
-        """The meaning of the answer that was given."""
-        return None if self.answer is None else self.meanings[self.answer]
+    def given(self) -> SemanticCluster | None:
+        """The cluster of the answer that was given; None if none was."""
+        return None if self.answer is None else self.clusters[self.answer]
 
 
-def group(
+def cluster_answers(
     samples: Sequence[str],
     *,
     answer: str | None = None,
@@ -167,8 +105,8 @@ def group(
     logprobs: Sequence[float] | None = None,
     equivalence: Equivalence | None = None,
     temperature: float | None = None,
-) -> Meanings:
-    """Group sampled answers by meaning.
+) -> SemanticClusters:
+    """Group sampled answers into semantic clusters.
 
     Args:
         samples: N answers to one question, in any order; the order plays no part.
@@ -179,7 +117,7 @@ def group(
         temperature: Of the sampling; None if unknown.
 
     Returns:
-        A partition: every sample is in one meaning, shares add up to 1. Refusals are one meaning, empty answers
+        A partition: every sample is in one cluster, shares add up to 1. Refusals are one cluster, empty answers
         another.
 
     Raises:
@@ -191,29 +129,68 @@ def group(
     weights = _weights(samples, logprobs)
     rare = _rare(samples, answer)
     close = [i for i, text in enumerate(samples) if facts(text).form not in rare]
-    found, given, warnings = _grouped(samples, close, answer, question, weights, equivalence or Equivalence())
-    found += _alone(samples, rare, weights)
-    ordered = tuple(sorted(found, key=lambda m: (-m.count, m.text)))
-    return Meanings(
+    clusters, given, warnings = _grouped(samples, close, answer, question, weights, equivalence or Equivalence())
+    clusters += _alone(samples, rare, weights)
+    ordered = tuple(sorted(clusters, key=lambda cluster: (-cluster.count, cluster.text)))
+    return SemanticClusters(
         ordered,
-        next((i for i, m in enumerate(ordered) if m is given), None),
+        next((i for i, cluster in enumerate(ordered) if cluster is given), None),
         len(samples),
-        float(entr([m.share for m in ordered]).sum()),
+        float(entr([cluster.share for cluster in ordered]).sum()),
         (*_limits(samples, temperature), *([TOO_MANY] if rare else []), *warnings),
     )
 
 
+def partition(texts: Sequence[str], same: FloatArray, must: BoolArray, cannot: BoolArray) -> IntArray:
+    """Cluster distinct texts by average linkage (Sokal & Michener, 1958) under pairwise constraints.
+
+    Texts that must be together are, whatever their mean distance, unless two of them must not; then the pairs decide.
+    Two texts that must not be together never are.
+
+    Args:
+        texts: N distinct texts.
+        same: Shape (N, N), symmetric, in [0, 1]: probability that two texts mean the same.
+        must: Shape (N, N), symmetric: pairs that surely mean the same.
+        cannot: Shape (N, N), symmetric: pairs that surely do not; stronger than ``must``.
+
+    Returns:
+        Shape (N,): the cluster of each text; clusters are numbered in the order of their first text when sorted.
+
+    Raises:
+        InvalidInputError: Texts repeat, or the shapes do not fit.
+
+    Example:
+        >>> never = np.zeros((3, 3), dtype=bool)
+        >>> partition(["b", "a", "c"], np.array([[1, 0.9, 0], [0.9, 1, 0], [0, 0, 1]]), never, never).tolist()
+        [0, 0, 1]
+    """
+    n = len(texts)
+    shapes = {np.shape(x) for x in (same, must, cannot)}
+    if len(set(texts)) < n or shapes != {(n, n)}:
+        msg = f"{n} distinct texts with matrices ({n}, {n}) are needed, got {len(set(texts))} distinct and {shapes}"
+        raise InvalidInputError(msg)
+    if n < 2:
+        return np.zeros(n, dtype=np.int64)
+    order = np.array(sorted(range(n), key=texts.__getitem__))
+    block = np.ix_(order, order)
+    distance = _distances([texts[i] for i in order], same[block], must[block], cannot[block])
+    tree = linkage(squareform(distance, checks=False), method="average")
+    cluster = np.empty(n, dtype=np.int64)
+    cluster[order] = _numbered(fcluster(tree, CUT, criterion="distance"))
+    return cluster
+
+
 def _rare(samples: Sequence[str], answer: str | None) -> frozenset[str]:
     """Forms beyond the most frequent ones; never that of the given answer, nor refusals and empty answers."""
-    found = [facts(text) for text in samples]
-    counts = Counter(one.form for one in found if one.kind == "answer")
+    counts = Counter(one.form for one in map(facts, samples) if one.kind == "answer")
     if len(counts) <= MOST_FORMS:
         return frozenset()
     order = sorted(counts, key=lambda form: (-counts[form], form))
     return frozenset(order[MOST_FORMS:]) - {facts(answer or "").form}
 
 
-def _alone(samples: Sequence[str], rare: frozenset[str], weights: FloatArray | None) -> list[Meaning]:
+def _alone(samples: Sequence[str], rare: frozenset[str], weights: FloatArray | None) -> list[SemanticCluster]:
+    """A cluster of its own for each of the rare forms."""
     places: dict[str, list[int]] = {}
     for i, text in enumerate(samples):
         if (form := facts(text).form) in rare:
@@ -228,36 +205,36 @@ def _grouped(
     question: str,
     weights: FloatArray | None,
     equivalence: Equivalence,
-) -> tuple[list[Meaning], Meaning | None, tuple[str, ...]]:
-    """The meanings of the samples at some places, that of the given answer, and what limits them."""
+) -> tuple[list[SemanticCluster], SemanticCluster | None, tuple[str, ...]]:
+    """The clusters of the samples at some places, that of the given answer, and what limits them."""
     texts = [*(samples[i] for i in close), *([] if answer is None else [answer])]
     compared = equivalence.compare(texts, question)
     of_form = partition(compared.forms, compared.same, compared.must, compared.cannot)
     of_text = of_form[list(compared.places)] if texts else of_form
-    found = []
+    clusters = []
     for k in range(len(set(of_form.tolist()))):
         forms, own = np.flatnonzero(of_form == k), np.flatnonzero(of_text[: len(close)] == k).tolist()
         central = compared.answers[_central(compared, forms, Counter(compared.places[i] for i in own))]
         pairs = compared.same[np.ix_(forms, forms)][np.triu_indices(len(forms), 1)]
         cohesion = float(pairs.mean()) if len(pairs) else 1.0
-        found.append(_of(central.text, central.kind, [close[i] for i in own], cohesion, weights, len(samples)))
-    return found, None if answer is None else found[int(of_text[-1])], compared.warnings
+        clusters.append(_of(central.text, central.kind, [close[i] for i in own], cohesion, weights, len(samples)))
+    return clusters, None if answer is None else clusters[int(of_text[-1])], compared.warnings
 
 
 def _of(
     text: str, kind: Kind, members: Sequence[int], cohesion: float, weights: FloatArray | None, samples: int
-) -> Meaning:
+) -> SemanticCluster:
     share = len(members) / samples if samples else 0.0
     probability = None if weights is None else float(weights[list(members)].sum())
-    return Meaning(text, kind, len(members), share, probability, cohesion, tuple(members))
+    return SemanticCluster(text, kind, len(members), share, probability, cohesion, tuple(members))
 
 
-def _central(found: Comparison, forms: IntArray, counts: Counter[int]) -> int:
-    """The form that is most like the samples of its meaning; the more frequent, then the first of equal ones."""
+def _central(compared: PairwiseSameness, forms: IntArray, counts: Counter[int]) -> int:
+    """The form that is most like the samples of its cluster; the more frequent, then the first of equal ones."""
     weight = np.array([counts[int(f)] for f in forms], dtype=np.float64)
     if not weight.any():
         weight[:] = 1.0
-    likeness = found.same[np.ix_(forms, forms)] @ weight
+    likeness = compared.same[np.ix_(forms, forms)] @ weight
     best = max(range(len(forms)), key=lambda i: (weight[i] > 0, round(float(likeness[i]), 9), weight[i], -i))
     return int(forms[best])
 
@@ -281,3 +258,28 @@ def _limits(samples: Sequence[str], temperature: float | None) -> list[str]:
     if len(samples) == 1:
         return [ONE_SAMPLE]
     return [ALL_EQUAL] if len(set(samples)) == 1 and not temperature else []
+
+
+def _distances(texts: Sequence[str], same: FloatArray, must: BoolArray, cannot: BoolArray) -> FloatArray:
+    distance: FloatArray = np.where(must, 0.0, 1.0 - np.asarray(same, dtype=np.float64)) + JITTER * _noise(texts)
+    _, atom = connected_components(must & ~cannot, directed=False)
+    together = atom[:, None] == atom[None, :]
+    # An atom with a forbidden pair inside is none; its pairs stay as they are.
+    broken = np.isin(atom, atom[(together & cannot).any(axis=1)])
+    distance[together & ~broken[:, None]] = 0.0
+    distance[cannot] = FORBIDDEN
+    np.fill_diagonal(distance, 0.0)
+    return distance
+
+
+def _noise(texts: Sequence[str]) -> FloatArray:
+    """A symmetric matrix of numbers in [0, 1) that depends on the two texts of each entry only."""
+    words = [hashlib.sha256(text.encode("utf-8", "replace")).digest()[:6] for text in texts]
+    x = np.array([int.from_bytes(word, "big") for word in words], dtype=np.float64) / 2**48
+    return np.asarray(np.modf((x[:, None] + x[None, :]) * 1e5 + x[:, None] * x[None, :] * 1e6)[0])
+
+
+def _numbered(labels: Any) -> IntArray:
+    """The same clusters, numbered in the order in which they first appear."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first))[inverse], dtype=np.int64)

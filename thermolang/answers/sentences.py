@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING
 from rapidfuzz.fuzz import ratio
 
 from thermolang.answers.equivalence import Equivalence
-from thermolang.answers.rules.dates import Moment, agree
-from thermolang.answers.rules.guards import Facts, facts, guard
+from thermolang.answers.rules.dates import DATE_FIELDS, PartialDateTime, dates_agree
+from thermolang.answers.rules.guards import GUARDS, Facts, apply_guards, facts
+from thermolang.answers.rules.names import SAME_SPELLING
 from thermolang.answers.rules.quantities import same_quantity
+from thermolang.answers.rules.spelling import HAS_JAPANESE_SIGN
+from thermolang.answers.rules.tables import read_table, word_set
 from thermolang.errors import ModelError
 from thermolang.types import SentenceSupport
 
@@ -30,36 +33,14 @@ COSINE = 0.8
 SHORTER = 0.5
 """A sentence with less than this part of another one's letters does not say all that the other says."""
 
-ALIKE = 80.0
-"""From this share of equal letters, in per cent, two words are spellings of one name."""
-
-_NEVER = """
-dr mr mrs ms prof st mt gen rep sen gov capt lt col sgt rev hon fr messrs mme e.g i.e eg ie vs cf ca approx fig eq vol
-sec ed nr bzw z.b d.h u.a
-"""
-_NEVER_END = frozenset(_NEVER.split())
-"""Abbreviations after which a sentence goes on."""
-
-_MAYBE = "etc inc ltd co corp jr sr ave dept est jan feb mar apr jun jul aug sept sep oct nov dec al a.m p.m am pm usw"
-_MAY_END = frozenset(_MAYBE.split())
-"""Abbreviations that end a sentence if a word follows that begins many."""
-
-_OPENERS = """
-the a an it he she they we you i this that these those there here his her its their our my your in on at by for from
-with after before during since while when where if as although though because but and or so yet then today now later
-however who what why how most many some all both each every no not another other such der die das es er sie wir ein eine
-"""
-OPENERS = frozenset(_OPENERS.split())
-"""Words that begin many sentences and are no names."""
-
-_MONTHS = "januar februar märz april mai juni juli august september oktober november dezember"
-_GERMAN_MONTHS = frozenset(_MONTHS.split())
-_CALENDAR = """
-january february march april may june july august september october november december monday tuesday wednesday thursday
-friday saturday sunday
-"""
-_NO_NAMES = frozenset(_CALENDAR.split()) | _MAY_END | {"i"}
-_GERMAN = frozenset(["der", "das", "und", "ist", "ein", "eine", "nicht", "wird", "wurde", "mit", "auf", "dem", "von"])
+_TABLE = read_table("sentences")
+_NEVER_END = word_set(_TABLE["never_end"])
+_BEFORE_NUMBER = word_set(_TABLE["before_number"])
+_MAY_END = word_set(_TABLE["may_end"])
+_OPENERS = word_set(_TABLE["openers"])
+_NO_NAMES = word_set(_TABLE["calendar"]) | _MAY_END | {"i"}
+_GERMAN_MONTHS = word_set(_TABLE["german_months"])
+_GERMAN = word_set(_TABLE["german_words"])
 
 _LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _MARK = re.compile(
@@ -72,7 +53,6 @@ _BEFORE = re.compile(r"(?:[^\W_]+\.)*[^\W_]+$")
 _LETTERS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 _BULLET = re.compile(r"\s*(?:[-*\u2022\u30fb#>]+\s*)?(?:(?:\d{1,3}|[A-Za-z])[.)]\s+)?")
 _MARKER = re.compile(r"\s*(?:[-*\u2022]\s*)?\d{1,3}")
-_JAPANESE = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 _HIRAGANA = re.compile("[\u3040-\u309f]")
 _JAPANESE_WORD = re.compile("[\u30a0-\u30ff]{2,}|[\u4e00-\u9fff\u3005]{2,}")
 _KANJI_NUMERAL = re.compile("[〇一二三四五六七八九十百千万億兆]")
@@ -82,7 +62,7 @@ _WIDE = frozenset("\u3002\uff01\uff1f\uff0e\uff61")
 Span = tuple[int, int]
 
 
-def sentences(text: str) -> tuple[Span, ...]:
+def sentence_spans(text: str) -> tuple[Span, ...]:
     """Return the spans of the sentences of a text, English or Japanese.
 
     A line ends a sentence, so each item of a list is one; "Dr.", "e.g.", "U.S.", "3.5" and an initial do not.
@@ -95,14 +75,16 @@ def sentences(text: str) -> tuple[Span, ...]:
 
     Example:
         >>> text = "Dr. Lee paid 3.5 dollars. He left!  Why?"
-        >>> [text[start:end] for start, end in sentences(text)]
+        >>> [text[start:end] for start, end in sentence_spans(text)]
         ['Dr. Lee paid 3.5 dollars.', 'He left!', 'Why?']
     """
     return tuple(span for line in _LINE.finditer(text) for span in _in_line(line[0], line.start()))
 
 
-def support(text: str, samples: Sequence[str], equivalence: Equivalence | None = None) -> tuple[SentenceSupport, ...]:
-    """Share of the sampled answers that support each sentence of an answer. Experimental.
+def sentence_support(
+    text: str, samples: Sequence[str], equivalence: Equivalence | None = None
+) -> tuple[SentenceSupport, ...]:
+    """Return the share of the sampled answers that support each sentence of an answer. Experimental.
 
     A sample supports a sentence if one of its sentences, or two neighbouring ones together, mean the same: by
     ``Equivalence`` or by the cosine of their embeddings, and no rule splits them. A number, date or name that the
@@ -118,7 +100,7 @@ def support(text: str, samples: Sequence[str], equivalence: Equivalence | None =
     """
     if not samples:
         return ()
-    spans = [span for span in sentences(text) if _SAYS.search(text, *span)]
+    spans = [span for span in sentence_spans(text) if _SAYS.search(text, *span)]
     own = [_bare(text[start:end]) for start, end in spans]
     pieces = [tuple(dict.fromkeys(_pieces(sample))) for sample in samples]
     texts = [*own, *(" ".join(piece) for found in pieces for piece in found)]
@@ -133,22 +115,24 @@ class _Comparer:
     def __init__(self, equivalence: Equivalence, texts: Sequence[str]) -> None:
         # A judge answers questions about answers; a sentence is none.
         self._plain = Equivalence(equivalence.embedder, guards=equivalence.guards)
+        # Never without rules: to an embedder a sentence and its denial are much alike.
+        self._guards = equivalence.guards or GUARDS
         self._vectors: dict[str, FloatArray] = {}
         self._japanese = False
         if self._plain.embedder is not None:
             try:
                 known = list(dict.fromkeys(texts))
                 self._vectors = dict(zip(known, self._plain.embedder.embed(known), strict=True))
-                self._japanese = any(map(_JAPANESE.search, known)) and self._plain.embedder.reads_japanese
+                self._japanese = any(map(HAS_JAPANESE_SIGN.search, known)) and self._plain.embedder.reads_japanese
             except ModelError:
                 self._vectors = {}  # rules and spelling alone, as in ``Equivalence``
 
     def __call__(self, sentence: str, piece: Sequence[str]) -> bool:
         """Compare a sentence with one of a sample, or with two neighbours."""
         a, b = facts(sentence), facts(" ".join(piece))
-        if any(lacks(a, b) for lacks in LACKING) or (a.is_japanese and not self._japanese and _lacks_word(a, b)):
+        if any(lacks(a, b) for lacks in _LACKING) or (a.is_japanese and not self._japanese and _lacks_word(a, b)):
             return False
-        link = guard(a, b)
+        link = apply_guards(a, b, guards=self._guards)
         if link is not None:
             return link.same
         if a.negated != any(facts(part).negated for part in piece):
@@ -200,7 +184,7 @@ def _ends(line: str, mark: re.Match[str]) -> bool:
     if _WIDE.intersection(signs):
         within = signs == "\uff0e" and after.isdigit()
         return not within and not (mark[2] and _HIRAGANA.match(after))  # 「はい。」と言った
-    if not (after.isspace() or _JAPANESE.match(after)):
+    if not (after.isspace() or HAS_JAPANESE_SIGN.match(after)):
         return False
     following = _NEXT.match(line, end)
     word = following[1] if following else ""
@@ -213,16 +197,16 @@ def _goes_on(line: str, stop: int, following: str) -> bool:
         return True
     found = _BEFORE.search(line, max(0, stop - 16), stop)
     word, lower = (found[0], found[0].lower()) if found else ("", "")
-    if lower in _NEVER_END or (lower in {"no", "p", "pp"} and following[:1].isdigit()):
+    if lower in _NEVER_END or (lower in _BEFORE_NUMBER and following[:1].isdigit()):
         return True
     if lower.isdigit() and len(lower) < 3 and following.lower() in _GERMAN_MONTHS:
         return True
-    return bool(lower in _MAY_END or _LETTERS.fullmatch(word)) and following.lower() not in OPENERS
+    return bool(lower in _MAY_END or _LETTERS.fullmatch(word)) and following.lower() not in _OPENERS
 
 
 def _pieces(sample: str) -> Iterator[tuple[str, ...]]:
     """The sentences of a sample, and each two neighbours."""
-    found = [_bare(sample[start:end]) for start, end in sentences(sample) if _SAYS.search(sample, start, end)]
+    found = [_bare(sample[start:end]) for start, end in sentence_spans(sample) if _SAYS.search(sample, start, end)]
     yield from ((one,) for one in found)
     yield from itertools.pairwise(found)
 
@@ -238,46 +222,48 @@ def _lacks_amount(a: Facts, b: Facts) -> bool:
     return any(not any(same_quantity(q, r) for r in b.quantities) for q in a.quantities)
 
 
-def _lacks_moment(a: Facts, b: Facts) -> bool:
-    return any(not any(_tells(n, m) for n in b.moments) for m in a.moments)
+def _lacks_date(a: Facts, b: Facts) -> bool:
+    return any(not any(_tells(e, d) for e in b.dates) for d in a.dates)
 
 
-def _tells(told: Moment, wanted: Moment) -> bool:
-    """Whether one moment is the other, or says more of the same."""
-    same = agree(told, wanted)
-    fields = ("year", "month", "day", "weekday", "hour", "minute", "second", "decade", "century")
-    return same is True or (
-        same is None and all(getattr(wanted, f) is None or getattr(told, f) is not None for f in fields)
-    )
+def _tells(told: PartialDateTime, wanted: PartialDateTime) -> bool:
+    """Whether one date is the other, or says more of the same."""
+    same = dates_agree(told, wanted)
+    if same is not None:
+        return same
+    return all(getattr(wanted, field) is None or getattr(told, field) is not None for field in DATE_FIELDS)
 
 
 def _lacks_name(a: Facts, b: Facts) -> bool:
     """Whether a word that stands inside a sentence with a capital letter is missing; not in German."""
     if len(_GERMAN.intersection(a.text.split())) > 1:
         return False
-    had = {_folded(w) for w in _WORD.findall(b.text)}
-    missing = [w for w in _names(a.text) if not any(_is_word(_folded(w), h) for h in had)]
+    had = {_without_possessive(w) for w in _WORD.findall(b.text)}
+    missing = [w for w in _names(a.text) if not any(_is_word(_without_possessive(w), h) for h in had)]
     if not missing:
         return False
     initials = "".join(w[0] for w in missing).lower()
-    short = {w for w in missing if w.isupper() and _folded(w) in "".join(n[0] for n in _names(b.text)).lower()}
+    short = {
+        w for w in missing if w.isupper() and _without_possessive(w) in "".join(n[0] for n in _names(b.text)).lower()
+    }
     return not (short == set(missing) or (len(initials) > 1 and initials in had))
 
 
 def _names(text: str) -> list[str]:
     words = _WORD.findall(text)
-    is_name = [w[0].isupper() and _folded(w) not in _NO_NAMES for w in words]
-    if words and (_folded(words[0]) in OPENERS or len(words) < 2 or not is_name[1]):
+    is_name = [w[0].isupper() and _without_possessive(w) not in _NO_NAMES for w in words]
+    if words and (_without_possessive(words[0]) in _OPENERS or len(words) < 2 or not is_name[1]):
         is_name[0] = False  # a capital that begins the sentence says nothing
     return [w for w, name in zip(words, is_name, strict=True) if name]
 
 
-def _folded(word: str) -> str:
+def _without_possessive(word: str) -> str:
+    """A word casefolded, without "'s" and full stops."""
     return re.sub(r"['\u2019]s$", "", word.casefold()).replace(".", "")
 
 
 def _is_word(wanted: str, had: str) -> bool:
-    return wanted == had or (wanted.isalpha() and len(wanted) > 3 and ratio(wanted, had) >= ALIKE)
+    return wanted == had or (wanted.isalpha() and len(wanted) > 3 and ratio(wanted, had) >= SAME_SPELLING)
 
 
 def _lacks_word(a: Facts, b: Facts) -> bool:
@@ -291,5 +277,5 @@ def _says_less(a: Facts, b: Facts) -> bool:
     return len(b.form) < SHORTER * len(a.form)
 
 
-LACKING: Sequence[Callable[[Facts, Facts], bool]] = (_says_less, _lacks_amount, _lacks_moment, _lacks_name)
+_LACKING: Sequence[Callable[[Facts, Facts], bool]] = (_says_less, _lacks_amount, _lacks_date, _lacks_name)
 """What a piece of a sample may lack of a sentence, so that it does not support it."""

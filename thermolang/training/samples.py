@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thermolang.answers.clustering import group
-from thermolang.answers.equivalence import Equivalence, pair_cues
+from thermolang.answers.clustering import cluster_answers
+from thermolang.answers.equivalence import Equivalence, pair_features
 from thermolang.answers.rules.guards import facts
 from thermolang.calibration.semantic import ROUNDS, Evidence, SampledTask
 from thermolang.errors import TaskFormatError
@@ -194,7 +194,9 @@ def _signals(items: Sequence[tuple[Sampled, str]], equivalence: Equivalence) -> 
     for n in ROUNDS:
         shown = evidence(
             [
-                group(s.texts[:n], answer=answer, question=s.question, logprobs=s.logprobs[:n], equivalence=equivalence)
+                cluster_answers(
+                    s.texts[:n], answer=answer, question=s.question, logprobs=s.logprobs[:n], equivalence=equivalence
+                )
                 for s, answer in items
             ]
         )
@@ -207,8 +209,8 @@ def _signals(items: Sequence[tuple[Sampled, str]], equivalence: Equivalence) -> 
 
 
 def _lexical(texts: Sequence[str]) -> float:
-    cues = pair_cues([facts(text) for text in texts], None)
-    return float(cues[..., 1][np.triu_indices(len(texts), 1)].mean())
+    features = pair_features([facts(text) for text in texts], None)
+    return float(features[..., 1][np.triu_indices(len(texts), 1)].mean())
 
 
 def examples(
@@ -231,9 +233,9 @@ def examples(
             if key not in drawn:
                 continue
             one = drawn[key]
-            groups = group(one.texts, answer=row.answer, question=one.question, equivalence=equivalence)
-            if groups.given is not None and 2 <= len(groups.meanings) <= 5:
-                others = [m for m in groups.meanings if m is not groups.given]
+            groups = cluster_answers(one.texts, answer=row.answer, question=one.question, equivalence=equivalence)
+            if groups.given is not None and 2 <= len(groups.clusters) <= 5:
+                others = [m for m in groups.clusters if m is not groups.given]
                 said = [{"text": row.answer, "share": groups.given.share}]
                 said += [{"text": m.text, "share": m.share} for m in others]
                 asked = one.question.strip().splitlines()[-1]  # of a dialogue the last turn

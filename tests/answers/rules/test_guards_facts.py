@@ -79,7 +79,7 @@ def test_bare_amounts(text, bare):
 
 def test_a_date_is_no_amount():
     found = facts("4 July 1976")
-    assert [(m.year, m.month, m.day) for m in found.moments] == [(1976, 7, 4)]
+    assert [(m.year, m.month, m.day) for m in found.dates] == [(1976, 7, 4)]
     assert found.quantities == ()
 
 

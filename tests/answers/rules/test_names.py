@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.answers.fakes import POOL
-from thermolang.answers.rules.names import Name, is_other, is_same, name_of
+from thermolang.answers.rules.names import Name, name_of, other_name, same_name
 
 SAME = [
     ("Barack Obama", "President Barack Obama"),
@@ -102,20 +102,20 @@ NO_NAMES = [
 
 @pytest.mark.parametrize(("a", "b"), SAME)
 def test_spellings_of_one_name(a, b):
-    assert is_same(name_of(a), name_of(b))
-    assert not is_other(name_of(a), name_of(b))
+    assert same_name(name_of(a), name_of(b))
+    assert not other_name(name_of(a), name_of(b))
 
 
 @pytest.mark.parametrize(("a", "b"), OTHER)
 def test_names_that_share_a_word_but_are_others(a, b):
-    assert is_other(name_of(a), name_of(b))
-    assert not is_same(name_of(a), name_of(b))
+    assert other_name(name_of(a), name_of(b))
+    assert not same_name(name_of(a), name_of(b))
 
 
 @pytest.mark.parametrize(("a", "b"), SILENT)
 def test_names_of_which_nothing_is_sure(a, b):
-    assert not is_same(name_of(a), name_of(b))
-    assert not is_other(name_of(a), name_of(b))
+    assert not same_name(name_of(a), name_of(b))
+    assert not other_name(name_of(a), name_of(b))
 
 
 @pytest.mark.parametrize("text", NO_NAMES)
@@ -152,8 +152,8 @@ def test_any_text_is_read_and_is_itself(text):
     found = name_of(text)
     assert found is None or (1 <= len(found.words) <= 6 and all(found.words))
     if found is not None:
-        assert is_same(found, found)
-        assert not is_other(found, found)
+        assert same_name(found, found)
+        assert not other_name(found, found)
 
 
 NAMES = sorted({text for pair in SAME + OTHER + SILENT for text in pair} | {t for t in POOL if name_of(t)})
@@ -161,9 +161,9 @@ NAMES = sorted({text for pair in SAME + OTHER + SILENT for text in pair} | {t fo
 
 def test_the_order_of_two_names_plays_no_part_and_no_pair_is_both():
     for a, b in itertools.combinations([name_of(text) for text in NAMES], 2):
-        assert is_same(a, b) == is_same(b, a), (a, b)
-        assert is_other(a, b) == is_other(b, a), (a, b)
-        assert not (is_same(a, b) and is_other(a, b)), (a, b)
+        assert same_name(a, b) == same_name(b, a), (a, b)
+        assert other_name(a, b) == other_name(b, a), (a, b)
+        assert not (same_name(a, b) and other_name(a, b)), (a, b)
 
 
 WORDS = st.lists(st.sampled_from(["a", "b", "ab", "bill", "will", "william", "anna", "anne"]), min_size=1, max_size=4)
@@ -173,6 +173,6 @@ MADE = st.builds(Name, WORDS.map(tuple), st.just(""), st.booleans(), st.sampled_
 @settings(deadline=None)
 @given(MADE, MADE)
 def test_any_two_names_are_compared_the_same_in_both_orders(a, b):
-    assert is_same(a, b) == is_same(b, a)
-    assert is_other(a, b) == is_other(b, a)
-    assert not (is_same(a, b) and is_other(a, b))
+    assert same_name(a, b) == same_name(b, a)
+    assert other_name(a, b) == other_name(b, a)
+    assert not (same_name(a, b) and other_name(a, b))

@@ -1,1 +1,1 @@
-"""What single kinds of text say: numbers, dates, names, negations; English and Japanese."""
+"""Rules that read one kind of fact in a text each: numbers, dates, names, negations; English and Japanese."""

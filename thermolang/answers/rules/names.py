@@ -9,61 +9,19 @@ from dataclasses import dataclass
 
 from rapidfuzz.fuzz import ratio
 
-MOST_WORDS = 6
+from thermolang.answers.rules.tables import read_table, word_set
 
-_HONORIFICS = """
-mr mrs ms miss mister madame monsieur dr doctor prof professor sir dame lord lady president captain general colonel
-senator governor chancellor minister emperor empress king queen prince princess pope
-"""
-HONORIFICS = frozenset(_HONORIFICS.split())
-WOMEN = frozenset({"mrs", "ms", "miss", "madame", "dame", "lady", "empress", "queen", "princess"})
-MEN = frozenset({"mr", "mister", "monsieur", "sir", "lord", "emperor", "king", "prince"})
-_PARTICLES = "of the and de la le du des von van der den da di del al for in on"
-PARTICLES = frozenset(_PARTICLES.split())
-NICKNAMES = tuple(
-    frozenset(group.split())
-    for group in (
-        "william bill billy will",
-        "robert bob bobby rob",
-        "richard dick rick richie",
-        "james jim jimmy jamie",
-        "john jack johnny",
-        "joseph joe joey",
-        "thomas tom tommy",
-        "michael mike mick",
-        "edward ed eddie ted ned",
-        "theodore ted teddy",
-        "elizabeth liz beth betty eliza",
-        "katherine catherine kate kathy katie",
-        "margaret maggie meg peggy",
-        "anthony tony",
-        "benjamin ben",
-        "charles charlie chuck",
-        "daniel dan danny",
-        "david dave",
-        "samuel sam",
-        "alexander alex",
-        "andrew andy drew",
-        "christopher chris",
-        "francis frank",
-        "franklin frank",
-        "george georgie",
-        "henry harry hank",
-        "kenneth ken kenny",
-        "lawrence larry",
-        "matthew matt",
-        "nicholas nick",
-        "patrick pat",
-        "peter pete",
-        "ronald ron ronnie",
-        "stephen steven steve",
-        "timothy tim",
-        "walter walt",
-    )
-)
+_TABLE = read_table("names")
+_HONORIFICS = word_set(_TABLE["honorifics"])
+_WOMEN = word_set(_TABLE["women"])
+_MEN = word_set(_TABLE["men"])
+_PARTICLES = word_set(_TABLE["particles"])
+_NICKNAMES = tuple(word_set(group) for group in _TABLE["nicknames"])
 
-ALIKE = 80.0
+SAME_SPELLING = 80.0
 """From this share of equal letters, in per cent, two words are taken for spellings of one (Skłodowska, Sklodowska)."""
+
+_MOST_WORDS = 6
 
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*\.?")
 _OPENING = re.compile(r"^(?:it|this|that|the (?:correct )?answer)(?:['\u2019]s| is| was) ", re.IGNORECASE)
@@ -89,7 +47,7 @@ class Name:
 
 
 def name_of(text: str) -> Name | None:
-    """The name that an answer is, or None if it is anything else.
+    """Return the name that an answer is, or None if it is anything else.
 
     Example:
         >>> name_of("President Barack Obama").words, name_of("the U.S.").acronym, name_of("a blue car")
@@ -103,22 +61,24 @@ def name_of(text: str) -> Name | None:
         letters = acronym[1].replace(".", "").lower()
         return Name((letters,), letters)
     found = _WORD.findall(text)
-    if not 1 <= len(found) <= MOST_WORDS + 2 or not all(w[0].isupper() or w.lower() in PARTICLES for w in found):
+    if not 1 <= len(found) <= _MOST_WORDS + 2 or not all(w[0].isupper() or w.lower() in _PARTICLES for w in found):
         return None
-    folded = [w for w in map(_folded, found) if w]
-    titles = {w for w, after in itertools.pairwise(folded) if w in HONORIFICS and after not in PARTICLES}
-    words = tuple(w for w in folded if w not in titles | PARTICLES)
-    if not 1 <= len(words) <= MOST_WORDS:
+    folded = [w for w in map(_letters, found) if w]
+    titles = {w for w, after in itertools.pairwise(folded) if w in _HONORIFICS and after not in _PARTICLES}
+    words = tuple(w for w in folded if w not in titles | _PARTICLES)
+    if not 1 <= len(words) <= _MOST_WORDS:
         return None
-    sex = "f" if titles & WOMEN else "m" if titles & MEN else ""
-    return Name(words, linked=not PARTICLES.isdisjoint(folded[1:]), sex=sex)
+    sex = "f" if titles & _WOMEN else "m" if titles & _MEN else ""
+    return Name(words, linked=not _PARTICLES.isdisjoint(folded[1:]), sex=sex)
 
 
-def is_same(a: Name, b: Name) -> bool:
-    """Whether two names surely are one: initials and nicknames beside an equal word, or an acronym and its words.
+def same_name(a: Name, b: Name) -> bool:
+    """Return whether two names surely are one.
+
+    They share a word beside initials and nicknames, or one is an acronym of the other.
 
     Example:
-        >>> is_same(name_of("W. Shakespeare"), name_of("William Shakespeare"))
+        >>> same_name(name_of("W. Shakespeare"), name_of("William Shakespeare"))
         True
     """
     if a.acronym or b.acronym:
@@ -134,11 +94,13 @@ def is_same(a: Name, b: Name) -> bool:
     return equal and all(_stands_for(*pair) for pair in pairs) and (x == y or min(len(x), len(y)) > 1)
 
 
-def is_other(a: Name, b: Name) -> bool:
-    """Whether two names surely are not one: they share a word, and differ in another of the same place, or Mr and Mrs.
+def other_name(a: Name, b: Name) -> bool:
+    """Return whether two names surely are not one.
+
+    They share a word and differ in another of the same place, or they are Mr and Mrs.
 
     Example:
-        >>> is_other(name_of("North Korea"), name_of("South Korea"))
+        >>> other_name(name_of("North Korea"), name_of("South Korea"))
         True
     """
     if a.acronym and b.acronym:
@@ -148,20 +110,21 @@ def is_other(a: Name, b: Name) -> bool:
     if len(a.words) != len(b.words) or len(a.words) < 2 or sorted(a.words) == sorted(b.words):
         return False
     pairs = list(zip(a.words, b.words, strict=True))
-    differs = any(not _stands_for(x, y) and ratio(x, y) < ALIKE for x, y in pairs)
+    differs = any(not _stands_for(x, y) and ratio(x, y) < SAME_SPELLING for x, y in pairs)
     return differs and any(x == y and len(x) > 1 for x, y in pairs)
 
 
 def _stands_for(x: str, y: str) -> bool:
     if x == y or (min(len(x), len(y)) == 1 and x[0] == y[0]):
         return True
-    return any(x in group and y in group for group in NICKNAMES)
+    return any(x in group and y in group for group in _NICKNAMES)
 
 
 def _abbreviates(short: Name, long: Name) -> bool:
     return bool(short.acronym) and len(long.words) > 1 and "".join(w[0] for w in long.words) == short.acronym
 
 
-def _folded(word: str) -> str:
+def _letters(word: str) -> str:
+    """The letters of a word, casefolded and without accents."""
     plain = unicodedata.normalize("NFKD", word.casefold().replace("ł", "l").replace("ø", "o"))
     return "".join(c for c in plain if c.isalpha()).casefold()

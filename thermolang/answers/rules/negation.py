@@ -1,4 +1,7 @@
-"""What a short text says and whether it denies it, by word endings and a table of negations; English and Japanese."""
+"""Negations: what a short text says, and whether it denies it; English by words, Japanese by endings.
+
+The tables are in ``data/negation.toml``.
+"""
 
 from __future__ import annotations
 
@@ -6,98 +9,41 @@ import functools
 import re
 
 from thermolang.answers.rules.replies import japanese_polarity
-from thermolang.answers.rules.spelling import HAS_JAPANESE, expanded, fold, spelled_words, words
+from thermolang.answers.rules.spelling import HAS_JAPANESE, expanded, fold, spelled_words
+from thermolang.answers.rules.tables import by_word, pattern, read_table, replacements, word_set
 
-# Phrases of several words, read before single words; "\0" marks a negation.
-NEGATIVE_PHRASES = tuple(
-    (re.compile(pattern, re.IGNORECASE), content)
-    for pattern, content in [
-        (r"^(?:yes|no|yeah|nope)\s*[,.;:!]\s*(?=\w)", ""),
-        (r"\b(?:without (?:a )?doubt|no doubt|not only|nothing but|if not)\b", ""),
-        (r"\b(?:no longer|not any ?more|not yet|not at all|not ever|never ever)\b", "\0"),
-        (r"\bno one\b", "\0 someone"),
-        (r"\bat all\b", ""),
-        (r"\b(?:is|are|was|were|am|be) unable to\b", "\0 can"),
-        (r"\b(?:is|are|was|were|am) not able to\b", "\0 can"),
-        (r"\b(?:is|are|was|were|am) able to\b", "can"),
-        (r"\bunable to\b", "\0 can"),
-        (r"\b(?:fail|fails|failed|failing) to\b", "\0"),
-        (r"\b(?:lack|lacks|lacked|lacking)\b(?! of)", "\0 have"),
-        (r"\black of\b", "\0"),
-        (r"\bneither\b(.{0,60}?)\bnor\b", "\0\\1or"),
-    ]
-)
-NEGATIVE_WORDS = {"not": "", "never": "", "no": "", "without": "with", "neither": "", "nor": "or", "nobody": "someone"}
-NEGATIVE_WORDS |= {"none": "", "nothing": "something", "nowhere": "somewhere"}
-POSITIVE_WORDS = {"anybody": "someone", "anyone": "someone", "somebody": "someone", "anything": "something"}
-POSITIVE_WORDS |= {"anywhere": "somewhere", "any": "", "some": "", "ever": "", "anymore": "", "yet": "", "either": ""}
-POSITIVE_WORDS |= {"both": "", "has": "have", "had": "have", "always": ""}
-SUPPORT = frozenset({"do", "does", "did"})
-SUPPORTED_NOTHING = words("it that this so them him her something not and or but to")
+_NOT = " zqnot "
+"""Stands for a negation: it survives ``normalize`` and is a word of no language."""
 
-IRREGULAR = dict(
-    pair.split(":")
-    for pair in words("""
-rose:rise risen:rise fell:fall fallen:fall went:go gone:go goes:go came:come won:win lost:lose bought:buy sold:sell
-grew:grow grown:grow shrank:shrink shrunk:shrink gave:give given:give took:take taken:take got:get saw:see seen:see
-knew:know known:know ate:eat eaten:eat drank:drink began:begin begun:begin ran:run swam:swim sang:sing wrote:write
-written:write spoke:speak spoken:speak broke:break broken:break chose:choose chosen:choose froze:freeze
-frozen:freeze stole:steal drove:drive driven:drive rode:ride flew:fly flown:fly drew:draw drawn:draw threw:throw
-thrown:throw wore:wear worn:wear tore:tear made:make said:say paid:pay had:have has:have did:do done:do does:do
-left:leave kept:keep slept:sleep felt:feel meant:mean met:meet led:lead fed:feed read:read sent:send spent:spend
-built:build lent:lend bent:bend found:find bound:bind held:hold told:tell stood:stand understood:understand
-thought:think brought:bring caught:catch taught:teach fought:fight sought:seek shot:shoot sat:sit hung:hang
-stuck:stick became:become forgot:forget forgotten:forget hid:hide hidden:hide bit:bite shook:shake woke:wake
-beaten:beat defeated:defeat borrowed:borrow better:good best:good worse:bad worst:bad more:many most:many less:few
-least:few fewer:few further:far farther:far elder:old men:man women:woman children:child feet:foot people:person
-stopped:stop died:die dies:die lied:lie tied:tie dying:die lying:lie mice:mouse
-""")
-)
+_TABLE = read_table("negation")
+_PHRASES = replacements([(found, said.replace("NOT", _NOT)) for found, said in _TABLE["phrases"]], re.IGNORECASE)
+_NEGATIVE: dict[str, str] = {_NOT.strip(): "", **_TABLE["negative"]}
+_POSITIVE: dict[str, str] = _TABLE["positive"]
+_AUXILIARIES = word_set(_TABLE["auxiliaries"])
+_NO_VERBS = word_set(_TABLE["no_verbs"])
+IRREGULAR = by_word(_TABLE["irregular"])
+"""Irregular forms of words, and the word each is a form of."""
 
-# Japanese endings that only wrap a statement, and the ends of a clause that follow it.
-JAPANESE_WRAPPING = re.compile(
-    r"(?:と(?:思います|思う|考えます|考えられます|言えます|されています|言われています)|(?:の|ん)です|でしょう"
-    r"|だろう|(?<=[いうたる])(?:から|ので|け(?:れ)?ど|が|のに)|よ|よね|ね|(?<=[いたるんう])です|のだ)$"
-)
-# Endings with ない or ません that deny nothing: "may", "must", "only".
-JAPANESE_NOT_NEGATIVE = re.compile(
-    r"(?:かも(?:しれ|知れ)(?:ない|ません)|に違い(?:ない|ありません)|に(?:ほか|他)なら(?:ない|ません)"
-    r"|(?:なければ|なくては|なくちゃ|ないと)(?:なら|なり|いけ)(?:ない|ません)"
-    r"|ざるを得(?:ない|ません)"
-    r"|(?:少|危|切|汚|幼|儚|情け|数少|申し訳|勿体|もったい|すく|あぶ|きた|つまら|くだら|せつ|はか|なさけ|とんでも"
-    r"|みっとも|だらし|ぎこち|おさ|頼り|さりげ|何気|間違い|素っ気|そっけ|えげつ|あどけ|味気|しょうが|仕方が"
-    r"|しかた|仕方)"
-    r"(?:ない|なかった))$"
-)
-JAPANESE_NOUN_NEGATIVE = re.compile(
-    r"(?:では|じゃ|(?<!ん)で|でも)(?:ありませんでした|ありません|ございません|なかった|ない|なく)$"
-)
-JAPANESE_NOUN_POSITIVE = re.compile(
-    r"(?<=.)(?:でした|です|だった|である|であった|であります)$|(?<=[一-龥々ァ-ヺーかう])だ$|(?<=れい)だ$"
-)
-JAPANESE_ADJECTIVE_NEGATIVE = re.compile(r"く(?:は|も)?(?:ありませんでした|ありません|なかった|ない|なく)$")
-JAPANESE_ADJECTIVE_POSITIVE = re.compile(r"(?<=.)(?:かった|い)$")
-JAPANESE_POLITE_NEGATIVE = re.compile(r"(?:ませんでした|ません|ないで|(?<=[らわかさたなばま])ぬ)$")
-JAPANESE_POLITE = re.compile(r"(?:ました|ましょう|ます)$")
-JAPANESE_PLAIN_NEGATIVE = re.compile(r"(?:なかった|ない|ずに|なくて|(?<![まはみし必ず])ず)$")
-JAPANESE_SHORT_TE = re.compile("(?<=[いっんしれえけせべめ])[てで]$")
-JAPANESE_GU_VERB = re.compile("(?<![一-龥])[泳急脱防注騒稼塞繋仰嫁継漕嗅]が$")
-JAPANESE_NO_STEM = frozenset("見着出寝来得経似煮射居鋳観診看")
-JAPANESE_ROWS = {
-    kana: row
-    for kanas, row in [
-        ("かきくがぎぐ", "k"),
-        ("さしす", "s"),
-        ("らりるたちつわいうっ", "r"),
-        ("なにぬばびぶまみむん", "m"),
-    ]
-    for kana in kanas
-}
+_JAPANESE = _TABLE["japanese"]
+_WRAPPING = re.compile(pattern(_JAPANESE["wrapping"]))
+_NOT_NEGATIVE = re.compile(pattern(_JAPANESE["not_negative"]))
+_NOUN_NEGATIVE = re.compile(_JAPANESE["noun_negative"])
+_NOUN_POSITIVE = re.compile(pattern(_JAPANESE["noun_positive"]))
+_ADJECTIVE_NEGATIVE = re.compile(_JAPANESE["adjective_negative"])
+_ADJECTIVE_POSITIVE = re.compile(_JAPANESE["adjective_positive"])
+_POLITE_NEGATIVE = re.compile(_JAPANESE["polite_negative"])
+_POLITE = re.compile(_JAPANESE["polite"])
+_PLAIN_NEGATIVE = re.compile(_JAPANESE["plain_negative"])
+_SHORT_TE = re.compile(_JAPANESE["short_te"])
+_GU_VERB = re.compile(_JAPANESE["gu_verb"])
+_NO_STEM = frozenset(_JAPANESE["no_stem"])
+_I_OR_E = frozenset(_JAPANESE["i_or_e"])
+_ROWS: dict[str, str] = {kana: row for row, kanas in _JAPANESE["rows"].items() for kana in kanas}
 
-
-_MOST_REFUSAL = 1200
+_CACHED_LENGTH, _REMEMBERED = 1200, 8192
 _QUOTES = " \t\r\n\"'`*_「」『』“”‘’"  # noqa: RUF001
 _VOWEL = re.compile("[aeiouy]")
+_CLAUSE_END = re.compile(r"(?:[、。!?\n]|[.,](?!\d))+")
 
 
 def negation(text: str) -> tuple[bool, str]:
@@ -114,7 +60,7 @@ def negation(text: str) -> tuple[bool, str]:
         >>> negation("店は開いていません")[1] == negation("店は開いている")[1]
         True
     """
-    return _remembered_negation(text) if len(text) <= _MOST_REFUSAL else _negation(text)
+    return _remembered_negation(text) if len(text) <= _CACHED_LENGTH else _negation(text)
 
 
 def _negation(text: str) -> tuple[bool, str]:
@@ -122,28 +68,28 @@ def _negation(text: str) -> tuple[bool, str]:
     if HAS_JAPANESE.search(folded):
         return _japanese_negation(folded)
     plain = expanded(text.replace("\u2019", "'").strip(_QUOTES))
-    for pattern, content in NEGATIVE_PHRASES:
-        plain = pattern.sub(content.replace("\0", _NEGATIVE), plain)
-    count, content_words = _without_negatives(spelled_words(plain).split())
-    return count % 2 == 1, " ".join(content_words)
+    for found, said in _PHRASES:
+        plain = found.sub(said, plain)
+    count, content = _without_negatives(spelled_words(plain).split())
+    return count % 2 == 1, " ".join(content)
 
 
-_NEGATIVE = " zqnot "  # survives ``normalize``; no word of any language
-_remembered_negation = functools.lru_cache(maxsize=8192)(_negation)
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _remembered_negation(text: str) -> tuple[bool, str]:
+    return _negation(text)
 
 
-def _without_negatives(words: list[str]) -> tuple[int, list[str]]:
+def _without_negatives(said: list[str]) -> tuple[int, list[str]]:
+    """How many negations there are among some words, and the stems of the others."""
     count, content = 0, []
-    negative = {_NEGATIVE.strip(), *NEGATIVE_WORDS}
-    for i, word in enumerate(words):
-        near = words[i + 1 : i + 2]
-        if word in negative:
+    for i, word in enumerate(said):
+        near = said[i + 1 : i + 2]
+        if word in _NEGATIVE:
             count += 1
-            kept = NEGATIVE_WORDS.get(word, "")
-            content += [_stem(kept)] if kept else []
-        elif word in SUPPORT and near and near[0] not in SUPPORTED_NOTHING - {"not"}:
+            content += [_stem(_NEGATIVE[word])] if _NEGATIVE[word] else []
+        elif word in _AUXILIARIES and near and near[0] not in _NO_VERBS:
             continue
-        elif kept := POSITIVE_WORDS.get(word, word):
+        elif kept := _POSITIVE.get(word, word):
             content.append(_stem(kept))
     return count, content
 
@@ -166,7 +112,7 @@ def _stem(word: str) -> str:
 
 
 def _japanese_negation(folded: str) -> tuple[bool, str]:
-    clauses = [clause for clause in re.split(r"(?:[、。!?\n]|[.,](?!\d))+", folded) if clause.strip(_QUOTES)]
+    clauses = [clause for clause in _CLAUSE_END.split(folded) if clause.strip(_QUOTES)]
     if len(clauses) > 1 and japanese_polarity(clauses[0]) is not None and len(clauses[0]) <= 3:
         clauses = clauses[1:]
     read = [_japanese_clause("".join(clause.split()).strip(_QUOTES)) for clause in clauses]
@@ -176,11 +122,11 @@ def _japanese_negation(folded: str) -> tuple[bool, str]:
 def _japanese_clause(clause: str) -> tuple[bool, str]:
     """Whether a clause ends in a negation, and the clause up to the stem of its last word."""
     for _ in range(3):
-        clause = JAPANESE_WRAPPING.sub("", clause) or clause
-    if JAPANESE_NOT_NEGATIVE.search(clause):
+        clause = _WRAPPING.sub("", clause) or clause
+    if _NOT_NEGATIVE.search(clause):
         return False, re.sub("(?:ない|なかった|ません)$", "な", clause)
-    for pattern, stem in _JAPANESE_NEGATIVES:
-        found = pattern.search(clause)
+    for ending, stem in _JAPANESE_NEGATIVES:
+        found = ending.search(clause)
         if found and found.start() > 0:
             only = "しか" in clause[: found.start()]
             return not only, stem(clause[: found.start()])
@@ -190,7 +136,7 @@ def _japanese_clause(clause: str) -> tuple[bool, str]:
 
 
 def _noun_stem(clause: str) -> str:
-    return JAPANESE_ADJECTIVE_POSITIVE.sub("", clause)
+    return _ADJECTIVE_POSITIVE.sub("", clause)
 
 
 def _adjective_stem(clause: str) -> str:
@@ -199,17 +145,17 @@ def _adjective_stem(clause: str) -> str:
 
 def _verb_stem(clause: str) -> str:
     """Stem before ます or ない: the last kana becomes the name of its row (書か and 書き meet in 書k)."""
-    if JAPANESE_SHORT_TE.search(clause):
+    if _SHORT_TE.search(clause):
         clause += "い"  # 開いてます is short for 開いています
-    row = JAPANESE_ROWS.get(clause[-1], "")
+    row = _ROWS.get(clause[-1], "")
     return clause[:-1] + row if row and (len(clause) > 1 or clause == "し") else clause
 
 
 def _plain_negative_stem(clause: str) -> str:
     """Stem before a plain ない, which is also the opposite of ある (問題がない)."""
-    if JAPANESE_GU_VERB.search(clause):
+    if _GU_VERB.search(clause):
         return clause[:-1] + "k"
-    kanji = "\u4e00" <= clause[-1] <= "\u9fff" and clause[-1] not in JAPANESE_NO_STEM
+    kanji = "\u4e00" <= clause[-1] <= "\u9fff" and clause[-1] not in _NO_STEM
     if clause.endswith("し") and clause != "し":
         return clause[:-1] + "s"
     if clause.endswith("せ"):
@@ -231,20 +177,12 @@ def _being(noun: str) -> str:
     return noun if noun.endswith("必要") else noun + "あr"
 
 
-_JAPANESE_NEGATIVES = (
-    (JAPANESE_NOUN_NEGATIVE, _noun_stem),
-    (JAPANESE_ADJECTIVE_NEGATIVE, _adjective_stem),
-    (JAPANESE_POLITE_NEGATIVE, _polite_stem),
-    (JAPANESE_PLAIN_NEGATIVE, _plain_negative_stem),
-)
-
-
 def _japanese_positive(clause: str) -> str:
     """The clause up to the stem that its negation would have."""
-    plain = JAPANESE_NOUN_POSITIVE.sub("", clause)
+    plain = _NOUN_POSITIVE.sub("", clause)
     if plain != clause:
         return _adjective_stem(plain[:-1]) if plain.endswith("い") else _noun_stem(plain)
-    polite = JAPANESE_POLITE.sub("", clause)
+    polite = _POLITE.sub("", clause)
     if polite != clause and polite:
         return _polite_stem(polite)
     if clause.endswith(("ある", "あった")):
@@ -266,16 +204,20 @@ def _dictionary_stem(clause: str) -> str:
     if last == "い":
         return _adjective_stem(clause[:-1])
     if last == "る":
-        whole = before in JAPANESE_NO_STEM or _ends_in_i_or_e(before)
+        whole = before in _NO_STEM or before in _I_OR_E
         return _verb_stem(clause[:-1]) if whole else clause[:-1] + "r"
-    if last in "ただ" and (before in "いっんし" or _ends_in_i_or_e(before) or before in JAPANESE_NO_STEM):
+    if last in "ただ" and (before in "いっんし" or before in _I_OR_E or before in _NO_STEM):
         if before == "い" and clause[-3:-2] not in {*"てでがはもに", ""}:
             return clause[:-2] + "k"
         return _verb_stem(clause[:-1])
     if last in "うくぐすつぬぶむ" and "\u4e00" <= before <= "\u9fff":
-        return clause[:-1] + JAPANESE_ROWS[last]
+        return clause[:-1] + _ROWS[last]
     return clause
 
 
-def _ends_in_i_or_e(kana: str) -> bool:
-    return kana in "いきぎしじちぢにひびぴみりえけげせぜてでねへべぺめれ"
+_JAPANESE_NEGATIVES = (
+    (_NOUN_NEGATIVE, _noun_stem),
+    (_ADJECTIVE_NEGATIVE, _adjective_stem),
+    (_POLITE_NEGATIVE, _polite_stem),
+    (_PLAIN_NEGATIVE, _plain_negative_stem),
+)

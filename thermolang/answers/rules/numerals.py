@@ -1,8 +1,8 @@
-"""Find and read numbers in short English or Japanese texts: digits, number words, fractions, Roman, kanji.
+"""Numbers in short English or Japanese texts: digits, number words, fractions, Roman and kanji numerals.
 
 ``next_numeral`` gives one number at a time; ``thermolang.answers.rules.quantities`` adds magnitudes, units and money.
-Texts must come from ``fold``. Every look at the surroundings of a number has a fixed reach, so that reading a text
-takes time linear in its length.
+Texts must come from ``fold_superscripts``. Every look at the surroundings of a number has a fixed reach, so that
+reading a text takes time linear in its length. The tables are in ``data/numerals.toml``.
 """
 
 from __future__ import annotations
@@ -11,34 +11,26 @@ import math
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from thermolang.answers.rules.tables import any_of, pattern, read_table, word_set
 
-SMALL_NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-SMALL_NUMBERS += ["eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"]
-SMALL_NUMBERS += ["nineteen"]
-TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_TABLE = read_table("numerals")
+_AROUND = _TABLE["around"]
 
-
-def any_of(words: Iterable[str]) -> str:
-    """Return a pattern that matches any of the words."""
-    return f"(?:{'|'.join(words)})"
-
-
+# English words.
+SMALL_NUMBERS: list[str] = _TABLE["small"].split()
+TENS: list[str] = _TABLE["tens"].split()
 VALUES = {word: value for value, word in enumerate(SMALL_NUMBERS)}
 VALUES |= {word: 10 * value for value, word in enumerate(TENS, start=2)}
-_SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_IRREGULAR = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
-_IRREGULAR |= {"twelve": "twelfth"}
-ORDINALS = {
-    _IRREGULAR.get(word, word.removesuffix("y") + "ie" * word.endswith("y") + "th"): word
+_SCALES: dict[str, int] = _TABLE["scales"]
+_ORDINALS = {
+    _TABLE["ordinals"].get(word, word.removesuffix("y") + "ie" * word.endswith("y") + "th"): word
     for word in [*SMALL_NUMBERS[1:], *TENS, *_SCALES]
 }
-PARTS = {"half": 2, "halve": 2, "quarter": 4} | {
-    word: (VALUES | _SCALES)[name] for word, name in ORDINALS.items() if word not in {"first", "second"}
+_PARTS: dict[str, int] = _TABLE["parts"] | {
+    word: (VALUES | _SCALES)[name] for word, name in _ORDINALS.items() if word not in word_set(_AROUND["no_parts"])
 }
+_NO_FRACTIONS = word_set(_AROUND["no_fractions"])
 
 _GAP = r"[\s\u2010-]"
 _UNIT_WORD, _SCALE = any_of(SMALL_NUMBERS[1:10]), any_of(list(_SCALES)[1:])
@@ -49,104 +41,35 @@ _YEAR = (
     rf"{any_of([*SMALL_NUMBERS[13:], 'twenty'])}{_GAP}"
     rf"(?:{any_of(TENS)}(?:{_GAP}{_UNIT_WORD}\b)?|{any_of(SMALL_NUMBERS[10:])})\b"
 )
-CARDINAL = (
+_CARDINAL = (
     rf"(?:(?:{_B1000}|an?){_GAP}{_SCALE}\b(?:{_GAP}{_B1000}{_GAP}{_SCALE}\b)*(?:{_GAP}(?:and{_GAP})?{_B1000}\b)?"
     rf"|{_YEAR}|{_B1000}|zero\b)"
 )
-_SMALL_ORDINAL = any_of(list(ORDINALS)[: len(SMALL_NUMBERS) - 1 + len(TENS)])
+_SMALL_ORDINAL = any_of(list(_ORDINALS)[: len(SMALL_NUMBERS) - 1 + len(TENS)])
 ORDINAL = (
     rf"(?:(?:{_B1000}{_GAP}{_SCALE}\b{_GAP}(?:and{_GAP})?)?(?:(?:{_B100}|an?){_GAP}hundred{_GAP}(?:and{_GAP})?)?"
-    rf"(?:{any_of(TENS)}{_GAP})?{_SMALL_ORDINAL}|(?:{_B1000}{_GAP})?{any_of(list(ORDINALS)[-5:])})\b"
+    rf"(?:{any_of(TENS)}{_GAP})?{_SMALL_ORDINAL}|(?:{_B1000}{_GAP})?{any_of(list(_ORDINALS)[-len(_SCALES) :])})\b"
 )
-FRACTION = rf"(?P<top>{_B100}|an?\b){_GAP}(?P<bottom>{any_of(PARTS)})(?P<plural>s?)\b"
+_FRACTION = rf"(?P<top>{_B100}|an?\b){_GAP}(?P<bottom>{any_of(_PARTS)})(?P<plural>s?)\b"
 
-
-def words_value(words: str) -> int:
-    """Value of a cardinal or ordinal in words; 0 if no word of it is a number.
-
-    Example:
-        >>> words_value("three hundred and five"), words_value("Twenty-first")
-        (305, 21)
-    """
-    total = section = 0
-    for word in re.split(rf"{_GAP}(?:and{_GAP})?", words.lower()):
-        name = ORDINALS.get(word, word)
-        if name == "hundred":
-            section = (section or 1) * 100
-        elif name in _SCALES:
-            total, section = total + (section or 1) * _SCALES[name], 0
-        else:
-            value = VALUES.get(name, 0)
-            # "nineteen ninety-five" is a year; no other number has two such words in a row.
-            section = section * 100 + value if 13 <= section <= 20 and value >= 10 else section + value
-    return total + section
-
-
-KANJI_DIGITS = "〇零一二三四五六七八九十百千"
-KANJI = f"{KANJI_DIGITS}万億兆"
+# Kanji.
+_SMALL: dict[str, int] = _TABLE["kanji"]["small"]
+_BIG: dict[str, int] = _TABLE["kanji"]["big"]
+_KANJI_VALUES = str.maketrans(_TABLE["kanji"]["digits"], _TABLE["kanji"]["values"])
+KANJI_DIGITS = _TABLE["kanji"]["digits"] + "".join(_SMALL)
+KANJI_NUMERALS = KANJI_DIGITS + "".join(_BIG)
 _N = f"[0-9{KANJI_DIGITS}]"
-_VALUES = str.maketrans("〇零一二三四五六七八九", "00123456789")
-_SMALL = {"十": 10, "百": 100, "千": 1000}
-_BIG = {"万": 10**4, "億": 10**8, "兆": 10**12}
+_ERAS = "|".join(read_table("dates")["eras"])
 
 # Years, months, days of a month and clock times; durations (3年, 三日間, 2時間) are not among them.
-DATE = (
-    rf"(?:紀元前|西暦|明治|大正|昭和|平成|令和)\s?(?:元|{_N}{{1,8}})年?(?:{_N}{{1,3}}月)?(?:{_N}{{1,3}}日)?"
+_JAPANESE_DATE = (
+    rf"(?:紀元前|西暦|{_ERAS})\s?(?:元|{_N}{{1,8}})年?(?:{_N}{{1,3}}月)?(?:{_N}{{1,3}}日)?"
     rf"|(?:[12][0-9]{{3}}|[一二][〇零一二三四五六七八九]{{3}}|千{_N}{{1,7}})年(?![間前])(?:{_N}{{1,3}}月)?(?:{_N}{{1,3}}日)?"
     rf"|{_N}{{1,3}}月(?!間)(?:{_N}{{1,3}}日)?|{_N}{{1,3}}時(?!間)(?:{_N}{{1,3}}分)?(?:{_N}{{1,3}}秒)?"
     rf"|{_N}{{1,3}}世紀(?!間)|{_N}{{1,4}}年代"
 )
-KANJI_PARTS = rf"(?<!{_N}){_N}{{1,6}}分の{_N}{{1,6}}"
-MIXED = r"[0-9][0-9,]{0,30}(?:\.[0-9]{1,30})?[百千万億兆]+(?:[0-9][0-9,]{0,30}(?:\.[0-9]{1,30})?[百千万億兆]*){0,4}"
-
-
-def kanji_value(numeral: str) -> int | None:
-    """Value of a numeral in kanji or of digits, positional (二〇二六) or not (二千二十六); None if it is neither.
-
-    Example:
-        >>> kanji_value("三千五百万"), kanji_value("一九九五"), kanji_value("二十十")
-        (35000000, 1995, None)
-    """
-    if not numeral:
-        return None
-    digits = numeral.translate(_VALUES)
-    if digits.isascii() and digits.isdigit():
-        return int(digits) if len(digits) <= 30 else None
-    total = section = 0
-    digit: int | None = None
-    last_small, last_big = 10_000, 10**16
-    for char in digits:
-        if "0" <= char <= "9":
-            if digit is not None:
-                return None
-            digit = int(char)
-        elif (size := _SMALL.get(char)) is not None:
-            if size >= last_small:
-                return None
-            section, digit, last_small = section + (1 if digit is None else digit) * size, None, size
-        elif (size := _BIG.get(char)) is not None:
-            if size >= last_big or not (section + (digit or 0)):
-                return None
-            total, section, digit, last_small, last_big = total + (section + (digit or 0)) * size, 0, None, 10_000, size
-        else:
-            return None
-    return total + section + (digit or 0)
-
-
-def mixed_value(numeral: str) -> tuple[float, float]:
-    """Value of digits with kanji scales, and half a unit of the last digit written.
-
-    Example:
-        >>> mixed_value("1億2000万"), mixed_value("3.5億")
-        ((120000000.0, 5000.0), (350000000.0, 5000000.0))
-    """
-    total = resolution = 0.0
-    for digits, scales in re.findall(r"([0-9][0-9,]*(?:\.[0-9]+)?)([百千万億兆]*)", numeral):
-        size = float(math.prod((_SMALL | _BIG)[scale] for scale in scales[:6]))
-        total += float(digits.replace(",", "")) * size
-        resolution = 0.5 * 10.0 ** -min(len(digits.partition(".")[2]), 300) * size
-    return total, resolution
-
+_KANJI_PARTS = rf"(?<!{_N}){_N}{{1,6}}分の{_N}{{1,6}}"
+_MIXED = r"[0-9][0-9,]{0,30}(?:\.[0-9]{1,30})?[百千万億兆]+(?:[0-9][0-9,]{0,30}(?:\.[0-9]{1,30})?[百千万億兆]*){0,4}"
 
 # NFKC makes 10² a 102; one private character per superscript keeps both the meaning and all positions.
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", range(0xE0F0, 0xE0FC), strict=True))
@@ -163,33 +86,30 @@ _DIGITS = (
     r"|(?<![0-9])\.[0-9]+(?!\.?[0-9])"
 )
 _TEN_TO = r"10(?:(?:\^|\*\*)\(?(?P<{0}>[-+]?[0-9]{{1,4}})\)?|(?P<{0}_raised>[\ue0f0-\ue0fb]{{1,5}}))"
+_NO = r"no(?=\s[a-z]+[a-rt-z]s\b|\s(?:people|children|men|women)\b)"
 _NUMBER = re.compile(
-    rf"(?P<parts>{KANJI_PARTS})|(?<![A-Za-z0-9_])(?<![A-Za-z]-)(?<![0-9]\.)(?:(?P<date>{_DATE}|{DATE})"
+    rf"(?P<parts>{_KANJI_PARTS})|(?<![A-Za-z0-9_])(?<![A-Za-z]-)(?<![0-9]\.)(?:(?P<date>{_DATE}|{_JAPANESE_DATE})"
     r"|(?P<vulgar>(?P<whole>[0-9]{0,15}?)\s?(?P<over>[0-9])\u2044(?P<under>[0-9]{1,3}))"
     r"|(?P<slash>(?:(?P<wholes>[0-9]{1,4})\x20)?(?P<overs>[0-9]{1,4})/(?P<unders>[0-9]{1,4})(?![0-9/]))"
     rf"|(?P<power>{_TEN_TO.format('ten')})"
-    rf"|(?P<mixed>{MIXED})"
+    rf"|(?P<mixed>{_MIXED})"
     rf"|(?P<digits>{_DIGITS})(?:(?P<e>[eE][-+]?[0-9]{{1,5}}(?![0-9A-Za-z]))|\s?[\u00d7x*\u00b7\u22c5]\s?{_TEN_TO.format('times')})?"
     r"(?P<th>(?:st|nd|rd|th)\b)?)"
-    rf"|(?i:\b(?P<fraction>{FRACTION})|\b(?P<half>half)\b|\b(?P<ordinal>{ORDINAL})|\b(?P<cardinal>{CARDINAL}))"
-    r"|(?i:(?:\b|(?=ゼ))(?P<nothing>ゼロ|none|nothing|nil|nought|no(?=\s[a-z]+[a-rt-z]s\b|\s(?:people|children|men|women)\b)))\b"
+    rf"|(?i:\b(?P<fraction>{_FRACTION})|\b(?P<half>half)\b|\b(?P<ordinal>{ORDINAL})|\b(?P<cardinal>{_CARDINAL}))"
+    rf"|(?i:(?:\b|(?=ゼ))(?P<nothing>{'|'.join(_AROUND['zero'].split())}|{_NO}))\b"
     r"|(?i:\b(?P<article>an?)\s(?=[a-z]))"
-    r"|(?P<roman>\b(?:(?i:chapter|part|king|queen|pope|war|volume|book|act|bowl|phase|type)\s(?P<after>[IVXLC]+)"
+    rf"|(?P<roman>\b(?:(?i:{'|'.join(_AROUND['roman'].split())})\s(?P<after>[IVXLC]+)"
     r"|WW\s?(?P<nth>II?|[12])|[A-Z][a-z]+\s(?P<name>(?:[IVX]{2,8}|V)))\b(?![-.'][A-Za-z]))"
-    rf"|(?P<kanji>[{KANJI}]{{1,30}})"
+    rf"|(?P<kanji>[{KANJI_NUMERALS}]{{1,30}})"
 )
 _POINT = re.compile(rf"\spoint((?:\s{any_of(SMALL_NUMBERS[:10])}\b){{1,15}})", re.IGNORECASE)
 _WORD_END = re.compile(r"[\s\u2010-]")
 _ROMAN = re.compile(r"(?=.)(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
-_FILLER = re.compile(
-    r"(?:(?:about|around|approximately|approx\.?|roughly|nearly|almost|some|exactly|just|only|over|under|more than|"
-    r"less than|at least|at most|up to|there (?:is|are|was|were)|it(?:'s| is| was| takes| took| lasts)|"
-    r"the answer is|for|absolutely|約|およそ)\s?)*",
-    re.IGNORECASE,
-)
-_NOT_A_HALF = re.compile(r"(?i:\b(?:first|second|latter|other|better|third|top|my|your|his|her)\s?)$")
-_NOT_ONE = re.compile(r"(?i:\b(?:no|the|this|that|which|each|every|any|some|another|loved)[\s-])$")
-_NOT_SECOND = re.compile(r"(?i:\b(?:an?|per|every|each|split|light)[\s-]|/\s?)$")
+_FILLER = re.compile(rf"(?:(?:{pattern(_AROUND['before'])})\s?)*", re.IGNORECASE)
+_WHOLE_END = {"", *_AROUND["after"].split()}
+_NOT_A_HALF = re.compile(rf"(?i:\b{any_of(_AROUND['before_half'].split())}\s?)$")
+_NOT_ONE = re.compile(rf"(?i:\b{any_of(_AROUND['before_one'].split())}[\s-])$")
+_NOT_SECOND = re.compile(rf"(?i:\b{any_of(_AROUND['before_second'].split())}[\s-]|/\s?)$")
 
 
 @dataclass(frozen=True)
@@ -215,17 +135,17 @@ class Numeral:
     kanji: bool = False
 
 
-def fold(text: str) -> str:
+def fold_superscripts(text: str) -> str:
     """Return the NFKC form of a text, in which a superscript digit is one private character instead of a digit."""
     return unicodedata.normalize("NFKC", text.translate(_TO_PRIVATE))
 
 
 def is_whole(folded: str, start: int, end: int) -> bool:
-    """Whether a text says nothing outside the range but "about", "it is" and punctuation."""
+    """Return whether a text says nothing outside the range but "about", "it is" and punctuation."""
     if start > 60 or len(folded) - end > 8:
         return False
     before = _FILLER.fullmatch(folded[:start].strip(" \"'「("))
-    return before is not None and folded[end:].strip(" .!?。」\"')") in {"", "です", "だ", "である"}
+    return before is not None and folded[end:].strip(" .!?。」\"')") in _WHOLE_END
 
 
 def next_numeral(folded: str, position: int) -> Numeral | None:
@@ -242,6 +162,75 @@ def next_numeral(folded: str, position: int) -> Numeral | None:
             return numeral
         position = match.end() if kind not in {"fraction", "article", "roman"} else _next_word(folded, match)
     return None
+
+
+def words_value(written: str) -> int:
+    """Return the value of a cardinal or ordinal in words; 0 if no word of it is a number.
+
+    Example:
+        >>> words_value("three hundred and five"), words_value("Twenty-first")
+        (305, 21)
+    """
+    total = section = 0
+    for word in re.split(rf"{_GAP}(?:and{_GAP})?", written.lower()):
+        name = _ORDINALS.get(word, word)
+        if name == "hundred":
+            section = (section or 1) * 100
+        elif name in _SCALES:
+            total, section = total + (section or 1) * _SCALES[name], 0
+        else:
+            value = VALUES.get(name, 0)
+            # "nineteen ninety-five" is a year; no other number has two such words in a row.
+            section = section * 100 + value if 13 <= section <= 20 and value >= 10 else section + value
+    return total + section
+
+
+def kanji_value(numeral: str) -> int | None:
+    """Return the value of a numeral in kanji or digits, positional (二〇二六) or not (二千二十六); None if it is none.
+
+    Example:
+        >>> kanji_value("三千五百万"), kanji_value("一九九五"), kanji_value("二十十")
+        (35000000, 1995, None)
+    """
+    if not numeral:
+        return None
+    digits = numeral.translate(_KANJI_VALUES)
+    if digits.isascii() and digits.isdigit():
+        return int(digits) if len(digits) <= 30 else None
+    total = section = 0
+    digit: int | None = None
+    last_small, last_big = 10_000, 10**16
+    for char in digits:
+        if "0" <= char <= "9":
+            if digit is not None:
+                return None
+            digit = int(char)
+        elif (size := _SMALL.get(char)) is not None:
+            if size >= last_small:
+                return None
+            section, digit, last_small = section + (1 if digit is None else digit) * size, None, size
+        elif (size := _BIG.get(char)) is not None:
+            if size >= last_big or not (section + (digit or 0)):
+                return None
+            total, section, digit, last_small, last_big = total + (section + (digit or 0)) * size, 0, None, 10_000, size
+        else:
+            return None
+    return total + section + (digit or 0)
+
+
+def mixed_value(numeral: str) -> tuple[float, float]:
+    """Return the value of digits with kanji scales, and half a unit of the last digit written.
+
+    Example:
+        >>> mixed_value("1億2000万"), mixed_value("3.5億")
+        ((120000000.0, 5000.0), (350000000.0, 5000000.0))
+    """
+    total = resolution = 0.0
+    for digits, scales in re.findall(r"([0-9][0-9,]*(?:\.[0-9]+)?)([百千万億兆]*)", numeral):
+        size = float(math.prod((_SMALL | _BIG)[scale] for scale in scales[:6]))
+        total += float(digits.replace(",", "")) * size
+        resolution = 0.5 * 10.0 ** -min(len(digits.partition(".")[2]), 300) * size
+    return total, resolution
 
 
 def _next_word(folded: str, match: re.Match[str]) -> int:
@@ -285,7 +274,7 @@ def _vulgar(folded: str, match: re.Match[str]) -> Numeral | None:
 
 def _slash(folded: str, match: re.Match[str]) -> Numeral | None:
     over, under = int(match["overs"]), int(match["unders"])
-    if under == 0 or match["slash"] in {"9/11", "24/7"} or (over >= under and under > 10):
+    if under == 0 or match["slash"] in _NO_FRACTIONS or (over >= under and under > 10):
         return None
     sign, start = _sign(folded, match.start())
     return Numeral(sign * (int(match["wholes"] or 0) + over / under), 0.0, False, start, match.end())
@@ -300,7 +289,7 @@ def _fraction(folded: str, match: re.Match[str]) -> Numeral | None:
     bottom = match["bottom"].lower()
     if article and bottom not in {"half", "quarter"} and not re.match(r"\s*$|\s?[.,;!?)]|\sof\b", after):
         return None
-    return Numeral((top or 1) / PARTS[bottom], 0.0, False, match.start(), match.end())
+    return Numeral((top or 1) / _PARTS[bottom], 0.0, False, match.start(), match.end())
 
 
 def _half(folded: str, match: re.Match[str]) -> Numeral | None:
