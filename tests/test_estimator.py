@@ -15,7 +15,7 @@ from thermolang.calibration import calibrator as registry
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.head import Head, Hyperparameters
 from thermolang.calibration.kinds import KINDS
-from thermolang.calibration.task_state import LOCK
+from thermolang.calibration.task_state import LOCK, TaskVersion
 from thermolang.errors import CalibratorFormatError, CalibratorMismatchError, InvalidInputError
 from thermolang.estimator import ConfidenceEstimator, task_of
 from thermolang.storage import data_dir
@@ -75,6 +75,7 @@ def test_a_task_that_has_settled_carries_no_warning(estimator):
     for i in range(30):
         confidence = estimator.score(ask(f"Question {i}?"), answer(), task="t")
         assert bool(confidence.reason) == (i < 29)
+        assert confidence.reason_code == ("few_inputs" if i < 29 else None)
 
 
 def test_a_choices_value_is_the_softmax_at_the_tasks_temperature(estimator):
@@ -228,13 +229,37 @@ NO_VALUE = {
 }
 
 
-@pytest.mark.parametrize(("settings", "messages", "given", "choices", "reason"), NO_VALUE.values(), ids=NO_VALUE)
+CODES = {
+    "empty question": "empty_question",
+    "no messages": "empty_question",
+    "empty question with choices": "empty_question",
+    "empty answer": "empty_answer",
+    "empty text": "empty_answer",
+    "too long": "model_error",
+    "too long with choices": "model_error",
+    "NaN logits": "not_finite",
+    "NaN logits with choices": "not_finite",
+    "infinite logits": "not_finite",
+    "NaN hidden state": "not_finite",
+    "NaN mass": "not_finite",
+    "low mass": "off_options",
+    "low mass with choices": "off_options",
+    "shared token": "model_error",
+    "none of the choices": "not_a_choice",
+    "a word that starts like a choice": "not_a_choice",
+    "no temperature": "not_finite",
+}
+
+
+@pytest.mark.parametrize("case", NO_VALUE)
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
-def test_what_cannot_be_computed_has_a_reason(calibrator, settings, messages, given, choices, reason):
+def test_what_cannot_be_computed_has_a_reason(calibrator, case):
+    settings, messages, given, choices, reason = NO_VALUE[case]
     estimator = ConfidenceEstimator(FakeModel(**settings), calibrator, state_dir=None)
     confidence = estimator.score(messages, given, choices=choices)
     assert confidence.value is None
     assert reason in confidence.reason
+    assert confidence.reason_code == CODES[case]
     assert confidence.source == ("choice" if choices else "self_check")
     assert confidence.task == task_of(messages)
     assert json.dumps(confidence.to_dict(), allow_nan=False)
@@ -487,6 +512,37 @@ def test_a_full_disk_costs_no_answer(fake_model, calibrator, tmp_path, monkeypat
     assert all(c.value is not None for c in found)
     assert "No space left on device" in caplog.text
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == [LOCK]
+
+
+# Snapshots
+
+
+def test_a_snapshot_scores_under_the_versions_of_its_first_question(estimator):
+    estimator.score(ask("One?"), answer(), task="t")
+    frozen = estimator.snapshot()
+    before = without_seconds(frozen.score(ask("Two?"), answer(), task="t"))
+    for i in range(20):
+        estimator.score(ask(f"Question {i}?"), answer(), task="t")
+    assert without_seconds(frozen.score(ask("Two?"), answer(), task="t")) == before
+    assert without_seconds(estimator.score(ask("Two?"), answer(), task="t")) != before
+
+
+def test_a_snapshot_leaves_the_states_alone(fake_model, calibrator, tmp_path):
+    estimator = ConfidenceEstimator(fake_model, calibrator, state_dir=tmp_path)
+    frozen = estimator.snapshot()
+    for i in range(3):
+        assert frozen.score(ask(f"Question {i}?"), answer(), task="t").value is not None
+    assert not list(tmp_path.rglob("*.json"))
+    assert estimator.state("t", "self_check").refresh().inputs == 0
+    with pytest.raises(InvalidInputError, match="snapshot"):
+        frozen.learn([])
+
+
+def test_a_snapshot_scores_under_given_versions(estimator):
+    version = TaskVersion(7, 0.25, 0.5, 100, 1.0)
+    found = estimator.snapshot({("t", "self_check"): version}).score(ask(), answer(), task="t")
+    assert (found.task_version, found.temperature, found.bias) == (7, 4.0, 0.5)
+    assert found.basis.inputs == 100 and not found.reason
 
 
 # Verdicts

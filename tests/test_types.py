@@ -2,12 +2,23 @@
 
 import dataclasses
 import json
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thermolang.types import Alternative, Basis, Confidence, Generation, ModelIdentity, SentenceSupport
+from thermolang.types import (
+    Alternative,
+    Basis,
+    Confidence,
+    Decision,
+    Generation,
+    ModelIdentity,
+    Reason,
+    ReasonCode,
+    SentenceSupport,
+)
 
 shares = st.floats(0, 1)
 texts = st.text(max_size=20)
@@ -26,6 +37,7 @@ confidences = st.builds(
     novelty=maybe(st.none(), st.floats(0, 1e6)),
     alternatives=st.lists(st.builds(Alternative, texts, shares, st.integers(1, 9)), max_size=3).map(tuple),
     reason=texts,
+    reason_code=st.sampled_from([None, *get_args(ReasonCode)]),
     calibrator=texts,
     seconds=st.floats(0, 1e6),
     sentences=st.lists(st.builds(SentenceSupport, st.integers(0, 9), st.integers(0, 9), texts, shares), max_size=3).map(
@@ -75,3 +87,26 @@ def test_a_basis_with_keys_of_a_newer_version_is_read():
     record = Confidence(0.5, basis=Basis((1.0, 0.0), 0.2)).to_dict()
     record["basis"]["colour"] = "red"
     assert Confidence.from_dict(record).basis == Basis((1.0, 0.0), 0.2)
+
+
+def test_reasons_add_up_and_the_first_gives_the_code():
+    few, differ = Reason("few_inputs", "few"), Reason("weights_differ", "differ")
+    assert Confidence(0.5).because(None, few, differ, few) == Confidence(
+        0.5, reason="few; differ", reason_code="few_inputs"
+    )
+    assert Confidence(0.5).because(differ).because(few).reason_code == "weights_differ"
+    assert Confidence(0.5).because() == Confidence(0.5)
+    assert Confidence.missing(few, task="t") == Confidence(None, reason="few", reason_code="few_inputs", task="t")
+
+
+@pytest.mark.parametrize(
+    "change", [{"value": "high"}, {"reason_code": "unheard of"}, {"interval": [0.1]}, {"alternatives": [{"share": 1}]}]
+)
+def test_a_record_of_another_shape_is_refused(change):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        Confidence.from_dict({**Confidence(0.5).to_dict(), **change})
+
+
+def test_a_decision_survives_json():
+    decision = Decision("review", "below", 0.7)
+    assert Decision.from_dict({**json.loads(json.dumps(decision.to_dict())), "item_id": "x"}) == decision

@@ -1,4 +1,4 @@
-"""Where thermolang keeps files, short names for texts, and how a file is written so that a crash cannot halve it."""
+"""Folders of thermolang, short names for texts, and writing files so that a crash cannot leave half of one."""
 
 from __future__ import annotations
 

@@ -418,3 +418,32 @@ def test_a_failing_last_step_brings_the_old_one_back(tmp_path, folder, monkeypat
         calibrator(seed=5).save(folder)
     assert Calibrator.load(folder).id == calibrator().id
     assert [p.name for p in tmp_path.iterdir() if p.name != "home"] == ["saved"]
+
+
+def test_format_1_is_still_read(tmp_path):
+    """Calibrators take hours to make: what an earlier version wrote is read under today's names."""
+    one = taught()
+    folder = one.save(tmp_path / "saved")
+
+    def as_before(config):
+        config["format"] = "thermolang-calibrator-1"
+        config["meaning"] = config.pop("semantic")
+        for kind, fit in config["fits"].items():
+            fit["bias"] = kind == "self_check"
+            fit["prior"]["trust"] = fit["prior"].pop("shrinkage_weight")
+            if head := fit["head"]:
+                new = head.pop("hyperparameters")
+                head["recipe"] = {"cues": new.pop("features"), "cue_spread": new.pop("feature_spread"), **new}
+                head["self_check"] = fit["bias"]
+            else:
+                del fit["head"]
+
+    def renamed(tensors):
+        for name in [n for n in tensors if ".inputs." in n]:
+            tensors[name.replace(".inputs.", ".support.")] = tensors.pop(name)
+
+    edit_config(folder, as_before)
+    edit_tensors(folder, renamed)
+    other = Calibrator.load(folder)
+    assert_same(one, other)
+    assert other.id == one.id

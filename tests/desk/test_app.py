@@ -13,7 +13,8 @@ from thermolang_desk import create_app, running, serve, server
 from thermolang_desk.app import translations
 from thermolang_desk.pages import queue
 
-from thermolang import Confidence, Decision, StoreError, ThermolangError
+from thermolang import Confidence, Decision, ThermolangError
+from thermolang.errors import StoreError
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from markupsafe import escape
 from thermolang_desk import components
 
 from tests.desk.conftest import REVIEW
-from thermolang import Alternative, Confidence, Decision
+from thermolang import Confidence, Decision
+from thermolang.types import Alternative
 
 HOSTILE = "<img src=x onerror=alert(1)> **bold** =1+1 ${alert(2)} {{value}} `x` \"' {% raw %}"
 SHOWN = str(escape(HOSTILE)).replace("{", "&#123;").replace("}", "&#125;")

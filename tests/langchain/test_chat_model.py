@@ -10,8 +10,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, Sys
 from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
 
 from tests.fakes import CHATML, tiny_tokenizer
-from thermolang import ChatThermolang, ConfidenceEstimator, LocalModel, ModelError, with_confidence
-from thermolang.errors import InvalidInputError
+from thermolang import ChatThermolang, ConfidenceEstimator, LocalModel, with_confidence
+from thermolang.errors import InvalidInputError, ModelError
 from thermolang.langchain.messages import KEY
 from thermolang.models.decoding import Sampling
 

@@ -10,9 +10,9 @@ from langchain_core.runnables import RunnableLambda, RunnableParallel, RunnableP
 from langchain_huggingface import ChatHuggingFace, HuggingFaceEndpoint, HuggingFacePipeline
 
 from tests.langchain.conftest import Echo
-from thermolang import Confidence, ModelError, Policy
+from thermolang import Confidence, Policy
 from thermolang.calibration import calibrator as registry
-from thermolang.errors import InvalidInputError
+from thermolang.errors import InvalidInputError, ModelError
 from thermolang.langchain.messages import KEY, attach, template_name
 from thermolang.langchain.router import ConfidenceRouter
 from thermolang.langchain.wrapper import with_confidence

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.fakes import CHATML, tiny_tokenizer
-from thermolang import ConfidenceEstimator, LocalModel, ModelError
+from thermolang import ConfidenceEstimator, LocalModel
+from thermolang.errors import ModelError
 from thermolang.models.chat_template import UNFINISHED, without_thinking
 from thermolang.models.prompts import self_check_messages
 from thermolang.models.scoring import KVCache

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tests.fakes import tiny_tokenizer
-from thermolang import ChatThermolang, ConfidenceEstimator, LocalModel, ModelError
+from thermolang import ChatThermolang, ConfidenceEstimator, LocalModel
+from thermolang.errors import ModelError
 from thermolang.models import families
 from thermolang.models.chat_template import final_answer, parse, visible
 from thermolang.models.decoding import Row, Sampling

@@ -12,7 +12,7 @@ from filelock import FileLock
 from sqlalchemy import CheckConstraint, inspect
 from sqlalchemy.exc import IntegrityError
 
-from thermolang import StoreError
+from thermolang.errors import StoreError
 from thermolang.review import database
 from thermolang.review.schema import STATUS_AFTER, STATUSES, Base
 

@@ -18,9 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from thermolang import Alternative, Confidence, ConflictError, Decision, ReviewStore, StoreError
+from thermolang import Confidence, Decision, ReviewStore
+from thermolang.errors import ConflictError, StoreError
 from thermolang.review import database
 from thermolang.review import store as store_module
+from thermolang.types import Alternative
 
 REVIEW = Decision("review", "confidence 0.40 is below 0.80", 0.8)
 NOBODY = 65534
@@ -247,7 +249,8 @@ def run(script, *arguments, **options):
 
 DECIDE = """
 import sys
-from thermolang import ConflictError, ReviewStore
+from thermolang.errors import ConflictError
+from thermolang import ReviewStore
 url, item, name = sys.argv[1:]
 with ReviewStore(url) as store:
     print("ready", flush=True)

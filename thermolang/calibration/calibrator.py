@@ -329,8 +329,10 @@ def _upgraded(
     if config.get("format") != "thermolang-calibrator-1":
         return config, tensors
     for fit in config["fits"].values():
+        del fit["bias"]  # it follows from the kind of the answers
         fit["prior"]["shrinkage_weight"] = fit["prior"].pop("trust", 1.0)
         if head := fit.get("head"):
+            del head["self_check"]
             old = head.pop("recipe")
             head["hyperparameters"] = {"features": old.pop("cues"), "feature_spread": old.pop("cue_spread"), **old}
     if semantic := config.pop("meaning", None):

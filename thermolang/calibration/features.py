@@ -1,4 +1,4 @@
-"""What calibration knows of a task: what the model thought of each item, and which option was right."""
+"""The features of a task: hidden states, logits and labels of its answers."""
 
 from __future__ import annotations
 

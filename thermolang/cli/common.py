@@ -1,4 +1,4 @@
-"""What the commands share: consoles, options, loading a model, writing files."""
+"""Helpers that all commands share: consoles, options, loading a model, writing files."""
 
 from __future__ import annotations
 

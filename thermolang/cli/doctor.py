@@ -1,4 +1,4 @@
-"""What `thermolang doctor` looks at, one line each."""
+"""The checks of `thermolang doctor`, one line each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line shows: a live table, bars, summaries."""
+"""Output of the command line: a live table, bars, summaries."""
 
 from __future__ import annotations
 

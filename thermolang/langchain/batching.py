@@ -1,4 +1,7 @@
-"""The calls of one ``batch`` meet, and go through the model as one padded batch."""
+"""LangChain starts each call of a ``batch`` in a thread of its own; here they are put together again.
+
+So they go through the model as one padded batch, while callbacks, caches and retries work for each call as always.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,13 @@ Call = TypeVar("Call")
 Answer = TypeVar("Answer")
 
 
-class Gathering(Generic[Call, Answer]):
-    """Waits until each of ``size`` calls has come or left, then answers all that came, at once.
+class PendingBatch(Generic[Call, Answer]):
+    """Collects the calls of one ``batch``, waits until each was submitted or has ended, and answers them all at once.
 
     Args:
         owner: Whose calls they are; another model that is called on the way does not take part.
         size: How many calls there are.
-        answer: Takes the calls that came, and an event that tells it to stop; returns an answer or an error for each.
+        answer: Takes the submitted calls, and an event that tells it to stop; returns an answer or an error for each.
     """
 
     def __init__(
@@ -31,25 +34,25 @@ class Gathering(Generic[Call, Answer]):
         self.owner, self._missing, self._answer = owner, size, answer
         self.cancelled = threading.Event()
         self._lock = threading.Lock()
-        self._came: list[tuple[Call, Future[Answer]]] = []
+        self._submitted: list[tuple[Call, Future[Answer]]] = []
 
     @contextmanager
-    def member(self) -> Iterator[None]:
-        """The context of one call. One that never asks the model, as a cache had its answer or it failed, leaves."""
-        membership = Membership(self)
-        token = _current.set(membership)
+    def slot(self) -> Iterator[None]:
+        """The context of one call; one that ends without asking the model, as by a cache, is waited for no longer."""
+        slot = Slot(self)
+        token = _current.set(slot)
         try:
             yield
         finally:
             _current.reset(token)
-            if not membership.came:
+            if not slot.submitted:
                 self._settle()
 
-    def come(self, call: Call) -> Future[Answer]:
+    def submit(self, call: Call) -> Future[Answer]:
         """Hand in a call; the future has its answer once the whole batch is done."""
         future: Future[Answer] = Future()
         with self._lock:
-            self._came.append((call, future))
+            self._submitted.append((call, future))
         self._settle()
         return future
 
@@ -57,17 +60,17 @@ class Gathering(Generic[Call, Answer]):
         """One call less to wait for; the last one sets off the batch, in a thread of its own."""
         with self._lock:
             self._missing -= 1
-            ready = self._missing == 0 and bool(self._came)
+            ready = self._missing == 0 and bool(self._submitted)
         if ready:
             threading.Thread(target=self._run, name="thermolang-batch", daemon=True).start()
 
     def _run(self) -> None:
         answers: Sequence[Answer | Exception]
         try:
-            answers = self._answer([call for call, _ in self._came], self.cancelled)
+            answers = self._answer([call for call, _ in self._submitted], self.cancelled)
         except BaseException as error:  # nobody may wait for ever
-            answers = [error if isinstance(error, Exception) else RuntimeError(repr(error))] * len(self._came)
-        for (_, future), answer in zip(self._came, answers, strict=True):
+            answers = [error if isinstance(error, Exception) else RuntimeError(repr(error))] * len(self._submitted)
+        for (_, future), answer in zip(self._submitted, answers, strict=True):
             if not future.set_running_or_notify_cancel():
                 continue
             if isinstance(answer, Exception):
@@ -76,27 +79,27 @@ class Gathering(Generic[Call, Answer]):
                 future.set_result(answer)
 
 
-class Membership:
-    """Of one call in a gathering."""
+class Slot:
+    """The place of one call in a pending batch."""
 
-    def __init__(self, gathering: Gathering[Any, Any]) -> None:
-        self.gathering, self.came = gathering, False
-
-
-_current: ContextVar[Membership | None] = ContextVar("thermolang_gathering", default=None)
+    def __init__(self, batch: PendingBatch[Any, Any]) -> None:
+        self.batch, self.submitted = batch, False
 
 
-def gathering_of(owner: object) -> Gathering[Any, Any] | None:
-    """The gathering in which the running call of this owner takes part, the first time it asks."""
-    membership = _current.get()
-    if membership is None or membership.came or membership.gathering.owner is not owner:
+_current: ContextVar[Slot | None] = ContextVar("thermolang_batch", default=None)
+
+
+def pending_batch_of(owner: object) -> PendingBatch[Any, Any] | None:
+    """The pending batch that the running call of this owner belongs to; None at its second request, or without one."""
+    slot = _current.get()
+    if slot is None or slot.submitted or slot.batch.owner is not owner:
         return None
-    membership.came = True
-    return membership.gathering
+    slot.submitted = True
+    return slot.batch
 
 
 def outcome(found: Any, *, raised: bool) -> Any:
-    """What a call of a batch came to; its error, or raised if so asked."""
+    """The result of a call; an error is returned, or raised if so asked."""
     if raised and isinstance(found, BaseException):
         raise found
     return found

@@ -24,7 +24,7 @@ from langchain_huggingface import ChatHuggingFace
 from pydantic import AliasChoices, ConfigDict, Field
 
 from thermolang.errors import InvalidInputError, ThermolangError
-from thermolang.langchain.batching import Gathering, gathering_of, outcome
+from thermolang.langchain.batching import PendingBatch, outcome, pending_batch_of
 from thermolang.langchain.messages import CALLS_TOOLS, Scoring, generation_defaults, local_model, text_only, to_messages
 from thermolang.models.chat_template import Parsed, parse
 from thermolang.models.decoding import Sampling
@@ -156,7 +156,7 @@ def _metadata(call: Call, generation: Generation, model: LocalModel, *, calls_to
     return found
 
 
-Batch = Gathering[Call, list[Answered]]
+Batch = PendingBatch[Call, list[Answered]]
 
 
 class ChatThermolang(BaseChatModel):
@@ -279,8 +279,8 @@ class ChatThermolang(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call, gathering = self._call(messages, stop, kwargs), gathering_of(self)
-        answers = gathering.come(call).result() if gathering else self._answers([call])[0]
+        call, pending = self._call(messages, stop, kwargs), pending_batch_of(self)
+        answers = pending.submit(call).result() if pending else self._answers([call])[0]
         return self._result(call, answers)
 
     async def _agenerate(
@@ -290,11 +290,11 @@ class ChatThermolang(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call, gathering = self._call(messages, stop, kwargs), gathering_of(self)
-        cancelled = gathering.cancelled if gathering else threading.Event()
+        call, pending = self._call(messages, stop, kwargs), pending_batch_of(self)
+        cancelled = pending.cancelled if pending else threading.Event()
         try:
-            if gathering:
-                return self._result(call, await asyncio.wrap_future(gathering.come(call)))
+            if pending:
+                return self._result(call, await asyncio.wrap_future(pending.submit(call)))
             return self._result(call, (await run_in_executor(None, self._answers, [call], cancelled))[0])
         except asyncio.CancelledError:
             cancelled.set()
@@ -332,9 +332,9 @@ class ChatThermolang(BaseChatModel):
         """
         found: list[Any] = []
         for part in self._parts(inputs, config):
-            gathering: Batch = Gathering(self, len(part), self._answers_or_errors)
+            pending: Batch = PendingBatch(self, len(part), self._answers_or_errors)
             with ContextThreadPoolExecutor(max_workers=len(part)) as pool:
-                calls = [pool.submit(self._invoke_gathered, gathering, i, c, kwargs) for i, c in part]
+                calls = [pool.submit(self._invoke_batched, pending, i, c, kwargs) for i, c in part]
             found += [outcome(call.exception() or call.result(), raised=not return_exceptions) for call in calls]
         return found
 
@@ -349,8 +349,8 @@ class ChatThermolang(BaseChatModel):
         """As ``batch``, without a thread for each call."""
         found: list[Any] = []
         for part in self._parts(inputs, config):
-            gathering: Batch = Gathering(self, len(part), self._answers_or_errors)
-            calls = [self._ainvoke_gathered(gathering, i, c, kwargs) for i, c in part]
+            pending: Batch = PendingBatch(self, len(part), self._answers_or_errors)
+            calls = [self._ainvoke_batched(pending, i, c, kwargs) for i, c in part]
             results = await asyncio.gather(*calls, return_exceptions=True)
             found += [outcome(result, raised=not return_exceptions) for result in results]
         return found
@@ -364,16 +364,16 @@ class ChatThermolang(BaseChatModel):
         for start in range(0, len(pairs), size):
             yield pairs[start : start + size]
 
-    def _invoke_gathered(
-        self, gathering: Batch, asked: LanguageModelInput, config: RunnableConfig, kwargs: dict[str, Any]
+    def _invoke_batched(
+        self, pending: Batch, asked: LanguageModelInput, config: RunnableConfig, kwargs: dict[str, Any]
     ) -> AIMessage:
-        with gathering.member():
+        with pending.slot():
             return self.invoke(asked, config, **kwargs)
 
-    async def _ainvoke_gathered(
-        self, gathering: Batch, asked: LanguageModelInput, config: RunnableConfig, kwargs: dict[str, Any]
+    async def _ainvoke_batched(
+        self, pending: Batch, asked: LanguageModelInput, config: RunnableConfig, kwargs: dict[str, Any]
     ) -> AIMessage:
-        with gathering.member():
+        with pending.slot():
             return await self.ainvoke(asked, config, **kwargs)
 
     def _call(self, messages: list[BaseMessage], stop: list[str] | None, given: dict[str, Any]) -> Call:

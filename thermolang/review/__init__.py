@@ -1,6 +1,5 @@
 """The review store: doubtful answers, people's verdicts on them and the audit trail. No torch in here."""
 
-from thermolang.review.schema import ACTIONS, STATUSES, Status, VerdictAction
-from thermolang.review.store import Event, ReviewItem, ReviewStore, Verdict
+import lazy_loader
 
-__all__ = ["ACTIONS", "STATUSES", "Event", "ReviewItem", "ReviewStore", "Status", "Verdict", "VerdictAction"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

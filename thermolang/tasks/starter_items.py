@@ -1,4 +1,4 @@
-"""How starter questions are built, and those about numbers."""
+"""Building blocks of the starter questions, and the questions about numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was collected, on disk: hidden states, option logits and labels of every item that a model read.
+"""Collected features on disk: hidden states, option logits and labels of every item that a model read.
 
 Files hold a few dozen items each, written under another name and then renamed: a process that is killed at any moment
 leaves whole files only, and the next run computes what is missing.

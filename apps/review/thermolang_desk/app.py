@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from thermolang import ReviewStore, StoreError
+from thermolang import ReviewStore
+from thermolang.errors import StoreError
 from thermolang_desk.i18n import WORDS
 from thermolang_desk.pages import queue
 

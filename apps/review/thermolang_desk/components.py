@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.ext import Extension
 
-from thermolang import ReviewItem
+from thermolang.review import ReviewItem
 from thermolang_desk import fields
 from thermolang_desk.i18n import WORDS, Language
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from thermolang import ReviewItem
+from thermolang.review import ReviewItem
 from thermolang_desk.i18n import Language, Translated
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from thermolang import ConflictError, ReviewItem, ReviewStore, StoreError
-from thermolang.review import VerdictAction
+from thermolang import ReviewStore
+from thermolang.errors import ConflictError, StoreError
+from thermolang.review import ReviewItem, VerdictAction
 from thermolang_desk import components
 from thermolang_desk.i18n import WORDS, Language
 

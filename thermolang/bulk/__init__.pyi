@@ -1,0 +1,1 @@
+from .files import score_file as score_file

@@ -1,0 +1,4 @@
+from .calibrate import train_calibrator as train_calibrator
+from .collect import collect_all as collect_all
+from .collect import tasks_to_collect as tasks_to_collect
+from .store import CollectedItem as CollectedItem
