@@ -11,13 +11,19 @@ from pathlib import Path
 import pytest
 import typer
 
+import thermolang
 from thermolang.cli.main import app
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
-RUN = [ROOT / "README.md", DOCS / "quickstart.md"]
-"""Pages whose Python is run, all blocks of a page after each other."""
+RUN = {
+    ROOT / "README.md": "Paris",
+    DOCS / "quickstart.md": "Paris",
+    DOCS / "langchain.md": "",
+    DOCS / "evaluate.md": "",
+}
+"""Pages whose Python is run, all blocks of a page after each other, and what it prints."""
 
 LONGEST = 600
 """Seconds until a process that hangs is killed."""
@@ -75,6 +81,11 @@ def exists(dotted):
 
 def test_the_readme_is_read_in_three_minutes():
     assert len(read(ROOT / "README.md").split()) <= 600
+
+
+def test_the_reference_begins_with_all_public_names():
+    listed = re.findall(r"^\| \[(\w+)\]\[", read(DOCS / "reference" / "index.md"), re.M)
+    assert sorted(listed) == sorted(set(thermolang.__all__) - {"__version__"})
 
 
 def test_every_page_is_in_the_table_of_contents():
@@ -149,7 +160,9 @@ def test_code_runs(path, environment, tmp_path):
         timeout=LONGEST,
     )
     assert done.returncode == 0, done.stderr
-    assert "Paris" in done.stdout
+    assert RUN[path] in done.stdout
+    # The numbers that the page promises are there, not a reason why there are none.
+    assert not RUN[path] or re.search(r"0\.\d", done.stdout)
 
 
 def test_examples_in_docstrings_are_fenced():
