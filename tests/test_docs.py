@@ -167,7 +167,7 @@ def test_code_runs(path, environment, tmp_path):
 
 
 def test_examples_in_docstrings_are_fenced():
-    spec = importlib.util.spec_from_file_location("doctests", DOCS / "build" / "doctests.py")
+    spec = importlib.util.spec_from_file_location("doctests", DOCS / "plugins" / "doctests.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     text = "A sum.\n\n>>> 1 + 1\n2\n\nExample:\n    >>> 2 + 2\n    4"
