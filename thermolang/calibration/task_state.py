@@ -26,7 +26,7 @@ REFRESH_AT = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 """Numbers of inputs at which a new version is made by itself; past the last one T* no longer moves."""
 
 SETTLED = 30
-"""Inputs of a task from which its T* hardly moves (the curve over unlabelled inputs in docs/results)."""
+"""Inputs of a task from which its T* hardly moves (the curve over unlabelled inputs in reports of ``evaluate``)."""
 
 LOCK = ".lock"
 PATIENCE = 5.0
