@@ -186,11 +186,11 @@ async def test_an_async_stream_that_is_closed_early_stops_the_generation(chat, f
 
 
 def test_an_error_while_streaming_reaches_the_caller_at_once(chat, tiny_model, monkeypatch):
-    monkeypatch.setattr(tiny_model, "_forward", lambda **_: 1 / 0)
-    start = time.perf_counter()
+    tried = []
+    monkeypatch.setattr(tiny_model, "_forward", lambda **_: tried.append(1) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         list(chat.stream("Why?"))
-    assert time.perf_counter() - start < 5
+    assert tried == [1]
 
 
 async def test_a_cancelled_task_stops_the_generation(tiny_model, forwards):
