@@ -45,7 +45,7 @@ def test_both_kinds_are_fitted(made, tiny_model):
     assert calibrator.fits["self_check"].network.bias
     assert calibrator.identity == tiny_model.identity
     assert all(fit.prior.tasks == 3 for fit in calibrator.fits.values())
-    assert calibrator.check(tiny_model.identity, tiny_model.probe()) == ""
+    assert calibrator.check(tiny_model.identity, tiny_model.probe()) is None
 
 
 def test_saved_where_it_is_found_again_with_a_card_that_names_the_tasks(made, tiny_model, tmp_path, monkeypatch):
@@ -80,7 +80,7 @@ def test_progress_names_every_task_and_training_and_ends_full(made):
         *(f"say {i}" for i in range(3)),
         "held | out",
         "training (choice)",
-        "training (kind)",
+        "training (self_check)",
     }
     assert all(done == total for done, total in last.values())
 

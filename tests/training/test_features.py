@@ -198,7 +198,7 @@ def test_what_was_collected_is_loaded_without_the_model(reader, tmp_path):
     kept = {t.name: collect(reader, replace(t, group="g"), tmp_path) for t in (CHOICES, FREE)}
     for kind, name in (("choice", "choices"), ("self_check", "free")):
         (loaded,) = load(tmp_path, "some/where/tiny", kind=kind)
-        assert (loaded.name, loaded.group, loaded.kind) == (name, "g", kind == "self_check")
+        assert (loaded.name, loaded.group, loaded.kind.name) == (name, "g", kind)
         order = [loaded.texts.index(text) for text in kept[name].texts]
         np.testing.assert_array_equal(loaded.logits[order], kept[name].logits)
         np.testing.assert_array_equal(loaded.labels[order], kept[name].labels)
