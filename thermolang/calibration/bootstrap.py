@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 
 from thermolang.calibration.metrics import BLOCK, FloatArray, IntArray, Scheme, as_answers, bin_numbers
@@ -159,7 +160,7 @@ class TaskBootstrap:
         return np.concatenate([[own[np.isfinite(own)].mean() if np.isfinite(own).any() else np.nan], means])
 
 
-def interval(values: FloatArray, level: float = 0.95) -> Interval:
+def interval(values: NDArray[np.floating[Any]], level: float = 0.95) -> Interval:
     """Percentile interval (Efron 1979), moved so that its median is the estimate.
 
     Resampling items adds to a measured ECE the bias that measuring it on few items added already; an interval that
@@ -249,7 +250,7 @@ def _by_task(
         msg = f"both methods need the same items, but there are {' and '.join(str(p.size) for p, _ in methods)}"
         raise InvalidInputError(msg)
     rows = []
-    for number, items in enumerate(_split(*sizes, tasks)):
+    for number, items in enumerate(_split(sizes.pop(), tasks)):
         draws = items[item_draws(items.size, resamples=resamples, seed=seed + number)]
         own, *others = (_resampled(figure, p, r, draws) for p, r in methods)
         rows.append(own - others[0] if others else own)

@@ -372,7 +372,7 @@ class Metric:
         of_options: Takes the probability of the option that is right instead of P(the given answer is right), with all
             of ``right`` true; undefined for methods that give no probabilities of options.
         floor: Expected figure (a float) of a perfectly calibrated scorer with these confidences (n,); subtracted.
-        skill: Shown as 1 - figure / figure of the base rate, each a mean over tasks.
+        skill: Name of another metric, if this one is 1 - that of the method / that of the base rate, means over tasks.
     """
 
     name: str
@@ -383,7 +383,7 @@ class Metric:
     brief: bool = False
     of_options: bool = False
     floor: Callable[[FloatArray], float] | None = None
-    skill: bool = False
+    skill: str = ""
 
     def resampled(self, confidence: FloatArray, right: NDArray[Any], draws: IntArray) -> FloatArray:
         """The figure of each draw of items.
@@ -459,8 +459,11 @@ METRICS: dict[str, Metric] = {
             "Murphy, 1973, Journal of Applied Meteorology",
             _brier,
             higher_is_better=True,
-            skill=True,
+            skill="Brier",
         ),
     )
 }
-"""The metrics that are shown, by name, in the order of columns. ``AURC`` takes ties in the order of the items."""
+"""The metrics that are shown, by name, in the order of columns.
+
+``AURC`` takes equal confidences in the order of the items, where the function ``aurc`` averages over their orders.
+"""
