@@ -1,4 +1,4 @@
-"""How the figures of the evaluation report look, and how one becomes an element of a page."""
+"""The figures of the evaluation report, as elements of a page."""
 
 from __future__ import annotations
 

@@ -1,22 +1,29 @@
-"""Uncalibrated, a constant base rate and ours on the same held-out items, with paired intervals."""
+"""The card of a calibrator: uncalibrated, a constant base rate and ours on the same items, with paired intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib import resources
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jinja2 import Environment, StrictUndefined
 from scipy.special import expit
 
+from thermolang._version import __version__
 from thermolang.calibration.bootstrap import Interval, bootstrap
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.fit import Fit
+from thermolang.calibration.kinds import KindName
 from thermolang.calibration.metrics import METRICS, Metric
+from thermolang.calibration.semantic import SEMANTIC_FEATURES
 from thermolang.errors import NotEnoughDataError
 from thermolang.types import Scale
 
 if TYPE_CHECKING:
+    from thermolang.calibration.calibrator import Calibrator
     from thermolang.types import FloatArray
 
 AS_IT_IS = Scale(1.0, 0.0)
@@ -124,3 +131,46 @@ def _shown(interval: Interval | None, *, sign: str = "") -> str:
     if interval is None:
         return "undefined"
     return f"{interval.estimate:{sign}.3f} [{interval.lower:{sign}.3f}, {interval.upper:{sign}.3f}]"
+
+
+def card(
+    calibrator: Calibrator,
+    training: Mapping[KindName, Sequence[TaskFeatures]],
+    comparisons: Mapping[str, Comparison],
+    *,
+    left_out: bool = False,
+) -> str:
+    """The README of a calibrator: what it was trained on, what was measured, what it does not promise.
+
+    Args:
+        calibrator: The calibrator.
+        training: Its training tasks, by kind of answer.
+        comparisons: What was measured, by kind of answer.
+        left_out: Whether that was on the training tasks, each left out in turn.
+
+    Returns:
+        Markdown text.
+    """
+    # No autoescape: the card is Markdown, where names from outside stand in table cells only.
+    environment = Environment(
+        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    environment.filters |= {"cell": _cell, "table": markdown_table}
+    template = resources.files("thermolang.training").joinpath("card.md.j2").read_text(encoding="utf-8")
+    semantic = calibrator.semantic
+    line = semantic.coefficients[max(semantic.coefficients)][1:] if semantic else []
+    return environment.from_string(template).render(
+        calibrator=calibrator,
+        version=__version__,
+        date=f"{datetime.now(timezone.utc):%Y-%m-%d}",
+        training=training,
+        comparisons=comparisons,
+        left_out=left_out,
+        semantic=semantic,
+        weights=list(zip(SEMANTIC_FEATURES, line, strict=bool(semantic))),
+    )
+
+
+def _cell(name: str) -> str:
+    """A task's name, which may be that of any file, as the text of one table cell."""
+    return " ".join(name.split()).replace("|", "\\|")
