@@ -1,7 +1,6 @@
 """Wilson intervals, the reliability table and the bootstrap: closed forms, coverage, bad input."""
 
 import math
-from functools import partial
 
 import numpy as np
 import pytest
@@ -13,14 +12,17 @@ from sklearn.calibration import calibration_curve
 from thermolang.calibration.bootstrap import (
     Interval,
     ReliabilityBin,
+    TaskBootstrap,
     bootstrap,
-    paired_bootstrap,
+    interval,
+    item_draws,
     reliability_table,
     wilson_interval,
 )
-from thermolang.calibration.metrics import auroc, brier, ece, nll
+from thermolang.calibration.metrics import METRICS, brier, ece, nll
 from thermolang.errors import InvalidInputError, NotEnoughDataError
 
+BRIER, ECE, AUROC, NLL = (METRICS[name].figure for name in ("Brier", "ECE", "AUROC", "NLL"))
 quick = settings(max_examples=40, deadline=None, derandomize=True)
 
 
@@ -95,21 +97,21 @@ def test_the_table_sums_up_to_the_ece(scheme, pairs, bins):
 
 def test_the_estimate_is_the_difference_and_the_sign_says_which_is_better():
     p, sharp, r = two_methods(500, np.random.default_rng(1))
-    found = paired_bootstrap(brier, p, sharp, r, resamples=300)
+    found = bootstrap(BRIER, p, r, other=sharp, resamples=300)
     assert found.estimate == pytest.approx(brier(p, r) - brier(sharp, r))
     assert found.lower < found.estimate < found.upper < 0
-    swapped = paired_bootstrap(brier, sharp, p, r, resamples=300)
+    swapped = bootstrap(BRIER, sharp, r, other=p, resamples=300)
     assert (swapped.lower, swapped.upper) == pytest.approx((-found.upper, -found.lower))
 
 
 def test_a_method_does_not_differ_from_itself():
     p, _, r = two_methods(50, np.random.default_rng(2))
-    assert paired_bootstrap(ece, p, p, r, resamples=100) == Interval(0, 0, 0, 0.95)
+    assert bootstrap(ECE, p, r, other=p, resamples=100) == Interval(0, 0, 0)
 
 
 def test_the_seed_decides_the_draws():
     p, sharp, r = two_methods(60, np.random.default_rng(3))
-    first, again, other = (paired_bootstrap(brier, p, sharp, r, resamples=100, seed=s) for s in (1, 1, 2))
+    first, again, other = (bootstrap(BRIER, p, r, other=sharp, resamples=100, seed=s) for s in (1, 1, 2))
     assert first == again
     assert first != other
 
@@ -126,13 +128,13 @@ def test_it_agrees_with_the_percentile_bootstrap_of_scipy():
         confidence_level=0.9,
         rng=np.random.default_rng(0),
     ).confidence_interval
-    ours = paired_bootstrap(brier, p, sharp, r, level=0.9)
+    ours = bootstrap(BRIER, p, r, other=sharp, level=0.9)
     width = theirs.high - theirs.low
     assert ours.lower == pytest.approx(theirs.low, abs=width / 15)
     assert ours.upper == pytest.approx(theirs.high, abs=width / 15)
 
 
-@pytest.mark.parametrize("metric", [brier, ece], ids=["brier", "ece"])
+@pytest.mark.parametrize("metric", [BRIER, ECE], ids=["brier", "ece"])
 def test_the_interval_covers_about_as_often_as_it_says(metric):
     rng = np.random.default_rng(5)
     n, trials = 200, 200
@@ -141,7 +143,7 @@ def test_the_interval_covers_about_as_often_as_it_says(metric):
     truth = np.mean([metric(p, r) - metric(sharp, r) for p, sharp, r in draws])
     hits = 0
     for seed, (p, sharp, r) in enumerate(draws[:trials]):
-        found = paired_bootstrap(metric, p, sharp, r, resamples=150, level=0.9, seed=seed)
+        found = bootstrap(metric, p, r, other=sharp, resamples=150, level=0.9, seed=seed)
         hits += found.lower <= truth <= found.upper
     # 200 trials scatter by 0.02 around the coverage.
     assert 0.83 <= hits / trials <= 0.97
@@ -154,12 +156,10 @@ def test_drawing_tasks_covers_their_spread_and_drawing_items_alone_does_not():
     for _ in range(trials):
         # The mean over all possible tasks is 0; a task is off by about 1, an item by another 1.
         values = rng.normal(size=20)[tasks] + rng.normal(size=200)
-
-        def mean(groups, values=values):
-            return float(np.mean([values[i].mean() for i in groups]))
-
-        nested = bootstrap(mean, 200, tasks=tasks, resamples=100, level=0.9)
-        flat = bootstrap(mean, 200, resamples=100, level=0.9)
+        draws = [10 * k + item_draws(10, resamples=100, seed=k) for k in range(20)]
+        means = np.stack([values[d].mean(-1) for d in draws])
+        nested = interval(TaskBootstrap(20, 100, draws=100).mean(means), 0.9)
+        flat = interval(values[item_draws(200, resamples=100, seed=0)].mean(-1), 0.9)
         by_task += nested.lower <= 0 <= nested.upper
         by_item += flat.lower <= 0 <= flat.upper
     assert 0.82 <= by_task / trials <= 0.98
@@ -170,9 +170,9 @@ def test_with_tasks_every_task_counts_the_same():
     p = np.array([0.9] * 9 + [0.2])
     zero, right = np.zeros(10), np.ones(10, dtype=int)
     tasks = ["big"] * 9 + ["small"]
-    found = paired_bootstrap(brier, p, zero, right, tasks=tasks, resamples=100)
+    found = bootstrap(BRIER, p, right, other=zero, tasks=tasks, resamples=100)
     assert found.estimate == pytest.approx(((0.01 - 1) + (0.64 - 1)) / 2)
-    assert paired_bootstrap(brier, p, zero, right, resamples=100).estimate == pytest.approx(
+    assert bootstrap(BRIER, p, right, other=zero, resamples=100).estimate == pytest.approx(
         (9 * (0.01 - 1) + (0.64 - 1)) / 10
     )
 
@@ -180,10 +180,11 @@ def test_with_tasks_every_task_counts_the_same():
 def test_methods_may_give_other_answers_and_more_than_two_classes():
     rng = np.random.default_rng(7)
     p, y = rng.dirichlet(np.ones(4), 80), rng.integers(4, size=80)
-    flat = np.full((80, 4), 0.25)
-    assert paired_bootstrap(nll, p, flat, y, resamples=100).estimate == pytest.approx(nll(p, y) - math.log(4))
+    label, right = p[np.arange(80), y], np.ones(80)  # the NLL over options looks at the right one alone
+    found = bootstrap(NLL, label, right, other=np.full(80, 0.25), resamples=100)
+    assert found.estimate == pytest.approx(nll(p, y) - math.log(4))
     ours, theirs = np.array([1, 1, 0, 1]), np.array([0, 1, 0, 1])
-    found = paired_bootstrap(brier, [0.9] * 4, [0.9] * 4, ours, second_target=theirs, resamples=100)
+    found = bootstrap(BRIER, [0.9] * 4, ours, other=[0.9] * 4, other_right=theirs, resamples=100)
     assert found.estimate == pytest.approx(brier([0.9] * 4, ours) - brier([0.9] * 4, theirs))
 
 
@@ -192,7 +193,7 @@ def test_draws_without_the_figure_are_left_out():
     # About e^-3 of the draws miss all three wrong answers: AUROC is undefined in 5 % of them.
     right = np.array([0] * 3 + [1] * 37)
     first, second = rng.random(40), rng.random(40)
-    found = paired_bootstrap(auroc, first, second, right, resamples=200)
+    found = bootstrap(AUROC, first, right, other=second, resamples=200)
     assert -1 <= found.lower < found.estimate < found.upper <= 1
 
 
@@ -200,35 +201,56 @@ def test_a_figure_that_most_draws_lack_gets_no_interval():
     right = np.array([0] + [1] * 39)
     p = np.random.default_rng(9).random(40)
     with pytest.raises(NotEnoughDataError, match="of 100 draws"):
-        paired_bootstrap(auroc, p, p[::-1], right, resamples=100)
+        bootstrap(AUROC, p, right, other=p[::-1], resamples=100)
 
 
 def test_a_task_without_the_figure_is_named_and_not_skipped():
     p, sharp, r = two_methods(40, np.random.default_rng(10))
     r[:20] = 1
     with pytest.raises(NotEnoughDataError, match=r"undefined in 1 task"):
-        paired_bootstrap(auroc, p, sharp, r, tasks=np.repeat(["a", "b"], 20), resamples=100)
+        bootstrap(AUROC, p, r, other=sharp, tasks=np.repeat(["a", "b"], 20), resamples=100)
 
 
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"first": [0.5]}, InvalidInputError),
-        ({"second": [0.5, 0.5, math.nan]}, InvalidInputError),
-        ({"target": [1, 0]}, InvalidInputError),
-        ({"target": 1}, InvalidInputError),
-        ({"second_target": [1]}, InvalidInputError),
+        ({"confidence": [0.5]}, InvalidInputError),
+        ({"other": [0.5, 0.5, math.nan]}, InvalidInputError),
+        ({"right": [1, 0]}, InvalidInputError),
+        ({"right": 1}, InvalidInputError),
+        ({"other_right": [1]}, InvalidInputError),
         ({"tasks": ["a", "b"]}, InvalidInputError),
         ({"level": 0.0}, InvalidInputError),
         ({"level": 95}, InvalidInputError),
         ({"resamples": 99}, InvalidInputError),
-        ({"first": [0.5], "second": [0.5], "target": [1]}, NotEnoughDataError),
-        ({"first": [], "second": [], "target": []}, NotEnoughDataError),
+        ({"confidence": [0.5], "other": [0.5], "right": [1]}, NotEnoughDataError),
+        ({"confidence": [], "other": [], "right": []}, NotEnoughDataError),
+        ({"other": [0.5, 0.5], "other_right": [1, 0]}, InvalidInputError),
     ],
 )
 def test_bad_input_never_gives_an_interval(changes, error):
-    arguments = {"first": [0.5, 0.6, 0.7], "second": [0.5, 0.5, 0.5], "target": [1, 0, 1], "resamples": 100}
-    metric = partial(ece, bins=5)
-    assert isinstance(paired_bootstrap(metric, **arguments), Interval)
+    arguments = {"confidence": [0.5, 0.6, 0.7], "other": [0.5, 0.5, 0.5], "right": [1, 0, 1], "resamples": 100}
+    assert isinstance(bootstrap(ECE, **arguments), Interval)
     with pytest.raises(error):
-        paired_bootstrap(metric, **{**arguments, **changes})
+        bootstrap(ECE, **{**arguments, **changes})
+
+
+def test_draws_are_the_items_and_then_resamples_of_them():
+    draws = item_draws(30, resamples=200, seed=1)
+    assert draws.shape == (201, 30) and draws[0].tolist() == list(range(30))
+    assert set(draws.ravel().tolist()) == set(range(30))
+    np.testing.assert_array_equal(draws, item_draws(30, resamples=200, seed=1))
+
+
+def test_many_draws_are_taken_in_parts_with_the_same_result(monkeypatch):
+    p, sharp, r = two_methods(60, np.random.default_rng(12))
+    at_once = bootstrap(BRIER, p, r, other=sharp, resamples=100)
+    monkeypatch.setattr("thermolang.calibration.bootstrap.BLOCK", 500)
+    assert bootstrap(BRIER, p, r, other=sharp, resamples=100) == at_once
+
+
+def test_the_median_of_the_draws_is_moved_onto_the_estimate():
+    values = np.concatenate([[0.3], np.linspace(0.4, 0.6, 201)])
+    found = interval(values, 0.9)
+    assert found.estimate == 0.3
+    assert (found.lower, found.upper) == pytest.approx((0.21, 0.39))

@@ -137,8 +137,8 @@ def test_without_a_confidence_the_reason_is_shown():
 
 
 def test_comparisons_show_figures_with_their_intervals():
-    ours = {"Brier": Interval(0.1, 0.05, 0.15, 0.95), "AUROC": None}
-    raw = {"Brier": Interval(0.3, 0.2, 0.4, 0.95), "AUROC": None}
+    ours = {"Brier": Interval(0.1, 0.05, 0.15), "AUROC": None}
+    raw = {"Brier": Interval(0.3, 0.2, 0.4), "AUROC": None}
     comparison = Comparison(("a",), 300, 0.417, {"uncalibrated": raw, "ours": ours}, {"uncalibrated": raw})
     screen = console()
     terminal.show_comparisons(screen, {"choice": comparison})

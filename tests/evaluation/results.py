@@ -87,7 +87,7 @@ def make_setting(number, tasks, methods, rng):
             n: [{"labels": k, **interval(1.3 + 0.1 * i + 0.5 / (k + 4), 0.03)} for k in (0, 1, 3, 10, 30, 100)]
             for i, n in enumerate([m for m in names if m in ("thermolang", "pooled", "labels 50", "platt 50")])
         },
-        "support": {
+        "novelty_curve": {
             "measure": "Mahalanobis distance of the mean hidden state",
             "rank_correlation": 0.31,
             "lower": 0.06,

@@ -8,14 +8,17 @@ import pytest
 from tests.calibration.synthetic import choice_task, self_check_task
 from thermolang.calibration.kinds import choice_probabilities, self_check_probability
 from thermolang.calibration.thermometer import task_temperature
-from thermolang.evaluation.baselines import LABELLED, UNLABELLED, Prediction, cross_scored, scaled
-from thermolang.evaluation.experiment import METHODS
+from thermolang.errors import InvalidInputError
+from thermolang.evaluation import fold_fits
+from thermolang.evaluation.baselines import BASELINES, Prediction, baseline, cross_scored, scaled
+from thermolang.evaluation.fold_fits import FoldFits
 from thermolang.evaluation.protocol import Fold, TaskPrediction
 
-BY_NAME = {m.name: m for m in METHODS}
+UNLABELLED = [m.name for m in BASELINES.values() if not m.labels and not m.samples]
+LABELLED = [m.name for m in BASELINES.values() if m.labels and m.labels < 50]
 
 
-def reading(task, temperature=None, bias=0.0, seed=0):
+def prediction_of(task, temperature=None, bias=0.0, seed=0):
     """What a network might say: the task's temperature with a little noise."""
     rng = np.random.default_rng([seed, len(task)])
     s = np.exp(rng.normal(-np.log(temperature or 1.0), 0.05, len(task)))
@@ -27,16 +30,20 @@ def fold(kind):
     if kind == "choice":
         temperatures = np.exp(rng.normal(0.7, 0.4, 9))
         tasks = [choice_task(f"t{i}", float(t), items=60, width=8, seed=i) for i, t in enumerate(temperatures)]
-        readings = [reading(t, float(x)) for t, x in zip(tasks, temperatures, strict=True)]
+        predictions = [prediction_of(t, float(x)) for t, x in zip(tasks, temperatures, strict=True)]
     else:
         truth = [
             (float(np.exp(a)), float(b)) for a, b in zip(rng.normal(0.3, 0.3, 9), rng.normal(-1, 0.6, 9), strict=True)
         ]
         tasks = [self_check_task(f"t{i}", t, b, items=60, width=8, seed=i) for i, (t, b) in enumerate(truth)]
-        readings = [reading(t, *x) for t, x in zip(tasks, truth, strict=True)]
+        predictions = [prediction_of(t, *x) for t, x in zip(tasks, truth, strict=True)]
     signals = {"verbalised": np.linspace(0, 1, 60)}
-    readings = [replace(r, task=replace(r.task, signals=signals)) for r in readings]
-    return Fold(tuple(readings[:-1]), (readings[-1],))
+    predictions = [replace(r, task=replace(r.task, signals=signals)) for r in predictions]
+    return Fold(tuple(predictions[:-1]), (predictions[-1],))
+
+
+def fit(name, some):
+    return BASELINES[name].fit(FoldFits(some))
 
 
 @pytest.fixture(scope="module", params=["choice", "self_check"])
@@ -46,10 +53,11 @@ def some_fold(request):
 
 @pytest.fixture(scope="module")
 def fitted(some_fold):
-    return {m.name: m.fit(some_fold) for m in METHODS}
+    fits = FoldFits(some_fold)
+    return {name: m.fit(fits) for name, m in BASELINES.items()}
 
 
-@pytest.mark.parametrize("name", [m.name for m in METHODS])
+@pytest.mark.parametrize("name", BASELINES)
 def test_what_a_method_says_is_a_probability(some_fold, fitted, name):
     held_out = some_fold.testing[0]
     found = fitted[name](held_out)
@@ -78,7 +86,7 @@ def test_what_a_method_says_is_a_probability(some_fold, fitted, name):
             np.testing.assert_allclose(p.probabilities.sum(-1), 1)
 
 
-@pytest.mark.parametrize("name", [m.name for m in UNLABELLED])
+@pytest.mark.parametrize("name", UNLABELLED)
 def test_a_method_without_labels_does_not_look_at_them(some_fold, fitted, name):
     held_out = some_fold.testing[0]
     blind = replace(held_out, task=replace(held_out.task, labels=np.roll(held_out.task.labels, 7)))
@@ -90,7 +98,7 @@ def test_a_method_without_labels_does_not_look_at_them(some_fold, fitted, name):
 
 @pytest.mark.parametrize(
     "name",
-    [m.name for m in LABELLED if m.labels < 50],
+    LABELLED,
 )
 def test_a_method_with_labels_does_not_look_at_those_it_scores(some_fold, fitted, name):
     # Change the label of one item: its own prediction must stay, some others' must not.
@@ -106,7 +114,7 @@ def test_a_method_with_labels_does_not_look_at_those_it_scores(some_fold, fitted
     assert max(changes) > 1e-6
 
 
-@pytest.mark.parametrize("name", [m.name for m in UNLABELLED])
+@pytest.mark.parametrize("name", UNLABELLED)
 def test_the_order_of_items_changes_nothing(some_fold, fitted, name):
     held_out = some_fold.testing[0]
     order = np.random.default_rng(3).permutation(60)
@@ -121,7 +129,7 @@ def test_temperature_methods_keep_every_answer():
     choices = fold("choice")
     task = choices.testing[0].task
     for name in ("ts_cv", "paper", "item_temperature", "thermolang", "oracle"):
-        for p in BY_NAME[name].fit(choices)(choices.testing[0]):
+        for p in fit(name, choices)(choices.testing[0]):
             np.testing.assert_array_equal(p.probabilities.argmax(-1), task.logits.argmax(-1))
 
 
@@ -129,7 +137,7 @@ def test_the_paper_is_the_harmonic_mean():
     for kind in ("choice", "self_check"):
         held_out = fold(kind).testing[0]
         s = 1 / task_temperature(held_out.paper)
-        (found,) = BY_NAME["paper"].fit(fold(kind))(held_out)
+        (found,) = fit("paper", fold(kind))(held_out)
         p = choice_probabilities(held_out.task.logits, s).max(-1)
         expected = p if kind == "choice" else self_check_probability(held_out.task.logits, s)
         np.testing.assert_allclose(found.confidence, expected)
@@ -137,13 +145,13 @@ def test_the_paper_is_the_harmonic_mean():
 
 def test_the_base_rate_is_the_training_tasks():
     some = fold("choice")
-    (found,) = BY_NAME["base_rate"].fit(some)(some.testing[0])
+    (found,) = fit("base_rate", some)(some.testing[0])
     assert set(found.confidence) == {np.mean([r.task.right.mean() for r in some.training])}
 
 
 def test_per_item_temperatures_differ_from_the_tasks():
     held_out = fold("choice").testing[0]
-    (item,), (task,) = (BY_NAME[n].fit(fold("choice"))(held_out) for n in ("item_temperature", "paper"))
+    (item,), (task,) = (fit(n, fold("choice"))(held_out) for n in ("item_temperature", "paper"))
     assert np.abs(item.confidence - task.confidence).max() > 1e-3
     np.testing.assert_allclose(item.probabilities[5], choice_probabilities(held_out.task.logits[5], held_out.paper[5]))
 
@@ -153,7 +161,7 @@ def test_ours_beats_uncalibrated_where_there_is_a_gap():
     task, held_out = some.testing[0].task, some.testing[0]
 
     def nll(name):
-        (p,) = BY_NAME[name].fit(some)(held_out)
+        (p,) = fit(name, some)(held_out)
         return -np.log(p.probabilities[np.arange(60), task.labels]).mean()
 
     assert nll("thermolang") < nll("uncalibrated") - 0.02
@@ -161,10 +169,10 @@ def test_ours_beats_uncalibrated_where_there_is_a_gap():
 
 def test_signals_are_taken_as_they_are_or_not_at_all():
     some = fold("choice")
-    (found,) = BY_NAME["verbalised"].fit(some)(some.testing[0])
+    (found,) = fit("verbalised", some)(some.testing[0])
     np.testing.assert_array_equal(found.confidence, np.linspace(0, 1, 60))
     broken = replace(some.testing[0].task, signals={"verbalised": np.full(60, np.nan)})
-    assert BY_NAME["verbalised"].fit(some)(replace(some.testing[0], task=broken)) is None
+    assert fit("verbalised", some)(replace(some.testing[0], task=broken)) is None
 
 
 def test_each_half_is_scored_with_labels_of_the_other():
@@ -193,4 +201,32 @@ def test_two_data_sets_in_parts_are_enough_to_learn_from():
     some = fold("self_check")
     halves = [replace(r, task=replace(r.task, group=f"set {i % 2}")) for i, r in enumerate(some.training)]
     for name in ("head", "probe"):
-        assert BY_NAME[name].fit(Fold(tuple(halves), some.testing))(some.testing[0]) is not None
+        assert fit(name, Fold(tuple(halves), some.testing))(some.testing[0]) is not None
+
+
+def test_what_methods_share_is_learnt_once_whatever_their_order(some_fold, fitted, monkeypatch):
+    learnt, fits = [], FoldFits(some_fold)
+    for name in ("prior_and_scales", "fit_head", "fit_verdict_prior"):
+        real = getattr(fold_fits, name)
+        monkeypatch.setattr(fold_fits, name, lambda *a, name=name, real=real: learnt.append(name) or real(*a))
+    other = FoldFits(some_fold)  # two folds in turns, which one remembered value could not serve
+    backwards = {}
+    for name in reversed(("thermolang", "head", "verdicts_10", "answer_10")):
+        backwards[name] = BASELINES[name].fit(fits)
+        BASELINES[name].fit(other)
+    assert sorted(learnt) == sorted(2 * ["prior_and_scales", "fit_head", "fit_verdict_prior"])
+    for name, predict in backwards.items():
+        for a, b in zip(predict(some_fold.testing[0]), fitted[name](some_fold.testing[0]), strict=True):
+            np.testing.assert_array_equal(a.confidence, b.confidence)
+
+
+def test_every_baseline_says_what_it_is_and_those_of_others_who_published_it():
+    ours = {"uncalibrated", "base_rate", "oracle"}
+    for name, method in BASELINES.items():
+        assert method.name == name and method.label and method.description.endswith(".")
+        assert method.citation or method.ours or name in ours
+
+
+def test_a_name_is_given_once():
+    with pytest.raises(InvalidInputError, match="'platt' already"):
+        baseline("platt", "Another")(lambda fits: None)

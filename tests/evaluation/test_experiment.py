@@ -1,4 +1,4 @@
-"""A whole experiment on synthetic tasks, its file, its checks and its report."""
+"""A whole experiment on synthetic tasks, its file and its report."""
 
 import json
 from dataclasses import replace
@@ -6,30 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.calibration.synthetic import choice_task, self_check_task
-from thermolang.calibration.training import TrainingConfig
+from benchmarks import targets
+from tests.calibration.synthetic import choice_task
+from tests.evaluation.synthetic import FAST, tasks
 from thermolang.errors import InvalidInputError, TaskFormatError
-from thermolang.evaluation import experiment, study
-from thermolang.evaluation.checks import checks
-from thermolang.evaluation.measure import METRICS
+from thermolang.evaluation import experiment
+from thermolang.evaluation import results as results_file
 from thermolang.evaluation.report import render
-
-FAST = TrainingConfig(steps=100, learning_rate=1e-2, evaluate_every=50)
-
-
-def tasks(kind, count=8, items=60):
-    rng = np.random.default_rng(0)
-    if kind == "choice":
-        temperatures = np.exp(rng.normal(0.8, 0.4, count)).tolist()
-        return [choice_task(f"t{i}", t, items=items, width=16, seed=i) for i, t in enumerate(temperatures)]
-    biases = rng.normal(-1.0, 0.7, count).tolist()
-    return [self_check_task(f"t{i}", 1.5, b, items=items, width=16, seed=i) for i, b in enumerate(biases)]
-
-
-@pytest.fixture(scope="module", params=["choice", "self_check"])
-def setting(request):
-    about = {"name": f"synthetic {request.param}", "model": "m", "form": "chat", "layer": "last"}
-    return experiment.run(tasks(request.param), protocol="groups:4", config=FAST, about=about)
 
 
 def test_every_task_and_figure_is_there(setting):
@@ -38,7 +21,7 @@ def test_every_task_and_figure_is_there(setting):
     main = setting["summaries"][0]
     assert main["name"] == "main"
     for method in ("uncalibrated", "paper", "thermolang", "oracle", "ts_10", "verdicts_25"):
-        for metric in METRICS:
+        for metric in experiment.MEASURED:
             found = main["figures"][method][metric]
             if found is not None:
                 assert found["lower"] <= found["estimate"] <= found["upper"]
@@ -58,9 +41,9 @@ def test_the_gap_is_found_and_closed(setting):
 
 def test_a_model_without_a_gap_is_left_alone():
     calm = [choice_task(f"t{i}", 1.0, items=240, width=16, seed=i) for i in range(8)]
-    found = experiment.run(calm, protocol="groups:4", config=FAST, about={"name": "calm"})
+    found = experiment.run(calm[:4], calm[4:], protocol="transfer", config=FAST, about={"name": "calm"})
     assert not found["gap"]["exists"] and found["gap"]["closed"] == {}
-    (check,) = [c for c in checks([found]) if "no gap" in c["target"]]
+    (check,) = [c for c in targets.checks([found]) if "no gap" in c["target"]]
     assert check["met"]
 
 
@@ -77,7 +60,7 @@ def test_curves_and_interval(setting):
     assert abs(setting["inputs_curve"][-1]["estimate"]) < 0.05
     assert [p["labels"] for p in setting["labels_curve"]["verdicts"]] == [0, 10, 25]
     assert setting["interval"]["tasks"] == 8 and 0 <= setting["interval"]["covered"] <= 1
-    assert -1 <= setting["support"]["rank_correlation"] <= 1
+    assert -1 <= setting["novelty_curve"]["rank_correlation"] <= 1
     assert sum(row["count"] for row in setting["reliability"]["thermolang"]) == setting["summaries"][0]["items"]
 
 
@@ -89,34 +72,37 @@ def test_the_same_seed_gives_the_same_figures(setting):
 
 def test_results_add_up_in_one_file_and_are_shown(setting, tmp_path):
     path = tmp_path / "results.json"
-    results = study.added(study.opened(path), setting, command="thermolang evaluate a")
-    results = study.added(results, setting, command="thermolang evaluate a")  # again: replaced, not doubled
-    study.save(results, path)
-    again = study.opened(path)
+    results = results_file.added(results_file.opened(path), setting, command="thermolang evaluate a")
+    results = results_file.added(results, setting, command="thermolang evaluate a")  # again: replaced, not doubled
+    results_file.save(results, path)
+    again = results_file.opened(path)
     assert len(again["settings"]) == 1 and again["commands"] == ["thermolang evaluate a"]
-    other = study.added(again, {**again["settings"][0], "name": "other"}, command="b")
+    other = results_file.added(again, {**again["settings"][0], "name": "other"}, command="b")
     assert [s["name"] for s in other["settings"]] == [setting["name"], "other"]
     page = render(other)
     assert setting["name"] in page and "Thermometer (paper_mode)" in page
     assert "NaN" not in path.read_text(encoding="utf-8")
 
 
-def test_checks_say_what_was_seen(setting):
-    found = checks([setting])
-    assert all(c["seen"] and c["met"] in (True, False) for c in found)
-    kind = "Brier skill" if setting["kind"] == "self_check" else "gap closed"
-    assert any(kind in c["target"] for c in found)
-
-
-@pytest.mark.parametrize("content", ["[]", "{}", "no json", '{"settings": 3, "commands": []}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "{}",
+        "no json",
+        '{"format": 1, "settings": 3, "commands": []}',
+        '{"format": 2, "settings": [], "commands": []}',
+    ],
+    ids=["list", "empty", "text", "number", "format"],
+)
 def test_a_file_of_something_else_is_refused(tmp_path, content):
     path = tmp_path / "results.json"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(TaskFormatError, match="does not hold results"):
-        study.opened(path)
+    with pytest.raises(TaskFormatError, match=r"does not hold results|has format 2"):
+        results_file.opened(path)
 
 
 @pytest.mark.parametrize(("what", "value"), [("form", "bare"), ("layer", "first"), ("kind", "free")])
 def test_an_unknown_option_lists_the_known(tmp_path, what, value):
     with pytest.raises(InvalidInputError, match=f"unknown {what} '{value}': expected one of"):
-        study.experiment(tmp_path, "m", protocol="groups:4", **{what: value})
+        results_file.run_on_features(tmp_path, "m", protocol="groups:4", **{what: value})

@@ -30,7 +30,7 @@ DRAWN = {
     "labels_curve": lambda key: plots.labels_curve(SETTING["labels_curve"], METHODS, key=key),
     "risk_coverage": lambda key: plots.risk_coverage(SETTING["risk_coverage"], METHODS, key=key),
     "meanings": lambda key: plots.meanings(SAID, f"Who? {HOSTILE}", right=True, key=key),
-    "support": lambda key: plots.support(SETTING["support"]["points"], "distance", key=key),
+    "novelty_curve": lambda key: plots.novelty_curve(SETTING["novelty_curve"]["points"], "distance", key=key),
 }
 
 
@@ -87,7 +87,7 @@ def test_the_users_own_style_does_not_reach_the_figures(figures):
 
 def test_figures_leave_pyplot_alone(figures, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    assert DRAWN["support"]("support-1") == figures["support"]
+    assert DRAWN["novelty_curve"]("novelty_curve-1") == figures["novelty_curve"]
 
 
 def task(name, before, after, main=True):
@@ -145,7 +145,7 @@ def test_names_from_outside_are_text_and_nothing_else():
     for svg in (
         dumbbell([row]),
         plots.reliability(SETTING["reliability"]["thermolang"], HOSTILE, key="k"),
-        plots.support([[1.0, 2.0, HOSTILE]], HOSTILE, key="k"),
+        plots.novelty_curve([[1.0, 2.0, HOSTILE]], HOSTILE, key="k"),
         plots.risk_coverage({"m": SETTING["risk_coverage"]["thermolang"]}, [{"name": "m", "label": HOSTILE}], key="k"),
     ):
         root = ET.fromstring(svg)
@@ -156,7 +156,7 @@ def test_names_from_outside_are_text_and_nothing_else():
 def test_without_matplotlib_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtraError, match=r"thermolang\[eval\]"):
-        DRAWN["support"]("k")
+        DRAWN["novelty_curve"]("k")
 
 
 def test_one_point_is_enough_for_every_figure():

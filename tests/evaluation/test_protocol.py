@@ -42,7 +42,7 @@ def spoilt(task):
 
 @pytest.mark.parametrize("protocol", ["groups:4", "leave-one-task-out"])
 def test_a_held_out_task_does_not_leak(protocol):
-    # Every reading of a fold, also those of its training tasks, must stay the same when a held-out task is spoilt.
+    # Every prediction of a fold, also those of its training tasks, must stay the same when a held-out task is spoilt.
     clean = make_folds(TASKS, protocol=protocol, config=FAST)
     changed = make_folds([spoilt(TASKS[0]), *TASKS[1:]], protocol=protocol, config=FAST)
     moved = []
@@ -57,7 +57,7 @@ def test_a_held_out_task_does_not_leak(protocol):
 
 
 def test_a_training_task_is_read_by_a_network_that_did_not_see_it():
-    # With its labels permuted its own out-of-fold reading must not move; those of others do.
+    # With its labels permuted its own out-of-fold prediction must not move; those of others do.
     shuffled = replace(TASKS[0], labels=np.random.default_rng(0).permutation(TASKS[0].labels))
     new = [choice_task("new", 2.0, items=20, width=8, seed=99)]
     (before,) = make_folds(TASKS, new, protocol="transfer", config=FAST)
@@ -87,9 +87,9 @@ def test_an_item_that_stands_in_two_tasks_counts_once():
 def test_self_checks_get_a_network_with_and_one_without_a_bias():
     tasks = [self_check_task(f"t{i}", 1.0 + i / 4, -1.0, items=30, width=8, seed=i) for i in range(8)]
     (fold, *_) = make_folds(tasks, protocol="groups:4", config=replace(FAST, steps=300, learning_rate=1e-2))
-    reading = fold.testing[0]
-    assert np.abs(reading.bias).max() > 0.05
-    assert np.abs(reading.paper - reading.inverse).max() > 1e-3
+    predicted = fold.testing[0]
+    assert np.abs(predicted.bias).max() > 0.05
+    assert np.abs(predicted.paper - predicted.inverse).max() > 1e-3
 
 
 @pytest.mark.parametrize("protocol", ["groups", "groups:1", "groups:x", "loto", ""])

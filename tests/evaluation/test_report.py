@@ -220,7 +220,7 @@ def test_every_task_is_listed(page, results):
         assert ("apart" in row) != task["main"]
 
 
-FIGURES = ("reliability", "risk_coverage", "inputs_curve", "labels_curve", "support")
+FIGURES = ("reliability", "risk_coverage", "inputs_curve", "labels_curve", "novelty_curve")
 PARTS = (*FIGURES, "gap", "interval", "tasks", "notes")
 
 
@@ -248,7 +248,7 @@ def test_almost_nothing_is_still_a_page(results):
     assert "None" not in page.all("body")[0]["text"]
 
 
-@pytest.mark.parametrize("part", ["reliability", "labels_curve", "support", "inputs_curve", "risk_coverage"])
+@pytest.mark.parametrize("part", ["reliability", "labels_curve", "novelty_curve", "inputs_curve", "risk_coverage"])
 def test_each_part_has_its_own_figure(part, results):
     setting = {k: results["settings"][0][k] for k in ("name", "methods", part)}
     assert Page(render({"settings": [setting]})).all("svg")
@@ -264,7 +264,7 @@ def test_text_from_outside_is_only_text(results):
         (setting["methods"][1], ("label", "description")),
         (setting["summaries"][0], ("title",)),
         (setting["tasks"][0], ("name",)),
-        (setting["support"], ("measure",)),
+        (setting["novelty_curve"], ("measure",)),
         (hostile["checks"][0], ("target", "seen")),
     ):
         record.update(dict.fromkeys(fields, HOSTILE))
@@ -312,7 +312,7 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path, monkeypatch, results)
 
 
 def test_same_results_same_page():
-    results = {"settings": [{"support": make_results()["settings"][0]["support"]}]}
+    results = {"settings": [{"novelty_curve": make_results()["settings"][0]["novelty_curve"]}]}
     assert render(copy.deepcopy(results)) == render(results)
 
 

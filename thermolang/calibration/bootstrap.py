@@ -1,4 +1,4 @@
-"""How sure a measured figure is: Wilson intervals in a reliability table, bootstrap of a difference."""
+"""Intervals of measured figures: Wilson's in a reliability table, and the one bootstrap over tasks and items."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 
-from thermolang.calibration.metrics import IntArray, Scheme, as_answers, bin_numbers
+from thermolang.calibration.metrics import BLOCK, FloatArray, IntArray, Scheme, as_answers, bin_numbers
 from thermolang.errors import InvalidInputError, NotEnoughDataError
 
-Metric = Callable[[NDArray[Any], NDArray[Any]], float]
-"""A function of (prediction, target), arrays with items along the first axis, such as ``metrics.brier``."""
-
-Statistic = Callable[[Sequence[IntArray]], float]
-"""A function of the items' indices, one array per task."""
+Figure = Callable[[FloatArray, FloatArray], FloatArray]
+"""A function of (confidence, right), both (..., n), that returns (...), such as ``Metric.figure``."""
 
 MIN_RESAMPLES = 100
 """Fewer draws do not carry a quantile near an edge."""
@@ -34,13 +31,11 @@ class Interval:
         estimate: The figure on the data as they are.
         lower: Lower end.
         upper: Upper end.
-        level: Coverage the interval aims at, in (0, 1).
     """
 
     estimate: float
     lower: float
     upper: float
-    level: float
 
 
 @dataclass(frozen=True)
@@ -118,6 +113,150 @@ def reliability_table(
     return table
 
 
+def item_draws(count: int, *, resamples: int, seed: int) -> IntArray:
+    """Draw ``count`` items with replacement, again and again.
+
+    Args:
+        count: Number of items n.
+        resamples: Number of draws R.
+        seed: Same seed, same draws; methods that share them are compared in pairs.
+
+    Returns:
+        Shape (1 + R, n), indices of items; the first row is the items as they are.
+    """
+    drawn = np.random.default_rng(seed).integers(count, size=(resamples, count))
+    return np.concatenate([np.arange(count)[None], drawn])
+
+
+class TaskBootstrap:
+    """Draws of tasks, each with one of its draws of items: the same for every figure, so that differences are paired.
+
+    Args:
+        tasks: Number of tasks T.
+        resamples: Draws of items that each task has.
+        draws: Number of draws of tasks B.
+        seed: Same seed, same draws.
+    """
+
+    def __init__(self, tasks: int, resamples: int, *, draws: int = 2000, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self._tasks = rng.integers(tasks, size=(draws, tasks))
+        self._items = 1 + rng.integers(resamples, size=(draws, tasks))
+
+    def mean(self, figures: FloatArray) -> FloatArray:
+        """Mean over tasks of a figure, leaving out tasks and draws where it is undefined.
+
+        Args:
+            figures: Shape (T, 1 + R), the figure on each task's ``item_draws``; NaN where undefined.
+
+        Returns:
+            Shape (1 + B,), the first on the tasks and items as they are.
+        """
+        own = figures[:, 0]
+        drawn = figures[self._tasks, self._items]
+        known = np.isfinite(drawn)
+        with np.errstate(invalid="ignore"):
+            means = np.where(known, drawn, 0.0).sum(-1) / known.sum(-1)
+        return np.concatenate([[own[np.isfinite(own)].mean() if np.isfinite(own).any() else np.nan], means])
+
+
+def interval(values: NDArray[np.floating[Any]], level: float = 0.95) -> Interval:
+    """Percentile interval (Efron 1979), moved so that its median is the estimate.
+
+    Resampling items adds to a measured ECE the bias that measuring it on few items added already; an interval that
+    is not moved would lie above the estimate.
+
+    Args:
+        values: Shape (1 + B,): the estimate, then the figure on each draw; draws that are not finite are left out.
+        level: Coverage of the interval.
+    """
+    drawn = values[1:][np.isfinite(values[1:])]
+    low, middle, high = np.quantile(drawn, [(1 - level) / 2, 0.5, (1 + level) / 2]) - values[0]
+    return Interval(float(values[0]), float(values[0] + low - middle), float(values[0] + high - middle))
+
+
+def bootstrap(
+    figure: Figure,
+    confidence: ArrayLike,
+    right: ArrayLike,
+    *,
+    other: ArrayLike | None = None,
+    other_right: ArrayLike | None = None,
+    tasks: ArrayLike | None = None,
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Interval of a method's figure, or of its difference to that of another method on the same items.
+
+    Both methods see the same items in every draw, so what makes an item hard cancels. With ``tasks`` the figure is
+    the mean over tasks of that within a task. For biased metrics such as ``ece`` the interval is about the figure to
+    expect at this number of items, not about that of infinitely many.
+
+    Args:
+        figure: ``figure`` of an entry of ``metrics.METRICS``, or any function of (confidence, right), both (..., n),
+            that returns (...).
+        confidence: Shape (n,), in [0, 1].
+        right: Shape (n,), 0 or 1.
+        other: Shape (n,), the confidences of another method, whose figure is subtracted.
+        other_right: Shape (n,), whether that method's answers were right, if it gave other answers.
+        tasks: Shape (n,), the task of each item. With it, tasks are drawn as well as items, which makes the interval
+            slightly wide; one task alone says nothing about other tasks.
+        resamples: Number of draws.
+        level: Coverage of the interval.
+        seed: Same seed, same interval.
+
+    Raises:
+        NotEnoughDataError: Fewer than 2 items, or the figure is undefined in a task or on many draws.
+        InvalidInputError: The arrays do not fit each other, or an option is out of range.
+
+    Example:
+        >>> from thermolang.calibration.metrics import METRICS
+        >>> brier = METRICS["Brier"].figure
+        >>> bootstrap(brier, [0.9, 0.8, 0.3], [1, 1, 0], other=[0.5, 0.5, 0.5]).upper < 0
+        True
+    """
+    _check_level(level)
+    if resamples < MIN_RESAMPLES:
+        msg = f"resamples must be at least {MIN_RESAMPLES}, not {resamples}"
+        raise InvalidInputError(msg)
+    methods = [as_answers(confidence, right)]
+    if other is not None:
+        methods.append(as_answers(other, right if other_right is None else other_right))
+    values = _by_task(figure, methods, tasks, resamples, seed)
+    if undefined := int(np.sum(~np.isfinite(values[:, 0]))):
+        msg = f"the metric is undefined in {undefined} task(s), such as one with right answers only"
+        raise NotEnoughDataError(msg)
+    if len(values) > 1:
+        drawn = TaskBootstrap(len(values), resamples, draws=resamples, seed=seed).mean(values)
+    else:
+        drawn = values[0]
+    if (defined := int(np.isfinite(drawn[1:]).sum())) < (1 - MAX_UNDEFINED) * resamples:
+        msg = f"the figure is {drawn[0]} on {methods[0][0].size} items and defined in {defined} of {resamples} draws"
+        raise NotEnoughDataError(msg)
+    return interval(drawn, level)
+
+
+def _by_task(
+    figure: Figure,
+    methods: Sequence[tuple[FloatArray, FloatArray]],
+    tasks: ArrayLike | None,
+    resamples: int,
+    seed: int,
+) -> FloatArray:
+    """The figure of the first method, minus that of the second if there is one, shape (tasks, 1 + resamples)."""
+    sizes = {p.size for p, _ in methods}
+    if len(sizes) > 1:
+        msg = f"both methods need the same items, but there are {' and '.join(str(p.size) for p, _ in methods)}"
+        raise InvalidInputError(msg)
+    rows = []
+    for number, items in enumerate(_split(sizes.pop(), tasks)):
+        draws = items[item_draws(items.size, resamples=resamples, seed=seed + number)]
+        own, *others = (_resampled(figure, p, r, draws) for p, r in methods)
+        rows.append(own - others[0] if others else own)
+    return np.stack(rows)
+
+
 def _split(count: int, tasks: ArrayLike | None) -> list[IntArray]:
     """Indices 0..count-1, one array per task, tasks in sorted order."""
     if count < 2:
@@ -133,104 +272,7 @@ def _split(count: int, tasks: ArrayLike | None) -> list[IntArray]:
     return [np.flatnonzero(group == number) for number in range(group.max() + 1)]
 
 
-def _resample(groups: Sequence[IntArray], rng: np.random.Generator) -> list[IntArray]:
-    """Draw as many tasks, and within each as many items, as there are, with replacement."""
-    chosen = rng.integers(len(groups), size=len(groups))
-    return [groups[k][rng.integers(groups[k].size, size=groups[k].size)] for k in chosen]
-
-
-def bootstrap(
-    statistic: Statistic,
-    count: int,
-    *,
-    tasks: ArrayLike | None = None,
-    resamples: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Percentile bootstrap interval (Efron 1979) of any figure computed from items.
-
-    Args:
-        statistic: Takes the indices of the items, one array per task (a single one without ``tasks``), and
-            returns the figure. Draws in which it is NaN are left out.
-        count: Number of items.
-        tasks: Shape (count,), the task of each item. With it, tasks are drawn first and items within each
-            drawn task second, which makes the interval slightly wide; one task alone says nothing about
-            other tasks.
-        resamples: Number of draws.
-        level: Coverage of the interval.
-        seed: Same seed, same interval.
-
-    Raises:
-        NotEnoughDataError: Fewer than 2 items, or the figure is undefined on the data or on many draws.
-    """
-    _check_level(level)
-    if resamples < MIN_RESAMPLES:
-        msg = f"resamples must be at least {MIN_RESAMPLES}, not {resamples}"
-        raise InvalidInputError(msg)
-    groups, rng = _split(count, tasks), np.random.default_rng(seed)
-    estimate = float(statistic(groups))
-    draws = np.array([statistic(_resample(groups, rng)) for _ in range(resamples)], dtype=np.float64)
-    draws = draws[np.isfinite(draws)]
-    if not np.isfinite(estimate) or draws.size < (1 - MAX_UNDEFINED) * resamples:
-        msg = f"the figure is {estimate} on {count} items and defined in {draws.size} of {resamples} draws"
-        raise NotEnoughDataError(msg)
-    lower, upper = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(estimate, float(lower), float(upper), level)
-
-
-def paired_bootstrap(
-    metric: Metric,
-    first: ArrayLike,
-    second: ArrayLike,
-    target: ArrayLike,
-    *,
-    second_target: ArrayLike | None = None,
-    tasks: ArrayLike | None = None,
-    resamples: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Interval of metric(first) - metric(second) for two methods on the same items.
-
-    Both methods see the same items in every draw, so what makes an item hard cancels. With ``tasks`` the
-    figure is the mean over tasks of the difference within a task. For biased metrics such as ``ece`` the
-    interval is about the difference to expect at this number of items, not about that of infinitely many.
-
-    Args:
-        metric: Takes (prediction, target) and returns a number; ``functools.partial`` sets options.
-        first: Predictions of the first method, items along the first axis: (n,) or (n, K).
-        second: Predictions of the second method.
-        target: Shape (n,), what ``metric`` compares with: ``right`` or ``labels``.
-        second_target: The target of the second method, if it gave other answers.
-        tasks: Shape (n,), the task of each item, for a bootstrap over tasks and items.
-        resamples: Number of draws.
-        level: Coverage of the interval.
-        seed: Same seed, same interval.
-
-    Raises:
-        NotEnoughDataError: As ``bootstrap``, or ``metric`` is NaN within a task; leave that task out.
-
-    Example:
-        >>> from thermolang.calibration.metrics import brier
-        >>> paired_bootstrap(brier, [0.9, 0.8, 0.3], [0.5, 0.5, 0.5], [1, 1, 0]).upper < 0
-        True
-    """
-    a, b, y = np.asarray(first), np.asarray(second), np.asarray(target)
-    z = y if second_target is None else np.asarray(second_target)
-    if len({array.shape[:1] for array in (a, b, y, z)}) != 1 or not y.ndim:
-        msg = f"both methods need the same items, but the shapes are {a.shape}, {b.shape}, {y.shape}, {z.shape}"
-        raise InvalidInputError(msg)
-
-    def differences(groups: Sequence[IntArray]) -> NDArray[np.float64]:
-        return np.array([metric(a[i], y[i]) - metric(b[i], z[i]) for i in groups])
-
-    def mean_difference(groups: Sequence[IntArray]) -> float:
-        values = differences(groups)
-        defined = values[np.isfinite(values)]
-        return float(defined.mean()) if defined.size else float("nan")
-
-    if undefined := int(np.sum(~np.isfinite(differences(_split(y.shape[0], tasks))))):
-        msg = f"the metric is undefined in {undefined} task(s), such as one with right answers only"
-        raise NotEnoughDataError(msg)
-    return bootstrap(mean_difference, y.shape[0], tasks=tasks, resamples=resamples, level=level, seed=seed)
+def _resampled(figure: Figure, p: FloatArray, r: FloatArray, draws: IntArray) -> FloatArray:
+    """The figure of each draw, a part of the draws at a time so that memory stays small."""
+    parts = np.array_split(draws, draws.size // BLOCK + 1)
+    return np.concatenate([figure(p[part], r[part]) for part in parts])

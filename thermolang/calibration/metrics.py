@@ -1,15 +1,20 @@
-"""How good a confidence is: calibration errors, proper scores, ranking.
+"""Calibration errors, proper scores and ranking of confidences: every metric of the library, once.
 
 Two views of the same numbers. *Binary*: ``confidence`` (n,) in [0, 1] is P(the answer is right) and
 ``right`` (n,) in {0, 1} says whether it was. *Multi-class*: ``probabilities`` (n, K), rows summing to one,
 and ``labels`` (n,) in 0..K-1. Bad input raises ``InvalidInputError``, no items ``NotEnoughDataError``; a
 metric that is undefined on valid input (AUROC of one class) is NaN, never a number that looks valid.
+
+Each metric of the binary view is computed in one place, by a function of unchecked arrays with the items along the last
+axis and any number of resamples before it. The public function checks its input and calls it on one row; ``METRICS``
+lists those that cards, experiments and reports show, for ``calibration.bootstrap`` to call on all resamples at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -84,7 +89,7 @@ BLOCK = 2_000_000
 
 
 def bin_numbers(confidence: FloatArray, *, bins: int, scheme: Scheme) -> IntArray:
-    """Number of the bin, 0..bins-1, of each confidence (n,).
+    """Number of the bin, 0..bins-1, of each confidence (..., n); every row is binned for itself.
 
     ``"width"``: equal widths, each (lo, hi], with 0 in the first. ``"mass"``: equal counts by rank (they
     differ by one if ``bins`` does not divide n); equal confidences share a bin, so the order of items never
@@ -98,15 +103,23 @@ def bin_numbers(confidence: FloatArray, *, bins: int, scheme: Scheme) -> IntArra
         edges = np.arange(bins + 1) / bins
         return np.maximum(np.searchsorted(edges, confidence, side="left") - 1, 0)
     if scheme == "mass":
-        middle = 2 * rankdata(confidence) - 1
-        return np.asarray(middle * bins // (2 * confidence.size), dtype=np.intp)
+        middle = 2 * rankdata(confidence, axis=-1) - 1
+        return np.asarray(middle * bins // (2 * confidence.shape[-1]), dtype=np.intp)
     msg = f'scheme must be "width" or "mass", not {scheme!r}'
     raise InvalidInputError(msg)
 
 
-def _mean_gap(group: IntArray, excess: FloatArray) -> float:
-    """Sum over groups of (n_g / n) |mean excess of g|, for an excess (n,) of right - confidence."""
-    return float(np.abs(np.bincount(group, weights=excess)).sum() / excess.size)
+def _mean_gap(group: IntArray, excess: FloatArray, groups: int) -> FloatArray:
+    """Sum over groups of (n_g / n) |mean excess of g|, for an excess (..., n) of right - confidence."""
+    n = excess.shape[-1]
+    rows = excess.size // n
+    cell = group.reshape(rows, n) + groups * np.arange(rows)[:, None]
+    sums = np.bincount(cell.ravel(), excess.ravel(), minlength=groups * rows).reshape(rows, groups)
+    return np.asarray((np.abs(sums).sum(-1) / n).reshape(excess.shape[:-1]))
+
+
+def _ece(p: FloatArray, r: FloatArray, *, bins: int = 10, scheme: Scheme = "width") -> FloatArray:
+    return _mean_gap(bin_numbers(p, bins=bins, scheme=scheme), r - p, bins)
 
 
 def ece(confidence: ArrayLike, right: ArrayLike, *, bins: int = 10, scheme: Scheme = "width") -> float:
@@ -126,8 +139,7 @@ def ece(confidence: ArrayLike, right: ArrayLike, *, bins: int = 10, scheme: Sche
         >>> round(ece([0.9, 0.9, 0.6, 0.6], [1, 1, 1, 0]), 3)
         0.1
     """
-    p, r = as_answers(confidence, right)
-    return _mean_gap(bin_numbers(p, bins=bins, scheme=scheme), r - p)
+    return float(_ece(*as_answers(confidence, right), bins=bins, scheme=scheme))
 
 
 def ece_floor(
@@ -204,7 +216,11 @@ def top_label_ece(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = 10
     p, y = as_classes(probabilities, labels)
     predicted, top = p.argmax(axis=1), p.max(axis=1)
     cell = predicted * bins + bin_numbers(top, bins=bins, scheme="width")
-    return _mean_gap(cell, (predicted == y) - top)
+    return float(_mean_gap(cell, (predicted == y) - top, bins * p.shape[1]))
+
+
+def _brier(p: FloatArray, r: FloatArray) -> FloatArray:
+    return np.asarray(((p - r) ** 2).mean(-1))
 
 
 def brier(confidence: ArrayLike, right: ArrayLike) -> float:
@@ -214,8 +230,7 @@ def brier(confidence: ArrayLike, right: ArrayLike) -> float:
         >>> round(brier([0.9, 0.4], [1, 0]), 3)
         0.085
     """
-    p, r = as_answers(confidence, right)
-    return float(np.mean((p - r) ** 2))
+    return float(_brier(*as_answers(confidence, right)))
 
 
 def brier_multiclass(probabilities: ArrayLike, labels: ArrayLike) -> float:
@@ -242,6 +257,10 @@ def brier_skill(confidence: ArrayLike, right: ArrayLike, base_rate: float) -> fl
     return 1 - brier(p, r) / constant if constant > 0 else float("nan")
 
 
+def _log_loss(p: FloatArray, r: FloatArray) -> FloatArray:
+    return np.asarray(-np.log(np.maximum(np.where(r == 1, p, 1 - p), EPSILON)).mean(-1))
+
+
 def nll(probabilities: ArrayLike, labels: ArrayLike) -> float:
     """Mean negative log-likelihood of the labels in nats, >= 0; probabilities are clipped at ``EPSILON``.
 
@@ -250,7 +269,7 @@ def nll(probabilities: ArrayLike, labels: ArrayLike) -> float:
         labels: Shape (n,), integers in 0..K-1.
     """
     p, y = as_classes(probabilities, labels)
-    return float(-np.mean(np.log(np.maximum(p[np.arange(y.size), y], EPSILON))))
+    return float(_log_loss(p[np.arange(y.size), y], np.ones(y.size)))
 
 
 def binary_nll(confidence: ArrayLike, right: ArrayLike) -> float:
@@ -260,8 +279,16 @@ def binary_nll(confidence: ArrayLike, right: ArrayLike) -> float:
         >>> round(binary_nll([0.5, 0.5], [1, 0]), 4)
         0.6931
     """
-    p, r = as_answers(confidence, right)
-    return float(-np.mean(np.log(np.maximum(np.where(r == 1, p, 1 - p), EPSILON))))
+    return float(_log_loss(*as_answers(confidence, right)))
+
+
+def _auroc(p: FloatArray, r: FloatArray) -> FloatArray:
+    # scikit-learn's roc_auc_score gives the same (tested), twenty times slower: too slow for a bootstrap.
+    ranks, good = rankdata(p, axis=-1), r.sum(-1)
+    bad = r.shape[-1] - good
+    with np.errstate(invalid="ignore", divide="ignore"):
+        area = ((ranks * r).sum(-1) - good * (good + 1) / 2) / (good * bad)
+    return np.asarray(np.where((good > 0) & (bad > 0), area, np.nan))
 
 
 def auroc(confidence: ArrayLike, right: ArrayLike) -> float:
@@ -273,14 +300,7 @@ def auroc(confidence: ArrayLike, right: ArrayLike) -> float:
         >>> auroc([0.9, 0.8, 0.3], [1, 0, 0])
         1.0
     """
-    p, r = as_answers(confidence, right)
-    good = int(r.sum())
-    bad = r.size - good
-    if not good or not bad:
-        return float("nan")
-    # scikit-learn's roc_auc_score gives the same (tested), twenty times slower: too slow for a bootstrap.
-    ranks = rankdata(p)
-    return float((ranks[r == 1].sum() - good * (good + 1) / 2) / (good * bad))
+    return float(_auroc(*as_answers(confidence, right)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,6 +319,13 @@ class RiskCoverage:
     threshold: FloatArray
 
 
+def _risk(p: FloatArray, wrong: FloatArray) -> FloatArray:
+    """Mean of ``wrong`` among the 1, 2, ..., n most confident; equal confidences in the order in which they stand."""
+    order = np.argsort(-p, axis=-1, kind="stable")
+    taken = np.take_along_axis(wrong, order, axis=-1)
+    return np.asarray(taken.cumsum(-1) / np.arange(1, p.shape[-1] + 1))
+
+
 def risk_coverage(confidence: ArrayLike, right: ArrayLike) -> RiskCoverage:
     """Risk-coverage curve (Geifman & El-Yaniv 2017) of accepting the most confident answers first.
 
@@ -310,12 +337,14 @@ def risk_coverage(confidence: ArrayLike, right: ArrayLike) -> RiskCoverage:
         [0.0, 0.25, 0.333]
     """
     p, r = as_answers(confidence, right)
-    order = np.argsort(-p)
     values, group, count = np.unique(-p, return_inverse=True, return_counts=True)
-    error = np.bincount(group, weights=1 - r) / count
-    taken = np.arange(1, p.size + 1)
-    risk = np.cumsum(error[group[order]]) / taken
-    return RiskCoverage(taken / p.size, risk, -values[group[order]])
+    error = np.bincount(group, weights=1 - r) / count  # of each distinct confidence, the largest first
+    coverage = np.arange(1, p.size + 1) / p.size
+    return RiskCoverage(coverage, _risk(p, error[group]), np.repeat(-values, count))
+
+
+def _aurc(p: FloatArray, r: FloatArray) -> FloatArray:
+    return np.asarray(_risk(p, 1 - r).mean(-1))
 
 
 def aurc(confidence: ArrayLike, right: ArrayLike) -> float:
@@ -326,3 +355,115 @@ def aurc(confidence: ArrayLike, right: ArrayLike) -> float:
         0.0625
     """
     return float(risk_coverage(confidence, right).risk.mean())
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric as cards, experiments and reports show it.
+
+    Attributes:
+        name: Heads its column and is its key in JSON.
+        description: One or two sentences for readers of a report.
+        citation: Where it was published.
+        figure: Takes confidences and whether the answers were right, both (..., n), and returns (...): the items are
+            along the last axis, resamples before it. Input is not checked.
+        higher_is_better: False for errors and losses.
+        brief: Whether it also belongs into a narrow table, as in a terminal.
+        of_options: Takes the probability of the option that is right instead of P(the given answer is right), with all
+            of ``right`` true; undefined for methods that give no probabilities of options.
+        floor: Expected figure (a float) of a perfectly calibrated scorer with these confidences (n,); subtracted.
+        skill: Name of another metric, if this one is 1 - that of the method / that of the base rate, means over tasks.
+    """
+
+    name: str
+    description: str
+    citation: str
+    figure: Callable[[FloatArray, FloatArray], FloatArray]
+    higher_is_better: bool = False
+    brief: bool = False
+    of_options: bool = False
+    floor: Callable[[FloatArray], float] | None = None
+    skill: str = ""
+
+    def resampled(self, confidence: FloatArray, right: NDArray[Any], draws: IntArray) -> FloatArray:
+        """The figure of each draw of items.
+
+        Args:
+            confidence: Shape (n,), in [0, 1].
+            right: Shape (n,), 0 or 1.
+            draws: Shape (R, m), indices of items.
+
+        Returns:
+            Shape (R,); NaN where the figure is undefined. A ``floor`` is that of the n items as they are.
+        """
+        found = self.figure(confidence[draws], right[draws].astype(np.float64))
+        return found if self.floor is None else found - self.floor(confidence)
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "NLL",
+            "Negative log-likelihood in nats of the option that is right: the price of the probability given to it.",
+            "Good, 1952, Journal of the Royal Statistical Society B",
+            _log_loss,
+            brief=True,
+            of_options=True,
+        ),
+        Metric(
+            "NLL right",
+            "Negative log-likelihood in nats of whether the given answer was right or wrong.",
+            "Good, 1952, Journal of the Royal Statistical Society B",
+            _log_loss,
+            brief=True,
+        ),
+        Metric(
+            "Brier",
+            "Mean squared distance between confidence and outcome.",
+            "Brier, 1950, Monthly Weather Review",
+            _brier,
+            brief=True,
+        ),
+        Metric(
+            "ECE",
+            "Mean distance between confidence and share right over ten bins. Few items make it too large.",
+            "Naeini et al., AAAI 2015; Guo et al., ICML 2017",
+            _ece,
+            brief=True,
+        ),
+        Metric(
+            "ECE corrected",
+            "ECE minus what a perfectly calibrated method would show on so few items.",
+            "Roelofs et al., AISTATS 2022",
+            _ece,
+            floor=ece_floor,
+        ),
+        Metric(
+            "AUROC",
+            "Chance that a right answer has more confidence than a wrong one; 0.5 is guessing.",
+            "Hanley and McNeil, 1982, Radiology",
+            _auroc,
+            higher_is_better=True,
+            brief=True,
+        ),
+        Metric(
+            "AURC",
+            "Area under the risk-coverage curve: mean share of wrong answers, answering the most confident first.",
+            "Geifman et al., ICLR 2019",
+            _aurc,
+        ),
+        Metric(
+            "Brier skill",
+            "Share by which the Brier score is below that of the base rate; 0 is no better than it.",
+            "Murphy, 1973, Journal of Applied Meteorology",
+            _brier,
+            higher_is_better=True,
+            skill="Brier",
+        ),
+    )
+}
+"""The metrics that are shown, by name, in the order of columns.
+
+``AURC`` takes equal confidences in the order of the items, where the function ``aurc`` averages over their orders.
+"""

@@ -144,14 +144,14 @@ def evaluate(
     writable(report)
     from thermolang.calibration.training import TrainingConfig
     from thermolang.cli.show import progress_bars, show_setting
-    from thermolang.evaluation import study
+    from thermolang.evaluation import results as results_file
     from thermolang.evaluation.report import write_report
 
-    results = study.opened(json_file)
+    results = results_file.opened(json_file)
     wanted = [(m, f, la) for m in model for f in form or ["chat"] for la in layer or ["last"]]
     for one, in_form, of_layer in wanted:
         with progress_bars(console, total_tasks=0) as progress:
-            setting = study.experiment(
+            setting = results_file.run_on_features(
                 features,
                 one,
                 name=name,
@@ -167,10 +167,10 @@ def evaluate(
                 config=TrainingConfig(steps=steps, seed=seed),
                 progress=progress,
             )
-        results = study.added(results, setting, command=" ".join(["thermolang", *sys.argv[1:]]))
+        results = results_file.added(results, setting, command=" ".join(["thermolang", *sys.argv[1:]]))
         show_setting(console, setting)
         if json_file:
-            study.save(results, json_file)
+            results_file.save(results, json_file)
     if report:
         console.print(f"Report: {write_report(results, report)}", markup=False, soft_wrap=True)
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from thermolang.types import Confidence
 
 WIDTH = 10
-BRIEF = ("NLL", "NLL right", "Brier", "ECE", "AUROC")
-"""Metrics that fit a terminal; the report has them all."""
 _DECISIONS = {"accept": "[green]accept[/]", "review": "[yellow]review[/]", "reject": "[red]reject[/]"}
 
 
@@ -142,15 +140,18 @@ def show_comparisons(console: Console, comparisons: dict[str, Comparison]) -> No
 
 
 def show_setting(console: Console, setting: dict[str, Any]) -> None:
-    """One experiment: every method's figures, means over tasks."""
+    """One experiment: every method's figures, means over tasks; the report has more metrics than fit a terminal."""
+    from thermolang.calibration.metrics import METRICS
+
+    brief = [m.name for m in METRICS.values() if m.brief]
     labels = {m["name"]: m["label"] for m in setting["methods"]}
     for summary in setting["summaries"]:
         size = f"{summary['tasks']} tasks, {summary['items']} items, accuracy {summary['accuracy']:.3f}"
         table = Table(title=f"{escape(setting['name'])}, {setting['protocol']}", caption=f"{summary['title']}: {size}")
-        for column in ("", *BRIEF):
+        for column in ("", *brief):
             table.add_column(column)
         for name, figures in summary["figures"].items():
-            shown = ("-" if figures[m] is None else f"{figures[m]['estimate']:.3f}" for m in BRIEF)
+            shown = ("-" if figures[m] is None else f"{figures[m]['estimate']:.3f}" for m in brief)
             table.add_row(labels[name], *shown)
         console.print(table)
 

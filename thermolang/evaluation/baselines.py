@@ -1,23 +1,28 @@
-"""Every method that is measured, behind one interface."""
+"""Every baseline, and every method of our own, behind one interface and in one registry.
+
+A new one is a function from ``FoldFits`` to ``Predict`` under the decorator ``baseline``; experiments, curves and the
+report read all else from its attributes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit
 
-from thermolang.calibration.fit import Learner, prior_and_scales
-from thermolang.calibration.head_training import MIN_GROUPS, fit_head, fit_probe
-from thermolang.calibration.kinds import SELF_CHECK, choice_probabilities, self_check_probability
-from thermolang.calibration.posterior import VerdictPrior, fit_verdict_prior, robust_posterior
-from thermolang.calibration.semantic import ROUNDS, SampledTask, SemanticFit, adaptive, fit_semantic
+from thermolang.calibration.head_training import fit_probe
+from thermolang.calibration.kinds import choice_probabilities, self_check_probability
+from thermolang.calibration.posterior import robust_posterior
+from thermolang.calibration.semantic import ROUNDS, SampledTask, adaptive
 from thermolang.calibration.temperature import Isotonic, Platt, fit_task_temperature, fit_temperature, spread_of
 from thermolang.calibration.training import TrainingConfig
-from thermolang.evaluation.protocol import Fold, TaskPrediction
+from thermolang.errors import InvalidInputError
+from thermolang.evaluation.fold_fits import FoldFits, clipped_log_odds, groups_of
+from thermolang.evaluation.protocol import TaskPrediction
 from thermolang.storage import digest
 from thermolang.training.samples import sampled_task
 from thermolang.types import Scale
@@ -25,6 +30,9 @@ from thermolang.types import Scale
 if TYPE_CHECKING:
     from thermolang.calibration.features import TaskFeatures
     from thermolang.types import FloatArray
+
+SHEN = "Shen et al., ICML 2024, arXiv 2403.08819"
+GUO = "Guo et al., ICML 2017, arXiv 1706.04599"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,32 +53,72 @@ class Prediction:
 Predict = Callable[[TaskPrediction], list[Prediction] | None]
 """Predictions for a held-out task; several where a method draws at random, None where it does not apply."""
 
+Fit = Callable[[FoldFits], Predict]
+"""Learns from a fold's training tasks."""
+
 
 @dataclass(frozen=True)
-class Method:
-    """A way to calibrate.
+class Baseline:
+    """A way to calibrate that is measured.
 
     Attributes:
         name: Short, for JSON.
         label: For people.
         description: One sentence.
+        citation: Where it was published; empty for what is our own or needs none.
         fit: Learns from a fold's training tasks; what it returns must not look at a held-out task's labels, but for
             those that ``labels`` admits.
         labels: Labels of the held-out task itself that it uses; -1 for half of them (an oracle).
+        samples: Whether it needs sampled answers.
         ours: Whether it is what thermolang does.
+        in_diagrams: Whether it is drawn in the reliability and risk-coverage diagrams.
+        curves: Lines of the figure over numbers of labels that it is a point of, at ``labels``; a line of one point
+            without labels is drawn at the same height everywhere.
     """
 
     name: str
     label: str
     description: str
-    fit: Callable[[Fold], Predict]
+    fit: Fit
+    citation: str = ""
     labels: int = 0
+    samples: bool = False
     ours: bool = False
+    in_diagrams: bool = False
+    curves: tuple[str, ...] = ()
 
 
-def scaled(reading: TaskPrediction, inverse: float | FloatArray, bias: float | FloatArray = 0.0) -> Prediction:
+BASELINES: dict[str, Baseline] = {}
+"""All methods by name, in the order in which they are shown."""
+
+
+def baseline(name: str, label: str, description: str = "", **attributes: Any) -> Callable[[Fit], Fit]:
+    """Register the decorated function as the fit of a ``Baseline``.
+
+    Args:
+        name: As in ``Baseline``.
+        label: As in ``Baseline``.
+        description: The first line of the function's docstring by default.
+        attributes: The others of ``Baseline``.
+
+    Raises:
+        InvalidInputError: The name is taken.
+    """
+
+    def register(fit: Fit) -> Fit:
+        if name in BASELINES:
+            msg = f"there is a baseline named {name!r} already: give the new one another name"
+            raise InvalidInputError(msg)
+        said = description or (fit.__doc__ or "").split("\n")[0]
+        BASELINES[name] = Baseline(name, label, said, fit, **attributes)
+        return fit
+
+    return register
+
+
+def scaled(predicted: TaskPrediction, inverse: float | FloatArray, bias: float | FloatArray = 0.0) -> Prediction:
     """Predictions under a temperature and bias, of the task or of each item."""
-    task, s, b = reading.task, np.asarray(inverse), np.asarray(bias)
+    task, s, b = predicted.task, np.asarray(inverse), np.asarray(bias)
     if task.kind.has_bias:
         yes = self_check_probability(task.logits, s, b)
         return Prediction(yes, np.stack([yes, 1 - yes], axis=-1))
@@ -78,171 +126,194 @@ def scaled(reading: TaskPrediction, inverse: float | FloatArray, bias: float | F
     return Prediction(p.max(-1), p)
 
 
-def uncalibrated(_fold: Fold) -> Predict:
+@baseline("uncalibrated", "Uncalibrated", in_diagrams=True)
+def uncalibrated(_fits: FoldFits) -> Predict:
     """The model's own probabilities."""
-    return lambda reading: [scaled(reading, 1.0)]
+    return lambda predicted: [scaled(predicted, 1.0)]
 
 
-def base_rate(fold: Fold) -> Predict:
-    """The training tasks' mean accuracy, for every answer."""
-    rate = float(np.mean([r.task.right.mean() for r in fold.training]))
-    return lambda reading: [Prediction(np.full(len(reading.task), rate))]
+@baseline("base_rate", "Base rate")
+def base_rate(fits: FoldFits) -> Predict:
+    """The training tasks' mean accuracy for every answer."""
+    rate = float(np.mean([t.right.mean() for t in fits.tasks]))
+    return lambda predicted: [Prediction(np.full(len(predicted.task), rate))]
 
 
-def one_temperature(fold: Fold, *, bias: bool = False) -> Predict:
-    """TS-CV: one temperature, and maybe one bias, fitted on the training tasks (Guo et al., 2017)."""
-    scale = fit_temperature([r.task for r in fold.training], TrainingConfig(bias=bias))
-    return lambda reading: [scaled(reading, *scale)]
+def _nothing(_predicted: TaskPrediction) -> None:
+    return None
 
 
-def mapped(fold: Fold, kind: type[Platt] | type[Isotonic]) -> Predict:
+@baseline("ts_cv", "TS-CV", citation=GUO, in_diagrams=True, curves=("ts",))
+def one_temperature(fits: FoldFits) -> Predict:
+    """One temperature fitted on the training tasks."""
+    scale = fit_temperature(fits.tasks, TrainingConfig())
+    return lambda predicted: [scaled(predicted, *scale)]
+
+
+@baseline("ts_cv_bias", "TS-CV + bias", citation="Platt, 1999")
+def temperature_and_bias(fits: FoldFits) -> Predict:
+    """One temperature and bias fitted on the training tasks; self-checks only."""
+    if not fits.has_bias:
+        return _nothing
+    scale = fits.pooled_scale
+    return lambda predicted: [scaled(predicted, *scale)]
+
+
+@baseline("platt", "Platt", citation="Platt, 1999")
+def platt(fits: FoldFits) -> Predict:
+    """Logistic map of the confidence, from the training tasks."""
+    return _mapped(fits, Platt)
+
+
+@baseline("isotonic", "Isotonic", citation="Zadrozny and Elkan, KDD 2002")
+def isotonic(fits: FoldFits) -> Predict:
+    """Monotone map of the confidence."""
+    return _mapped(fits, Isotonic)
+
+
+def _mapped(fits: FoldFits, kind: type[Platt] | type[Isotonic]) -> Predict:
     """A map of the uncalibrated confidence, fitted on the training tasks."""
-    found = kind().fit([(scaled(r, 1.0).confidence, r.task.right) for r in fold.training])
-    return lambda reading: [Prediction(found(scaled(reading, 1.0).confidence))]
+    found = kind().fit([(scaled(r, 1.0).confidence, r.task.right) for r in fits.training])
+    return lambda predicted: [Prediction(found(scaled(predicted, 1.0).confidence))]
 
 
-def item_temperature(_fold: Fold) -> Predict:
-    """The published network, but each item under its own temperature instead of the task's."""
-    return lambda reading: [scaled(reading, reading.paper)]
+@baseline("item_temperature", "Per-item temperature", citation=SHEN)
+def item_temperature(_fits: FoldFits) -> Predict:
+    """The same network without the mean over inputs."""
+    return lambda predicted: [scaled(predicted, predicted.paper)]
 
 
-def paper(_fold: Fold) -> Predict:
-    """Thermometer as published: one temperature a task, from the mean of its inputs' inverse temperatures."""
-    return lambda reading: [scaled(reading, float(reading.paper.mean()))]
+@baseline("paper", "Thermometer (paper_mode)", citation=SHEN, in_diagrams=True)
+def paper(_fits: FoldFits) -> Predict:
+    """As published: one predicted temperature a task."""
+    return lambda predicted: [scaled(predicted, float(predicted.paper.mean()))]
 
 
-def biased(_fold: Fold) -> Predict:
-    """Thermometer with a bias, both as the network reads them."""
-    return lambda reading: [scaled(reading, float(reading.inverse.mean()), float(reading.bias.mean()))]
+@baseline("paper_bias", "Thermometer + bias", citation=SHEN)
+def biased(fits: FoldFits) -> Predict:
+    """Temperature and bias as the network predicts them; self-checks only."""
+    if not fits.has_bias:
+        return _nothing
+    return lambda predicted: [scaled(predicted, float(predicted.inverse.mean()), float(predicted.bias.mean()))]
 
 
-@dataclass(frozen=True, eq=False)
-class Ours:
-    """What thermolang learns from a fold's training tasks.
-
-    Attributes:
-        scale: 1/T and bias of a held-out task, from its unlabelled inputs or from the first n of them.
-        half_width: Of the predictive interval, in log-odds.
-        training_scales: The training tasks' own, out of fold.
-    """
-
-    scale: Callable[[TaskPrediction, Sequence[int] | None], Scale]
-    half_width: float
-    training_scales: tuple[Scale, ...]
-
-    @classmethod
-    @lru_cache(maxsize=1)  # several methods of one fold start from it
-    def learn(cls, fold: Fold) -> Ours:
-        """Fit the prior on the training tasks' out-of-fold readings."""
-        tasks = [r.task for r in fold.training]
-        config = TrainingConfig(bias=tasks[0].kind.has_bias)
-        prior, scales = prior_and_scales(tasks, [(r.inverse, r.bias) for r in fold.training], config)
-
-        def scale(reading: TaskPrediction, first: Sequence[int] | None = None) -> Scale:
-            s, b = (x if first is None else x[list(first)] for x in (reading.inverse, reading.bias))
-            return prior.moved(float(s.mean()), float(b.mean()), len(s))
-
-        return cls(scale, prior.half_width, tuple(scales))
+@baseline("thermolang", "thermolang (task)", ours=True, in_diagrams=True, curves=("verdicts", "thermolang"))
+def thermolang(fits: FoldFits) -> Predict:
+    """Thermometer, trusted as far as training supports."""
+    return lambda predicted: [scaled(predicted, *fits.scale(predicted))]
 
 
-def thermolang(fold: Fold) -> Predict:
-    """The network's reading, trusted as far as the training tasks support it."""
-    ours = Ours.learn(fold)
-    return lambda reading: [scaled(reading, *ours.scale(reading, None))]
-
-
-@lru_cache(maxsize=1)
-def learner(fold: Fold) -> Learner:
-    """The per-answer head, fitted on out-of-fold scales, and what verdicts are judged against.
-
-    Parts of fewer than three data sets do not show what a head does on another one: then there is none, as in use.
-    """
-    tasks, scales = [r.task for r in fold.training], Ours.learn(fold).training_scales
-    enough = len({t.group or t.name for t in tasks}) >= MIN_GROUPS
-    found = fit_head(tasks, scales) if enough else None
-    return Learner(tasks[0].kind, verdict_prior(fold), found if found and found.chosen else None)
-
-
-@lru_cache(maxsize=1)
-def verdict_prior(fold: Fold) -> VerdictPrior:
-    """How far the training tasks' temperatures and biases are from their out-of-fold scales."""
-    return fit_verdict_prior([r.task for r in fold.training], Ours.learn(fold).training_scales)
-
-
-def groups_of(tasks: Sequence[TaskFeatures]) -> list[str]:
-    """The tasks' groups; where they are fewer than three, as with two data sets in parts, each task for itself."""
-    groups = [t.group or t.name for t in tasks]
-    return groups if len(set(groups)) >= MIN_GROUPS else [t.name for t in tasks]
-
-
-def head(fold: Fold) -> Predict:
+@baseline("head", "thermolang (answer)", ours=True, in_diagrams=True)
+def head(fits: FoldFits) -> Predict:
     """The per-answer head; for choices, and where training says so for self-checks, at the Thermometer's mean."""
-    ours, found = Ours.learn(fold), learner(fold)
+    learner = fits.learner
 
-    def predict(reading: TaskPrediction) -> list[Prediction]:
-        scale, readings = ours.scale(reading, None), found.scores(reading.task)
-        logit_offset = np.array([r.logit_offset for r in readings])
-        return [
-            Prediction(found.probability(reading.task.logits, logit_offset, scale, found.intercept(scale, readings)))
-        ]
+    def predict(predicted: TaskPrediction) -> list[Prediction]:
+        scale, scores = fits.scale(predicted), learner.scores(predicted.task)
+        offsets = np.array([s.logit_offset for s in scores])
+        intercept = learner.intercept(scale, scores)
+        return [Prediction(learner.probability(predicted.task.logits, offsets, scale, intercept))]
 
     return predict
 
 
-def probe(fold: Fold) -> Predict:
-    """Logistic regression on the frozen hidden state alone (as in Kapoor et al., 2024)."""
-    tasks = [r.task for r in fold.training]
-    found = fit_probe(tasks, groups=groups_of(tasks))
-    return lambda reading: [Prediction(found.predict(reading.task.hidden))]
+@baseline("probe", "Frozen-feature probe", citation="Kapoor et al., NeurIPS 2024, arXiv 2406.08391")
+def probe(fits: FoldFits) -> Predict:
+    """Logistic regression on the hidden state alone."""
+    found = fit_probe(fits.tasks, groups=groups_of(fits.tasks))
+    return lambda predicted: [Prediction(found.predict(predicted.task.hidden))]
 
 
-def signal(name: str) -> Callable[[Fold], Predict]:
+def _signal(_fits: FoldFits, *, name: str) -> Predict:
     """A confidence that was collected beside the logits, as it is."""
 
-    def predict(reading: TaskPrediction) -> list[Prediction] | None:
-        values = reading.task.signals.get(name)
+    def predict(predicted: TaskPrediction) -> list[Prediction] | None:
+        values = predicted.task.signals.get(name)
         usable = values is not None and bool(np.isfinite(values).all())
         return [Prediction(np.asarray(values))] if usable else None
 
-    return lambda _fold: predict
+    return predict
 
 
-UNLABELLED: tuple[Method, ...] = (
-    Method("uncalibrated", "Uncalibrated", "The model's own probabilities.", uncalibrated),
-    Method("base_rate", "Base rate", "The training tasks' mean accuracy for every answer.", base_rate),
-    Method("ts_cv", "TS-CV", "One temperature fitted on the training tasks.", one_temperature),
-    Method(
-        "ts_cv_bias",
-        "TS-CV + bias",
-        "One temperature and bias fitted on the training tasks; self-checks only.",
-        lambda fold: one_temperature(fold, bias=True) if fold.training[0].task.kind.has_bias else _nothing,
-    ),
-    Method("platt", "Platt", "Logistic map of the confidence, from the training tasks.", lambda f: mapped(f, Platt)),
-    Method("isotonic", "Isotonic", "Monotone map of the confidence.", lambda f: mapped(f, Isotonic)),
-    Method(
-        "item_temperature", "Per-item temperature", "The same network without the mean over inputs.", item_temperature
-    ),
-    Method("paper", "Thermometer (paper_mode)", "As published: one predicted temperature a task.", paper),
-    Method(
-        "paper_bias",
-        "Thermometer + bias",
-        "Temperature and bias as the network predicts them; self-checks only.",
-        lambda fold: biased(fold) if fold.training[0].task.kind.has_bias else _nothing,
-    ),
-    Method(
-        "thermolang", "thermolang (task)", "Thermometer, trusted as far as training supports.", thermolang, ours=True
-    ),
-    Method("head", "thermolang (answer)", "The per-answer head at the task's level.", head, ours=True),
-    Method("probe", "Frozen-feature probe", "Logistic regression on the hidden state alone.", probe),
-    Method("verbalised", "Verbalised", "The confidence the model states when asked.", signal("verbalised")),
-    Method("shuffled", "Shuffled options", "Share of option orders that give the same answer.", signal("shuffled")),
-    Method("mean_logprob", "Mean log-prob", "exp of the answer's mean token log-probability.", signal("mean_logprob")),
+def _register_signal(name: str, label: str, description: str, citation: str, *, samples: bool = False) -> None:
+    register = baseline(name, label, description, citation=citation, samples=samples)
+    register(partial(_signal, name=name))
+
+
+_register_signal("verbalised", "Verbalised", "The confidence the model states when asked.", "Tian et al., EMNLP 2023")
+_register_signal(
+    "shuffled",
+    "Shuffled options",
+    "Share of option orders that give the same answer.",
+    "Pezeshkpour and Hruschka, NAACL 2024",
 )
-"""Methods that use no label of the task they are measured on."""
+_register_signal(
+    "mean_logprob",
+    "Mean log-prob",
+    "exp of the answer's mean token log-probability.",
+    "Malinin and Gales, ICLR 2021",
+)
+
+_register_signal(
+    "lexical",
+    "Lexical agreement",
+    "Mean token F1 of all pairs of samples.",
+    "Lin et al., TMLR 2024, arXiv 2305.19187",
+    samples=True,
+)
+_register_signal(
+    "semantic_entropy",
+    "Semantic entropy",
+    "1 minus the entropy of the meanings over log N.",
+    "Farquhar et al., Nature 2024",
+    samples=True,
+)
+_register_signal(
+    "share",
+    "Share of the meaning",
+    "Share of the samples that mean what the answer means.",
+    "Wang et al., ICLR 2023, arXiv 2203.11171",
+    samples=True,
+)
 
 
-def _nothing(_reading: TaskPrediction) -> None:
-    return None
+def _sampled(predict: Predict, predicted: TaskPrediction) -> SampledTask | None:
+    """What the samples show of a task, beside the confidence of one pass."""
+    one_pass = predict(predicted)
+    return sampled_task(predicted.task, clipped_log_odds(one_pass[0].confidence)) if one_pass else None
+
+
+@baseline("thorough", "thermolang (thorough)", samples=True, ours=True, in_diagrams=True)
+def thorough(fits: FoldFits) -> Predict:
+    """P(right) from all samples and the calibrated confidence of one pass."""
+    fit, one_pass = fits.semantic, head(fits)
+
+    def predict(predicted: TaskPrediction) -> list[Prediction] | None:
+        task = _sampled(one_pass, predicted)
+        if fit is None or task is None:
+            return None
+        odds = fit.log_odds(task.rounds[ROUNDS[-1]], task.self_check, task.logprob)
+        return [Prediction(expit(odds), cost=np.ones(len(odds)))]
+
+    return predict
+
+
+@baseline("adaptive", "thermolang (adaptive)", samples=True, ours=True, in_diagrams=True)
+def as_needed(fits: FoldFits) -> Predict:
+    """The same, with as many samples as the decision at the training tasks' mean accuracy needs."""
+    fit, one_pass = fits.semantic, head(fits)
+
+    def predict(predicted: TaskPrediction) -> list[Prediction] | None:
+        task = _sampled(one_pass, predicted)
+        if fit is None or task is None:
+            return None
+        rounds = [fit.alone(task.self_check, task.logprob)]
+        rounds += [fit.log_odds(task.rounds[n], task.self_check, task.logprob) for n in ROUNDS]
+        odds, used = adaptive(fit, rounds, fit.base_rate)
+        tokens = np.stack([np.zeros(len(odds)), *(predicted.task.signals[f"tokens@{n}"] for n in ROUNDS)])
+        return [Prediction(expit(odds), cost=tokens[np.searchsorted((0, *ROUNDS), used), np.arange(len(odds))])]
+
+    return predict
 
 
 DRAWS = 5
@@ -256,26 +327,26 @@ Scorer = Callable[[TaskPrediction, "TaskFeatures", TaskPrediction], Prediction]
 """(the whole task, its labelled items, the items to score) -> predictions for the latter."""
 
 
-def cross_scored(reading: TaskPrediction, score: Scorer, labels: int) -> list[Prediction] | None:
+def cross_scored(predicted: TaskPrediction, score: Scorer, labels: int) -> list[Prediction] | None:
     """Predict either half of a task from labels of the other half, in several random cuts.
 
     Args:
-        reading: The task.
+        predicted: The task.
         score: Learns from labelled items and scores others.
         labels: How many items of the other half are labelled; all of them if negative.
 
     Returns:
         One prediction of all items for each cut; None if a half has too few items.
     """
-    n = len(reading.task)
+    n = len(predicted.task)
     if n // 2 < max(labels, 2):
         return None
     found = []
-    for halves in _cuts(reading.task.name, n):
-        confidence, probabilities = np.empty(n), np.empty((n, reading.task.logits.shape[1]))
+    for halves in _cuts(predicted.task.name, n):
+        confidence, probabilities = np.empty(n), np.empty((n, predicted.task.logits.shape[1]))
         for scored, other in (halves, halves[::-1]):
-            labelled = reading.task.take(other if labels < 0 else other[:labels])
-            part = score(reading, labelled, _part(reading, scored))
+            labelled = predicted.task.take(other if labels < 0 else other[:labels])
+            part = score(predicted, labelled, _part(predicted, scored))
             confidence[scored] = part.confidence
             probabilities[scored] = np.nan if part.probabilities is None else part.probabilities
         found.append(Prediction(confidence, None if np.isnan(probabilities).any() else probabilities))
@@ -286,106 +357,85 @@ AS_IT_IS = Scale(1.0, 0.0)
 """1/T and bias of the model as it is."""
 
 
-def oracle(fold: Fold) -> Predict:
+@baseline("oracle", "Own labels (oracle)", labels=-1)
+def oracle(fits: FoldFits) -> Predict:
     """Temperature (and bias) of half of the task's own labels, shrunk to the model as it is, so that no half runs away.
 
     Shrunk to what other tasks suggest it would be worse than doing nothing wherever they mislead.
     """
-    tasks = [r.task for r in fold.training]
-    return _shrunk(-1, AS_IT_IS, spread_of(tasks, AS_IT_IS, bias=tasks[0].kind.has_bias))
+    return _shrunk(-1, AS_IT_IS, spread_of(fits.tasks, AS_IT_IS, bias=fits.has_bias))
 
 
-def shrunk_temperature(labels: int) -> Callable[[Fold], Predict]:
+def shrunk_temperature(fits: FoldFits, *, labels: int) -> Predict:
     """Temperature on n labels, shrunk to TS-CV by how much the training tasks differ."""
-    return lambda fold: _shrunk(labels, *_centre_and_spread(fold))
+    return _shrunk(labels, fits.pooled_scale, fits.spread)
 
 
 def _shrunk(labels: int, centre: Scale, spread: tuple[float, float]) -> Predict:
     def score(_whole: TaskPrediction, labelled: TaskFeatures, rest: TaskPrediction) -> Prediction:
-        kind = labelled.kind.has_bias
-        return scaled(rest, *fit_task_temperature(labelled, bias=kind, centre=centre, spread=spread))
+        bias = labelled.kind.has_bias
+        return scaled(rest, *fit_task_temperature(labelled, bias=bias, centre=centre, spread=spread))
 
-    return lambda reading: cross_scored(reading, score, labels)
-
-
-@lru_cache(maxsize=1)  # the same for every number of labels
-def _centre_and_spread(fold: Fold) -> tuple[Scale, tuple[float, float]]:
-    tasks = [r.task for r in fold.training]
-    bias = tasks[0].kind.has_bias
-    centre = fit_temperature(tasks, TrainingConfig(bias=bias))
-    return centre, spread_of(tasks, centre, bias=bias)
+    return lambda predicted: cross_scored(predicted, score, labels)
 
 
-def verdicts(labels: int) -> Callable[[Fold], Predict]:
+def verdicts(fits: FoldFits, *, labels: int) -> Predict:
     """Posterior after n verdicts (right or wrong), with the Thermometer as prior."""
+    prior = fits.verdict_prior
 
-    def fit(fold: Fold) -> Predict:
-        ours, prior = Ours.learn(fold), verdict_prior(fold)
+    def score(whole: TaskPrediction, labelled: TaskFeatures, rest: TaskPrediction) -> Prediction:
+        centre = fits.scale(whole)
+        found = robust_posterior(prior, centre, labelled.logits, labelled.right, labelled.kind)
+        return Prediction(found.predict(rest.task.logits))
 
-        def score(whole: TaskPrediction, labelled: TaskFeatures, rest: TaskPrediction) -> Prediction:
-            centre = ours.scale(whole, None)
-            found = robust_posterior(prior, centre, labelled.logits, labelled.right, labelled.kind)
-            return Prediction(found.predict(rest.task.logits))
-
-        return lambda reading: cross_scored(reading, score, labels)
-
-    return fit
+    return lambda predicted: cross_scored(predicted, score, labels)
 
 
-def judged(labels: int) -> Callable[[Fold], Predict]:
+def judged(fits: FoldFits, *, labels: int) -> Predict:
     """What is done in use after n verdicts: they move the head's level, or else the means of temperature and bias."""
+    learner = fits.learner
 
-    def fit(fold: Fold) -> Predict:
-        ours, found = Ours.learn(fold), learner(fold)
+    def predict(predicted: TaskPrediction) -> list[Prediction] | None:
+        scale = fits.scale(predicted)
+        intercept = learner.intercept(scale, learner.scores(predicted.task))
 
-        def predict(reading: TaskPrediction) -> list[Prediction] | None:
-            scale = ours.scale(reading, None)
-            level = found.intercept(scale, found.scores(reading.task))
+        def score(_whole: TaskPrediction, labelled: TaskFeatures, rest: TaskPrediction) -> Prediction:
+            known = list(zip(learner.scores(labelled), labelled.right.tolist(), strict=True))
+            now = learner.learned(scale, intercept, known)
+            offsets = np.array([s.logit_offset for s in learner.scores(rest.task)])
+            return Prediction(learner.probability(rest.task.logits, offsets, now.scale, now.intercept))
 
-            def score(_whole: TaskPrediction, labelled: TaskFeatures, rest: TaskPrediction) -> Prediction:
-                verdicts = list(zip(found.scores(labelled), labelled.right.tolist(), strict=True))
-                now = found.learned(scale, level, verdicts)
-                logit_offset = np.array([r.logit_offset for r in found.scores(rest.task)])
-                return Prediction(found.probability(rest.task.logits, logit_offset, now.scale, now.intercept))
+        return cross_scored(predicted, score, labels)
 
-            return cross_scored(reading, score, labels)
-
-        return predict
-
-    return fit
+    return predict
 
 
-LABELLED: tuple[Method, ...] = (
-    Method("oracle", "Own labels (oracle)", "Temperature of half of the task's labels, on the other half.", oracle, -1),
-    *(
-        Method(
-            f"ts_{n}",
-            f"TS on {n} labels",
-            "Temperature on labels of the task, shrunk to TS-CV.",
-            shrunk_temperature(n),
-            n,
-        )
-        for n in LABELS
-    ),
-    *(
-        Method(
-            f"verdicts_{n}", f"thermolang, {n} verdicts", "Thermometer moved by verdicts.", verdicts(n), n, ours=True
-        )
-        for n in LABELS
-    ),
-    *(
-        Method(
-            f"answer_{n}",
-            f"thermolang (answer), {n} verdicts",
-            "As in use: verdicts move the head's level, or without a head the means of temperature and bias.",
-            judged(n),
-            n,
-            ours=True,
-        )
-        for n in LABELS
-    ),
-)
-"""Methods that use labels of the task they are measured on, never those of the items they score."""
+for _n in LABELS:
+    baseline(
+        f"ts_{_n}",
+        f"TS on {_n} labels",
+        "Temperature on labels of the task, shrunk to TS-CV.",
+        citation=GUO,
+        labels=_n,
+        curves=("ts",),
+    )(partial(shrunk_temperature, labels=_n))
+for _n in LABELS:
+    baseline(
+        f"verdicts_{_n}",
+        f"thermolang, {_n} verdicts",
+        "Thermometer moved by verdicts.",
+        labels=_n,
+        ours=True,
+        curves=("verdicts",),
+    )(partial(verdicts, labels=_n))
+for _n in LABELS:
+    baseline(
+        f"answer_{_n}",
+        f"thermolang (answer), {_n} verdicts",
+        "As in use: verdicts move the head's level, or without a head the means of temperature and bias.",
+        labels=_n,
+        ours=True,
+    )(partial(judged, labels=_n))
 
 
 def _cuts(name: str, n: int) -> Iterator[tuple[Items, Items]]:
@@ -395,74 +445,7 @@ def _cuts(name: str, n: int) -> Iterator[tuple[Items, Items]]:
         yield order[: n // 2], order[n // 2 :]
 
 
-def _part(reading: TaskPrediction, items: Items) -> TaskPrediction:
-    return TaskPrediction(reading.task.take(items), reading.inverse[items], reading.bias[items], reading.paper[items])
-
-
-@lru_cache(maxsize=1)  # two methods of one fold start from it
-def _learn(fold: Fold) -> SemanticFit | None:
-    tasks, head_found = [r.task for r in fold.training], learner(fold).head
-    if head_found:
-        odds = [_odds(expit(o)) for o in head_found.training_odds]
-    else:
-        scales = Ours.learn(fold).training_scales
-        odds = [_odds(SELF_CHECK.probability(t.logits, s)) for t, s in zip(tasks, scales, strict=True)]
-    found = [sampled_task(t, o) if t.kind == SELF_CHECK else None for t, o in zip(tasks, odds, strict=True)]
-    usable = [replace(s, group=g) for s, g in zip(found, groups_of(tasks), strict=True) if s is not None]
-    return fit_semantic(usable) if usable else None
-
-
-def _sampled(predict: Predict, reading: TaskPrediction) -> SampledTask | None:
-    """What the samples show of a task, beside the confidence of one pass."""
-    one_pass = predict(reading)
-    return sampled_task(reading.task, _odds(one_pass[0].confidence)) if one_pass else None
-
-
-def _odds(p: FloatArray) -> FloatArray:
-    return np.asarray(logit(np.clip(p, 1e-6, 1 - 1e-6)))
-
-
-def thorough(fold: Fold) -> Predict:
-    """P(right) from all samples and the calibrated confidence of one pass."""
-    fit, one_pass = _learn(fold), head(fold)
-
-    def predict(reading: TaskPrediction) -> list[Prediction] | None:
-        task = _sampled(one_pass, reading)
-        if fit is None or task is None:
-            return None
-        odds = fit.log_odds(task.rounds[ROUNDS[-1]], task.self_check, task.logprob)
-        return [Prediction(expit(odds), cost=np.ones(len(odds)))]
-
-    return predict
-
-
-def as_needed(fold: Fold) -> Predict:
-    """The same, with as many samples as the decision at the training tasks' mean accuracy needs."""
-    fit, one_pass = _learn(fold), head(fold)
-
-    def predict(reading: TaskPrediction) -> list[Prediction] | None:
-        task = _sampled(one_pass, reading)
-        if fit is None or task is None:
-            return None
-        rounds = [fit.alone(task.self_check, task.logprob)]
-        rounds += [fit.log_odds(task.rounds[n], task.self_check, task.logprob) for n in ROUNDS]
-        odds, used = adaptive(fit, rounds, fit.base_rate)
-        tokens = np.stack([np.zeros(len(odds)), *(reading.task.signals[f"tokens@{n}"] for n in ROUNDS)])
-        return [Prediction(expit(odds), cost=tokens[np.searchsorted((0, *ROUNDS), used), np.arange(len(odds))])]
-
-    return predict
-
-
-SAMPLED: tuple[Method, ...] = (
-    Method("lexical", "Lexical agreement", "Mean token F1 of all pairs of samples.", signal("lexical")),
-    Method(
-        "semantic_entropy",
-        "Semantic entropy",
-        "1 minus the entropy of the meanings over log N.",
-        signal("semantic_entropy"),
-    ),
-    Method("share", "Share of the meaning", "Share of the samples that mean what the answer means.", signal("share")),
-    Method("thorough", "thermolang (thorough)", "Share, entropy, self-check, calibrated.", thorough, ours=True),
-    Method("adaptive", "thermolang (adaptive)", "The same, sampling only while it matters.", as_needed, ours=True),
-)
-"""Methods that need sampled answers; they use no label of the task they are measured on."""
+def _part(predicted: TaskPrediction, items: Items) -> TaskPrediction:
+    return TaskPrediction(
+        predicted.task.take(items), predicted.inverse[items], predicted.bias[items], predicted.paper[items]
+    )

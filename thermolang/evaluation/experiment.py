@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from thermolang.calibration.bootstrap import reliability_table
+from thermolang.calibration.bootstrap import Interval, TaskBootstrap, interval, item_draws, reliability_table
 from thermolang.calibration.fit import InputDistribution, task_log_odds_error
+from thermolang.calibration.metrics import METRICS, Metric
 from thermolang.calibration.metrics import risk_coverage as risk_and_coverage
 from thermolang.calibration.temperature import fit_task_temperature, task_nll
 from thermolang.calibration.training import TrainingConfig
-from thermolang.evaluation.baselines import LABELLED, LABELS, SAMPLED, UNLABELLED, Method, Ours, Prediction
-from thermolang.evaluation.measure import HIGHER_IS_BETTER, METRICS, Measured, Resampled, interval, measure
+from thermolang.evaluation.baselines import BASELINES, Baseline, Prediction
+from thermolang.evaluation.fold_fits import FoldFits
 from thermolang.evaluation.protocol import Fold, TaskPrediction, make_folds
+from thermolang.storage import digest
 from thermolang.types import Scale
 
 if TYPE_CHECKING:
     from thermolang.calibration.features import TaskFeatures
     from thermolang.types import FloatArray
 
-METHODS: tuple[Method, ...] = (*UNLABELLED, *SAMPLED, *LABELLED)
-"""Everything that is compared."""
+RESAMPLES = 300
+"""Draws of items within a task; draws of tasks pick from them."""
 
 INPUTS = (1, 3, 10, 30, 100)
 """Numbers of unlabelled inputs after which a temperature is looked at."""
@@ -34,9 +36,19 @@ DRAWS = 10
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """What was seen of one held-out task."""
+    """A held-out task: what the network says of it, what every method predicts, and what it asks for itself.
 
-    reading: TaskPrediction
+    Attributes:
+        predicted: The network's temperatures and biases for its inputs.
+        predictions: By the method's name.
+        scale: What thermolang gives the task.
+        oracle: What the task's own labels ask for.
+        novelty: How far the task's inputs are from the training tasks', on average.
+        half_width: Of the predictive interval, in log-odds.
+        excess: By number of inputs, the NLL above that of the scale from all inputs.
+    """
+
+    predicted: TaskPrediction
     predictions: dict[str, list[Prediction]]
     scale: Scale
     oracle: Scale
@@ -47,43 +59,131 @@ class HeldOut:
     @property
     def task(self) -> TaskFeatures:
         """The task itself."""
-        return self.reading.task
+        return self.predicted.task
 
 
 def predict(fold: Fold) -> list[HeldOut]:
     """Fit every method on a fold's training tasks and apply it to the held-out ones."""
-    ours = Ours.learn(fold)
-    fitted = {method.name: method.fit(fold) for method in METHODS}
-    support = InputDistribution.fit([r.task.hidden for r in fold.training])
+    fits = FoldFits(fold)
+    fitted = {name: method.fit(fits) for name, method in BASELINES.items()}
+    inputs = InputDistribution.fit([t.hidden for t in fits.tasks])
     found = []
-    for reading in fold.testing:
-        task = reading.task
-        predictions = {name: p for name, predict in fitted.items() if (p := predict(reading)) is not None}
-        scale = ours.scale(reading, None)
+    for predicted in fold.testing:
+        task = predicted.task
+        predictions = {name: p for name, predict in fitted.items() if (p := predict(predicted)) is not None}
+        scale = fits.scale(predicted)
         found.append(
             HeldOut(
-                reading,
+                predicted,
                 predictions,
                 scale,
                 fit_task_temperature(task, bias=task.kind.has_bias),
-                float(support.novelty(task.hidden).mean()),
-                ours.half_width,
-                _excess(reading, ours, scale),
+                float(inputs.novelty(task.hidden).mean()),
+                fits.prior.half_width,
+                _excess(predicted, fits, scale),
             )
         )
     return found
 
 
-def _excess(reading: TaskPrediction, ours: Ours, scale: Scale) -> dict[int, float]:
+def _excess(predicted: TaskPrediction, fits: FoldFits, scale: Scale) -> dict[int, float]:
     """NLL above that of the temperature from all inputs, if only n inputs had been seen; mean over random orders."""
-    task, rng = reading.task, np.random.default_rng(len(reading.task))
+    task, rng = predicted.task, np.random.default_rng(len(predicted.task))
     everything = task_nll(task, *scale)
     found = {}
     for n in INPUTS:
         if n <= len(task):
-            drawn = [ours.scale(reading, rng.permutation(len(task))[:n].tolist()) for _ in range(DRAWS)]
+            drawn = [fits.scale(predicted, rng.permutation(len(task))[:n].tolist()) for _ in range(DRAWS)]
             found[n] = float(np.mean([task_nll(task, *s) for s in drawn])) - everything
     return found
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Figures of one task.
+
+    Attributes:
+        task: The task.
+        figures: Method -> metric -> shape (1 + resamples,), the first on the items as they are; NaN if undefined.
+    """
+
+    task: TaskFeatures
+    figures: Mapping[str, Mapping[str, FloatArray]]
+
+    def value(self, method: str, metric: str) -> float | None:
+        """The figure on the items as they are; None if the method or the figure is undefined here."""
+        found = self.figures.get(method, {}).get(metric)
+        return None if found is None or not np.isfinite(found[0]) else float(found[0])
+
+
+def measure(
+    task: TaskFeatures, predictions: Mapping[str, Sequence[Prediction]], *, resamples: int = RESAMPLES
+) -> Measured:
+    """All metrics of all methods on one task, on the items and on the same draws of items for every method.
+
+    Args:
+        task: The held-out task.
+        predictions: By method; the metrics of several predictions are averaged.
+        resamples: Draws of items with replacement.
+    """
+    draws = item_draws(len(task), resamples=resamples, seed=int(digest(task.name), 16))
+    figures: dict[str, dict[str, FloatArray]] = {}
+    for method, several in predictions.items():
+        found = {m.name: [_figures(m, p, task, draws) for p in several] for m in METRICS.values() if not m.skill}
+        figures[method] = {
+            name: np.mean([v for v in values if v is not None], axis=0)
+            for name, values in found.items()
+            if all(v is not None for v in values)
+        }
+    return Measured(task, figures)
+
+
+def _figures(metric: Metric, prediction: Prediction, task: TaskFeatures, draws: Any) -> FloatArray | None:
+    if not metric.of_options:
+        return metric.resampled(np.asarray(prediction.confidence, dtype=np.float64), task.right, draws)
+    if prediction.probabilities is None:
+        return None
+    of_label = prediction.probabilities[np.arange(len(task)), task.labels]
+    return metric.resampled(of_label, np.ones(len(task)), draws)
+
+
+class Resampled:
+    """Means over tasks of anything computed from figures, with paired intervals over tasks and items.
+
+    Args:
+        measured: The tasks.
+        seed: Of the draws; the same for every figure, so that differences are paired.
+    """
+
+    def __init__(self, measured: Sequence[Measured], *, seed: int = 0) -> None:
+        self.measured = list(measured)
+        resamples = len(next(iter(next(iter(self.measured[0].figures.values())).values()))) - 1
+        self._bootstrap = TaskBootstrap(len(self.measured), resamples, seed=seed)
+
+    def means(self, method: str, metric: str) -> FloatArray | None:
+        """Mean over tasks, as they are and of each draw; None unless every task has the method and one the figure."""
+        rows = [m.figures.get(method, {}).get(metric) for m in self.measured]
+        values = [row for row in rows if row is not None]
+        if len(values) < len(rows) or not any(np.isfinite(row[0]) for row in values):
+            return None
+        return self._bootstrap.mean(np.stack(values))
+
+    def difference(self, first: str, second: str, metric: str) -> Interval | None:
+        """Interval of first minus second, paired."""
+        a, b = self.means(first, metric), self.means(second, metric)
+        return None if a is None or b is None else interval(a - b)
+
+    def share_closed(self, method: str, start: str, goal: str | None = None, metric: str = "NLL") -> Interval | None:
+        """Interval of (start - method) / (start - goal), each a mean over tasks; without a goal it is 0.
+
+        With the Brier score, a constant as start and no goal that is the Brier skill.
+        """
+        rows = [self.means(name, metric) for name in (method, start, goal) if name]
+        if any(row is None for row in rows):
+            return None
+        ours, begin, end = (np.asarray(row) for row in (*rows, 0.0)[:3])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return interval((begin - ours) / (begin - end))
 
 
 def _pooled(held_out: Sequence[HeldOut], method: str) -> tuple[FloatArray, FloatArray] | None:
@@ -111,7 +211,7 @@ def risk_coverage(held_out: Sequence[HeldOut], method: str) -> dict[str, list[fl
     return {"coverage": curve.coverage[at].tolist(), "risk": curve.risk[at].tolist()}
 
 
-def _over_tasks(values: Sequence[float]) -> dict[str, float]:
+def _over_tasks(values: Sequence[float]) -> Interval:
     rows = np.asarray(values)
     drawn = rows[np.random.default_rng(0).integers(len(rows), size=(2000, len(rows)))].mean(-1)
     return interval(np.concatenate([[rows.mean()], drawn]))
@@ -120,21 +220,26 @@ def _over_tasks(values: Sequence[float]) -> dict[str, float]:
 def inputs_curve(held_out: Sequence[HeldOut]) -> list[dict[str, float]]:
     """Excess NLL after n unlabelled inputs, mean over tasks."""
     known = {n: [h.excess[n] for h in held_out if n in h.excess] for n in INPUTS}
-    return [{"inputs": n, **_over_tasks(values)} for n, values in known.items() if values]
+    return [{"inputs": n, **asdict(_over_tasks(values))} for n, values in known.items() if values]
 
 
 def labels_curve(resampled: Resampled) -> dict[str, list[dict[str, float]]]:
     """Mean NLL of right and wrong after n labels, on the tasks that have enough items for every n shown."""
-    enough = [n for n in LABELS if all(f"ts_{n}" in m.figures for m in resampled.measured)]
+    lines: dict[str, dict[int, str]] = {}
+    for method in BASELINES.values():
+        for line in method.curves:
+            lines.setdefault(line, {})[method.labels] = method.name
+    labelled = {n: name for points in lines.values() for n, name in points.items() if n}
+    enough = [n for n, name in sorted(labelled.items()) if all(name in m.figures for m in resampled.measured)]
     curves: dict[str, list[dict[str, float]]] = {}
-    for kind, before in {"ts": "ts_cv", "verdicts": "thermolang", "thermolang": "thermolang"}.items():
-        points = {0: before} | {n: kind if kind == "thermolang" else f"{kind}_{n}" for n in enough}
-        means = {n: resampled.means(name, "NLL right") for n, name in points.items()}
-        curves[kind] = [{"labels": n, **interval(v)} for n, v in means.items() if v is not None]
+    for line, points in lines.items():
+        flat = points[0] if set(points) == {0} else None
+        means = {n: resampled.means(flat or points[n], "NLL right") for n in (0, *enough) if flat or n in points}
+        curves[line] = [{"labels": n, **asdict(interval(v))} for n, v in means.items() if v is not None]
     return curves
 
 
-def support(held_out: Sequence[HeldOut]) -> dict[str, Any] | None:
+def novelty_curve(held_out: Sequence[HeldOut]) -> dict[str, Any] | None:
     """Rank correlation over tasks of novelty and |log T* - log T_oracle|; None if it says nothing."""
     points = [(h.novelty, abs(np.log(h.scale[0] / h.oracle[0])), h.task.name) for h in held_out]
     if len(points) < 5:
@@ -144,12 +249,12 @@ def support(held_out: Sequence[HeldOut]) -> dict[str, Any] | None:
     if np.ptp(columns, axis=0).min() == 0:
         return None  # every task is equally novel, or equally far off
     varied = [columns[d] for d in draws if np.ptp(columns[d], axis=0).min() > 0]
-    found = interval(np.array([spearmanr(c).statistic for c in (columns, *varied)]))
+    found = interval(np.array([spearmanr(c).statistic for c in (columns, *varied)], dtype=np.float64))
     return {
         "measure": "mean novelty of the task's inputs",
-        "rank_correlation": found["estimate"],
-        "lower": max(found["lower"], -1.0),
-        "upper": min(found["upper"], 1.0),
+        "rank_correlation": found.estimate,
+        "lower": max(found.lower, -1.0),
+        "upper": min(found.upper, 1.0),
         "tasks": len(points),
         "points": [[float(x), float(y), name] for x, y, name in points],
     }
@@ -174,11 +279,11 @@ def coverage(held_out: Sequence[HeldOut]) -> dict[str, Any]:
 ABOVE_CHANCE = 0.10
 """Tasks that a model answers hardly better than chance are shown apart: there is nothing to be confident about."""
 
+MEASURED = [m.name for m in METRICS.values() if not m.skill]
+"""Metrics that a task has a figure of."""
+
 GAP = 0.02
 """Nats between uncalibrated and oracle from which there is something to close."""
-
-SHOWN = ("uncalibrated", "ts_cv", "paper", "thermolang", "head", "thorough", "adaptive")
-"""Methods in the diagrams."""
 
 
 def run(
@@ -195,7 +300,7 @@ def run(
     Args:
         tasks: Features of the training tasks; with protocols other than transfer also what is measured.
         others: With ``transfer``, the tasks to measure.
-        protocol: As in ``folds.make_folds``.
+        protocol: As in ``protocol.make_folds``.
         config: How networks are trained.
         about: ``name``, ``model``, ``form``, ``layer`` for the report.
         progress: Called with (what, done, total).
@@ -221,13 +326,13 @@ def run(
     parts = {"main": main, "apart": [i for i in range(len(held_out)) if i not in main]}
     summaries = {name: Resampled([measured[i] for i in of]) for name, of in parts.items() if of}
     lead = [held_out[i] for i in main or parts["apart"]]
-    shown = [name for name in SHOWN if all(name in h.predictions for h in lead)]
+    shown = [m.name for m in BASELINES.values() if m.in_diagrams and all(m.name in h.predictions for h in lead)]
     resampled = summaries.get("main") or summaries["apart"]
     return {
         **(about or {}),
-        "kind": "self_check" if held_out[0].task.kind.has_bias else "choice",
+        "kind": held_out[0].task.kind.name,
         "protocol": protocol,
-        "methods": [_method(m) for m in METHODS if any(m.name in h.predictions for h in held_out)],
+        "methods": [_method(m) for m in BASELINES.values() if any(m.name in h.predictions for h in held_out)],
         "tasks": [_task(h, m, i in main) for i, (h, m) in enumerate(zip(held_out, measured, strict=True))],
         "summaries": [_summary(name, s) for name, s in summaries.items()],
         "gap": _gap(resampled),
@@ -235,7 +340,7 @@ def run(
         "risk_coverage": {name: risk_coverage(lead, name) for name in shown},
         "inputs_curve": inputs_curve(lead),
         "labels_curve": labels_curve(resampled),
-        "support": support(held_out),
+        "novelty_curve": novelty_curve(held_out),
         "interval": coverage(held_out),
         "tokens": _tokens(lead),
     }
@@ -251,9 +356,9 @@ def _tokens(held_out: Sequence[HeldOut]) -> dict[str, float]:
     return {name: float(np.mean(costs)) for name, costs in found.items()}
 
 
-def _method(method: Method) -> dict[str, Any]:
-    shown = {"name": method.name, "label": method.label, "description": method.description}
-    return {**shown, "labels": method.labels, "ours": method.ours, "baseline": not method.ours}
+def _method(method: Baseline) -> dict[str, Any]:
+    names = ("name", "label", "description", "citation", "labels", "samples", "ours")
+    return {name: getattr(method, name) for name in names} | {"baseline": not method.ours}
 
 
 def _task(held_out: HeldOut, measured: Measured, main: bool) -> dict[str, Any]:
@@ -269,7 +374,7 @@ def _task(held_out: HeldOut, measured: Measured, main: bool) -> dict[str, Any]:
         "oracle_temperature": 1 / held_out.oracle[0],
         "novelty": held_out.novelty,
         "accuracy_kept": _kept(held_out, "paper") and _kept(held_out, "thermolang"),
-        "metrics": {name: {m: measured.value(name, m) for m in METRICS} for name in held_out.predictions},
+        "metrics": {name: {m: measured.value(name, m) for m in MEASURED} for name in held_out.predictions},
     }
 
 
@@ -281,37 +386,49 @@ def _kept(held_out: HeldOut, method: str) -> bool:
     )
 
 
+TITLES = {"main": "Tasks at least 10 points above chance", "apart": "Tasks nearer to chance, or below"}
+
+
 def _summary(name: str, resampled: Resampled) -> dict[str, Any]:
     tasks = [m.task for m in resampled.measured]
-    figures: dict[str, dict[str, Any]] = {}
-    for method in METHODS:
-        means = {metric: resampled.means(method.name, metric) for metric in METRICS}
-        if any(values is not None for values in means.values()):
-            figures[method.name] = {
-                metric: None if values is None else interval(values) | _worst(resampled, method.name, metric)
-                for metric, values in means.items()
-            }
-            figures[method.name]["Brier skill"] = resampled.share_closed(method.name, "base_rate", metric="Brier")
-    metrics = [*METRICS]
-    titles = {"main": "Tasks at least 10 points above chance", "apart": "Tasks nearer to chance, or below"}
+    figures = {
+        method: {m: _mean_and_worst(resampled, method, m) for m in MEASURED} | _skills(resampled, method)
+        for method in BASELINES
+        if any(resampled.means(method, m) is not None for m in MEASURED)
+    }
     return {
         "name": name,
-        "title": titles[name],
+        "title": TITLES[name],
         "tasks": len(tasks),
         "items": sum(map(len, tasks)),
         "accuracy": float(np.mean([t.right.mean() for t in tasks])),
         "figures": figures,
         "differences": {
-            m: {metric: resampled.difference(m, "uncalibrated", metric) for metric in metrics} for m in figures
+            method: {m: _record(resampled.difference(method, "uncalibrated", m)) for m in MEASURED}
+            for method in figures
         },
     }
 
 
-def _worst(resampled: Resampled, method: str, metric: str) -> dict[str, Any]:
+def _record(found: Interval | None) -> dict[str, float] | None:
+    return None if found is None else asdict(found)
+
+
+def _mean_and_worst(resampled: Resampled, method: str, metric: str) -> dict[str, Any] | None:
+    """The mean over tasks with its interval, and the task with the worst figure."""
+    means = resampled.means(method, metric)
+    if means is None:
+        return None
     values = [(m.value(method, metric), m.task.name) for m in resampled.measured]
     known = [(v, name) for v, name in values if v is not None]
-    value, name = (min if metric in HIGHER_IS_BETTER else max)(known, default=(None, ""))
-    return {"worst": value, "worst_task": name}
+    value, name = (min if METRICS[metric].higher_is_better else max)(known)
+    return {**asdict(interval(means)), "worst": value, "worst_task": name}
+
+
+def _skills(resampled: Resampled, method: str) -> dict[str, dict[str, float] | None]:
+    """Figures relative to that of the base rate."""
+    skills = {m.name: m for m in METRICS.values() if m.skill}
+    return {n: _record(resampled.share_closed(method, "base_rate", metric=m.skill)) for n, m in skills.items()}
 
 
 def _gap(resampled: Resampled) -> dict[str, Any] | None:
@@ -319,16 +436,16 @@ def _gap(resampled: Resampled) -> dict[str, Any] | None:
     if start is None or goal is None:
         return None
     gap = float(start[0] - goal[0])
-    names = [m.name for m in METHODS if m.name != "uncalibrated"]
+    names = [name for name in BASELINES if name != "uncalibrated"]
     closed = {n: resampled.share_closed(n, "uncalibrated", "oracle") for n in names} if gap >= GAP else {}
     ours, baseline = (resampled.means(n, "NLL") for n in ("thermolang", "ts_cv"))
     ahead = None
     if gap >= GAP and ours is not None and baseline is not None:
-        ahead = interval((baseline - ours) / (start - goal))
+        ahead = asdict(interval((baseline - ours) / (start - goal)))
     return {
         "uncalibrated": float(start[0]),
         "oracle": float(goal[0]),
         "exists": gap >= GAP,
-        "closed": {name: share for name, share in closed.items() if share is not None},
+        "closed": {name: asdict(share) for name, share in closed.items() if share is not None},
         "ahead_of_ts_cv": ahead,
     }

@@ -1,4 +1,4 @@
-"""How the figures of the evaluation report look, and how one becomes an element of a page."""
+"""The figures of the evaluation report, as elements of a page."""
 
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ def risk_coverage(curves: Mapping[str, Record], methods: Sequence[Record], *, ke
 
 
 @styled
-def support(points: Sequence[Sequence[Any]], measure: str, *, key: str) -> str:
+def novelty_curve(points: Sequence[Sequence[Any]], measure: str, *, key: str) -> str:
     """How far the temperature is off against how new a task is; the three worst tasks are named.
 
     Args:

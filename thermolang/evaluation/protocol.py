@@ -1,4 +1,4 @@
-"""Which tasks train and which are measured, and the networks of all folds, trained together."""
+"""Protocols: the folds of tasks that train and that are measured, with the networks of all folds trained together."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FEWEST = 3
 
 @dataclass(frozen=True, eq=False)
 class TaskPrediction:
-    """What a network that never saw the task reads in its items.
+    """What a network that never saw the task predicts from its items.
 
     Attributes:
         task: The task.
@@ -41,9 +41,9 @@ class TaskPrediction:
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Training tasks with their out-of-fold readings, and the held-out tasks with theirs.
+    """Training tasks with their out-of-fold predictions, and the held-out tasks with theirs.
 
-    The reading of a training task comes from a network that saw neither it nor any held-out task of this fold: so
+    The prediction of a training task comes from a network that saw neither it nor any held-out task of this fold: so
     whatever is chosen on ``training`` is chosen without the tasks it is measured on.
     """
 
@@ -74,7 +74,7 @@ def make_folds(
     config: TrainingConfig,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Fold]:
-    """Train the networks of a protocol side by side and read every task out of fold.
+    """Train the networks of a protocol side by side and predict every task out of fold.
 
     Args:
         tasks: The tasks, all choices or all self-checks. An item that stands in several tasks counts in the first
@@ -120,6 +120,7 @@ def make_folds(
 
 
 Predictor = Callable[["FloatArray"], tuple["FloatArray", "FloatArray", "FloatArray"]]
+"""Hidden states (N, d) -> ``inverse``, ``bias`` and ``paper`` of a ``TaskPrediction``."""
 
 
 def _deal(tasks: Sequence[TaskFeatures], number: int, seed: int) -> np.ndarray:
@@ -149,5 +150,5 @@ def _train_all(
     return {out: predictor(i) for i, out in enumerate(left_out)}
 
 
-def _prediction(task: TaskFeatures, read: Predictor) -> TaskPrediction:
-    return TaskPrediction(task, *read(task.hidden))
+def _prediction(task: TaskFeatures, predict: Predictor) -> TaskPrediction:
+    return TaskPrediction(task, *predict(task.hidden))

@@ -16,7 +16,7 @@
         risk_coverage: {method: {coverage: [x], risk: [x]}},
         inputs_curve: [{inputs, estimate, lower, upper}],
         labels_curve: {method: [{labels, estimate, lower, upper}]},
-        support: {measure, rank_correlation, lower, upper, tasks, points: [[novelty, error, task]]} | null,
+        novelty_curve: {measure, rank_correlation, lower, upper, tasks, points: [[novelty, error, task]]} | null,
         interval: {level, covered, tasks, mean_width} | null}]
 
 ``"uncalibrated"`` names the model as it is, ``"oracle"`` the bound that is fitted on half of the task's labels.
@@ -33,15 +33,16 @@ from typing import Any
 from jinja2 import ChainableUndefined, Environment
 from markupsafe import Markup
 
+from thermolang.calibration.metrics import METRICS
 from thermolang.errors import InvalidInputError
 from thermolang.evaluation import plots
-from thermolang.evaluation.measure import HIGHER_IS_BETTER
 from thermolang.evaluation.plots import looks
 from thermolang.storage import write_atomically
 
 Record = Mapping[str, Any]
 
 UNCALIBRATED, ORACLE = "uncalibrated", "oracle"
+HIGHER_IS_BETTER = frozenset(m.name for m in METRICS.values() if m.higher_is_better)
 DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 
 
@@ -76,7 +77,9 @@ def render(results: Record) -> str:
     environment.tests["decided"] = lambda d: bool(d) and (d["lower"] > 0 or d["upper"] < 0)
     template = resources.files("thermolang.evaluation").joinpath("report.html.j2").read_text(encoding="utf-8")
     settings = [_setting(s, f"setting-{n}") for n, s in enumerate(results.get("settings") or [], start=1)]
-    return environment.from_string(template).render(results=results, settings=settings, higher=HIGHER_IS_BETTER)
+    return environment.from_string(template).render(
+        results=results, settings=settings, known_metrics=METRICS, higher=HIGHER_IS_BETTER
+    )
 
 
 def markdown_tables(results: Record) -> str:
@@ -152,8 +155,8 @@ def _plots(setting: Record, methods: Sequence[Record], ours: Record | None, key:
         found["labels"] = plots.labels_curve(curves, methods, key=f"{key}-labels")
     if any((risk := setting.get("risk_coverage") or {}).values()):
         found["risk"] = plots.risk_coverage(risk, methods, key=f"{key}-risk")
-    if (support := setting.get("support") or {}).get("points"):
-        found["support"] = plots.support(support["points"], support.get("measure", ""), key=f"{key}-support")
+    if (novelty := setting.get("novelty_curve") or {}).get("points"):
+        found["novelty"] = plots.novelty_curve(novelty["points"], novelty.get("measure", ""), key=f"{key}-novelty")
     said = [
         plots.meanings(one["said"], one["question"], right=one["right"], key=f"{key}-said-{n}")
         for n, one in enumerate(setting.get("examples") or [])

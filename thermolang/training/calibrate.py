@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from thermolang._version import __version__
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.fit import MIN_TASKS, Fit, fit, log_odds
-from thermolang.calibration.head import Head
 from thermolang.calibration.kinds import SELF_CHECK, AnswerKind, KindName
-from thermolang.calibration.semantic import ROUNDS, SEMANTIC_FEATURES, SemanticFit, fit_semantic
+from thermolang.calibration.semantic import ROUNDS, SemanticFit, fit_semantic
 from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import InvalidInputError, NotEnoughDataError
 from thermolang.models.local import LocalModel
-from thermolang.training.card import Comparison, compare, compare_left_out, markdown_table
+from thermolang.training.card import Comparison, card, compare, compare_left_out
 from thermolang.training.features import collect, is_choice
 from thermolang.training.samples import collect_samples, sampled_task, with_samples
 from thermolang.types import Task
@@ -58,7 +55,7 @@ def calibrate(
             kind are left out with a warning.
         test_tasks: Tasks the calibrator is measured on and never sees.
         config: How to train; the paper's settings by default, with a bias for self-checks.
-        features: Folder where the readings are kept, so that an interrupted run goes on; None keeps none.
+        features: Folder where the features are kept, so that an interrupted run goes on; None keeps none.
         samples: Also sample so many answers to each free-form question, for the confidence of meanings; that takes
             ``features``.
         progress: Called as the work goes on.
@@ -71,7 +68,7 @@ def calibrate(
         msg = f"sampled answers need a folder (features=) and at least {max(ROUNDS)} samples, got {features}, {samples}"
         raise InvalidInputError(msg)
     report = progress or (lambda _what, _done, _total: None)
-    # Before anything is read, which takes hours: a malformed task, or too few of them.
+    # Before the model reads anything, which takes hours: a malformed task, or too few of them.
     wanted, held_out = _enough(_by_source(train_tasks)), _by_source(test_tasks)
     read = partial(collect, model, folder=features, progress=progress)
     training = [read(task) for of in wanted.values() for task in of]
@@ -159,74 +156,3 @@ def _enough(tasks: dict[str, list[Task]]) -> dict[str, list[Task]]:
     for source in tasks.keys() - enough.keys():
         logger.warning("no fit for %s: %d tasks are needed, got %s", source, MIN_TASKS, names[source])
     return enough
-
-
-def card(
-    calibrator: Calibrator,
-    training: Mapping[KindName, list[TaskFeatures]],
-    comparisons: dict[str, Comparison],
-    *,
-    left_out: bool = False,
-) -> str:
-    """The README of a calibrator: what it was trained on, what was measured, what it does not promise.
-
-    Args:
-        calibrator: The calibrator.
-        training: Its training tasks, by source.
-        comparisons: What was measured, by source.
-        left_out: Whether that was on the training tasks, each left out in turn.
-    """
-    parts = [
-        f"# Calibrator of {calibrator.model_name}",
-        f"Made by `thermolang calibrate` {__version__} on {datetime.now(timezone.utc):%Y-%m-%d} with the method of "
-        "Thermometer (Shen et al., ICML 2024, arXiv 2403.08819). It belongs to these weights: hidden states on eight "
-        "fixed prompts are compared when it is loaded, and another quantisation or a fine-tuned copy is refused.",
-        *[_trained_on(source, tasks) for source, tasks in training.items()],
-        *[_measured(source, comparison, left_out) for source, comparison in comparisons.items()],
-        *[_headed(source, fit.head) for source, fit in calibrator.fits.items() if fit.head],
-        *([_sampled(calibrator.semantic)] if calibrator.semantic else []),
-        "## What it does not promise",
-        "A confidence is an expectation over many answers to similar questions, not a fact about one. It is honest for "
-        "inputs like those above; `supported` and `novelty` warn when they are not. It does not make the answers any "
-        "better, and one temperature a task cannot tell the right from the wrong answers within it; a per-answer head, "
-        "where there is one above, can in part.",
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _trained_on(source: str, tasks: Sequence[TaskFeatures]) -> str:
-    rows = [f"| {_cell(t.name)} | {len(t)} | {t.right.mean():.3f} |" for t in tasks]
-    return "\n".join([f"## Trained on ({source})", "", "| task | items | accuracy |", "|---|---|---|", *rows])
-
-
-def _measured(source: str, comparison: Comparison, left_out: bool) -> str:
-    names = ", ".join(map(_cell, comparison.tasks))
-    title, of = "held-out tasks", f"{comparison.items} items of {names}"
-    if left_out:
-        title = "the training tasks, each left out in turn"
-        of = f"{comparison.items} items, how much to trust what is read having been chosen on the same tasks"
-    figures = f"{of}; accuracy {comparison.accuracy:.3f}."
-    head = f"## Measured on {title} ({source})\n\n{figures} Brackets: 95 % bootstrap intervals over items."
-    return f"{head}\n\n{markdown_table(comparison)}"
-
-
-def _headed(source: str, head: Head) -> str:
-    return (
-        f"## Per-answer head ({source})\n\nOn training tasks left out in turn it took {head.gain:.3f} nats (standard "
-        f"error {head.gain_error:.3f}) off the NLL of right and wrong and raised the AUROC within a task by "
-        f"{head.auroc_gain:.3f}. It was chosen by that, so both are a little too good."
-    )
-
-
-def _sampled(fit: SemanticFit) -> str:
-    line = fit.coefficients[max(fit.coefficients)]
-    weights = ", ".join(f"{name} {weight:+.2f}" for name, weight in zip(SEMANTIC_FEATURES, line[1:], strict=True))
-    return (
-        f"## Meanings of sampled answers\n\nFitted on {fit.tasks} tasks, {max(fit.coefficients)} samples a question. "
-        f"Weights in the log-odds of a right answer: {weights}."
-    )
-
-
-def _cell(name: str) -> str:
-    """A task's name, which may be that of any file, as the text of one table cell."""
-    return " ".join(name.split()).replace("|", "\\|")

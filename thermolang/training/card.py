@@ -1,33 +1,36 @@
-"""Uncalibrated, a constant base rate and ours on the same held-out items, with paired intervals."""
+"""The card of a calibrator: uncalibrated, a constant base rate and ours on the same items, with paired intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib import resources
+from typing import TYPE_CHECKING
 
 import numpy as np
+from jinja2 import Environment, StrictUndefined
 from scipy.special import expit
 
-from thermolang.calibration import metrics
+from thermolang._version import __version__
 from thermolang.calibration.bootstrap import Interval, bootstrap
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.fit import Fit
+from thermolang.calibration.kinds import KindName
+from thermolang.calibration.metrics import METRICS, Metric
+from thermolang.calibration.semantic import SEMANTIC_FEATURES
 from thermolang.errors import NotEnoughDataError
 from thermolang.types import Scale
 
 if TYPE_CHECKING:
+    from thermolang.calibration.calibrator import Calibrator
     from thermolang.types import FloatArray
 
 AS_IT_IS = Scale(1.0, 0.0)
 """Uncalibrated."""
 
-METRICS: dict[str, Callable[[Any, Any], float]] = {
-    "NLL": metrics.binary_nll,
-    "Brier": metrics.brier,
-    "ECE": metrics.ece,
-    "AUROC": metrics.auroc,
-}
+SHOWN = tuple(m for m in METRICS.values() if m.brief and not m.of_options)
+"""The metrics of a card: those of P(the answer is right) that fit a narrow table."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Comparison:
         items: Number of items.
         accuracy: Share of right answers, the same for every method.
         figures: Method -> metric -> figure with its 95 % interval; None where it is undefined.
-        gain: Method -> metric -> ours minus the method's, paired; negative is better but for AUROC.
+        gain: Method -> metric -> ours minus the method's, paired.
     """
 
     tasks: tuple[str, ...]
@@ -47,10 +50,6 @@ class Comparison:
     accuracy: float
     figures: dict[str, dict[str, Interval | None]]
     gain: dict[str, dict[str, Interval | None]]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
 
 
 def compare(fit: Fit, tasks: Sequence[TaskFeatures], *, resamples: int = 1000) -> Comparison:
@@ -74,7 +73,7 @@ def compare_left_out(fit: Fit, tasks: Sequence[TaskFeatures], *, resamples: int 
     How far to trust the network and whether a head helps was chosen on these tasks, so this is a little too good.
 
     Args:
-        fit: As it comes from ``fitting.fit``.
+        fit: As it comes from ``calibration.fit.fit``.
         tasks: Its training tasks, in the same order.
         resamples: Bootstrap draws.
     """
@@ -88,12 +87,10 @@ def _compared(fit: Fit, tasks: Sequence[TaskFeatures], ours: Sequence[FloatArray
         "base rate": np.full(len(right), fit.prior.base_rate),
         "thermolang": np.concatenate(ours),
     }
-    figures = {
-        name: {metric: _figure(f, p, right, None, resamples) for metric, f in METRICS.items()}
-        for name, p in confidences.items()
-    }
+    ours_all = confidences["thermolang"]
+    figures = {n: {m.name: _interval(m, p, right, None, resamples) for m in SHOWN} for n, p in confidences.items()}
     gain = {
-        name: {metric: _figure(f, confidences["thermolang"], right, p, resamples) for metric, f in METRICS.items()}
+        name: {m.name: _interval(m, ours_all, right, p, resamples) for m in SHOWN}
         for name, p in confidences.items()
         if name != "thermolang"
     }
@@ -111,26 +108,21 @@ def calibrated(fit: Fit, task: TaskFeatures) -> FloatArray:
 
 def markdown_table(comparison: Comparison) -> str:
     """The figures as a Markdown table, the paired differences below each other method."""
-    rows = ["| | " + " | ".join(METRICS) + " |", "|---" * (len(METRICS) + 1) + "|"]
-    for name, values in comparison.figures.items():
-        rows.append(f"| {name} | " + " | ".join(_shown(values[m]) for m in METRICS) + " |")
-    for name, values in comparison.gain.items():
-        rows.append(f"| thermolang minus {name} | " + " | ".join(_shown(values[m], sign="+") for m in METRICS) + " |")
+    names = [m.name for m in SHOWN]
+    rows = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for method, values in comparison.figures.items():
+        rows.append(f"| {method} | " + " | ".join(_shown(values[n]) for n in names) + " |")
+    for method, values in comparison.gain.items():
+        rows.append(f"| thermolang minus {method} | " + " | ".join(_shown(values[n], sign="+") for n in names) + " |")
     return "\n".join(rows)
 
 
-def _figure(
-    metric: Callable[[Any, Any], float], ours: FloatArray, right: Any, other: FloatArray | None, resamples: int
+def _interval(
+    metric: Metric, ours: FloatArray, right: FloatArray, other: FloatArray | None, resamples: int
 ) -> Interval | None:
-    """A metric, or its paired difference to another method, with a bootstrap interval over items."""
-
-    def statistic(groups: Sequence[Any]) -> float:
-        (i,) = groups
-        value = metric(ours[i], right[i])
-        return value if other is None else value - metric(other[i], right[i])
-
+    """A figure, or its paired difference to another method, over items; None where it is undefined."""
     try:
-        return bootstrap(statistic, len(right), resamples=resamples)
+        return bootstrap(metric.figure, ours, right, other=other, resamples=resamples)
     except NotEnoughDataError:
         return None  # such as AUROC of answers that are all right
 
@@ -139,3 +131,46 @@ def _shown(interval: Interval | None, *, sign: str = "") -> str:
     if interval is None:
         return "undefined"
     return f"{interval.estimate:{sign}.3f} [{interval.lower:{sign}.3f}, {interval.upper:{sign}.3f}]"
+
+
+def card(
+    calibrator: Calibrator,
+    training: Mapping[KindName, Sequence[TaskFeatures]],
+    comparisons: Mapping[str, Comparison],
+    *,
+    left_out: bool = False,
+) -> str:
+    """The README of a calibrator: what it was trained on, what was measured, what it does not promise.
+
+    Args:
+        calibrator: The calibrator.
+        training: Its training tasks, by kind of answer.
+        comparisons: What was measured, by kind of answer.
+        left_out: Whether that was on the training tasks, each left out in turn.
+
+    Returns:
+        Markdown text.
+    """
+    # No autoescape: the card is Markdown, where names from outside stand in table cells only.
+    environment = Environment(
+        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    environment.filters |= {"cell": _cell, "table": markdown_table}
+    template = resources.files("thermolang.training").joinpath("card.md.j2").read_text(encoding="utf-8")
+    semantic = calibrator.semantic
+    line = semantic.coefficients[max(semantic.coefficients)][1:] if semantic else []
+    return environment.from_string(template).render(
+        calibrator=calibrator,
+        version=__version__,
+        date=f"{datetime.now(timezone.utc):%Y-%m-%d}",
+        training=training,
+        comparisons=comparisons,
+        left_out=left_out,
+        semantic=semantic,
+        weights=list(zip(SEMANTIC_FEATURES, line, strict=bool(semantic))),
+    )
+
+
+def _cell(name: str) -> str:
+    """A task's name, which may be that of any file, as the text of one table cell."""
+    return " ".join(name.split()).replace("|", "\\|")

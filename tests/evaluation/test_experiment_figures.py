@@ -5,8 +5,10 @@ import pytest
 
 from tests.calibration.synthetic import choice_task, self_check_task
 from thermolang.calibration import metrics
+from thermolang.calibration.bootstrap import interval
+from thermolang.calibration.metrics import METRICS
 from thermolang.evaluation.baselines import Prediction
-from thermolang.evaluation.measure import METRICS, Resampled, interval, measure
+from thermolang.evaluation.experiment import MEASURED, Resampled, measure
 
 PLAIN = {
     "NLL right": metrics.binary_nll,
@@ -46,7 +48,7 @@ def test_nll_is_that_of_the_label(task):
 def test_a_draw_is_the_metric_of_the_drawn_items(task, metric):
     p = prediction(task)
     draws = np.random.default_rng(1).integers(80, size=(3, 80))
-    found = METRICS[metric](p, task, draws)
+    found = METRICS[metric].resampled(p.confidence, task.right, draws)
     if metric == "ECE corrected":  # its floor is that of the items as they are
         expected = [metrics.ece(p.confidence[d], task.right[d]) - metrics.ece_floor(p.confidence) for d in draws]
     elif metric == "AURC":  # ties between copies of one item; both kinds of order are equally right
@@ -67,7 +69,7 @@ def test_the_order_of_items_changes_nothing(task):
     p = prediction(task)
     moved = Prediction(p.confidence[order], p.probabilities[order])
     a, b = measure(task, {"x": [p]}, resamples=5), measure(task.take(order), {"x": [moved]}, resamples=5)
-    for metric in METRICS:
+    for metric in MEASURED:
         assert a.value("x", metric) == pytest.approx(b.value("x", metric), abs=1e-9)
 
 
@@ -90,17 +92,17 @@ def measured_tasks(count=12):
 def test_intervals_are_paired():
     found = Resampled(measured_tasks())
     a, both = interval(found.means("a", "Brier")), found.difference("a", "b", "Brier")
-    assert both["lower"] <= both["estimate"] <= both["upper"]
-    assert both["upper"] - both["lower"] < 0.1 * (a["upper"] - a["lower"])  # what items and tasks add cancels
+    assert both.lower <= both.estimate <= both.upper
+    assert both.upper - both.lower < 0.1 * (a.upper - a.lower)  # what items and tasks add cancels
     nothing = found.difference("a", "a", "Brier")
-    assert (nothing["estimate"], nothing["lower"], nothing["upper"]) == (0.0, 0.0, 0.0)
+    assert (nothing.estimate, nothing.lower, nothing.upper) == (0.0, 0.0, 0.0)
 
 
 def test_the_share_closed_has_its_ends():
     found = Resampled(measured_tasks())
-    assert found.share_closed("base", "base", "a", "Brier")["estimate"] == 0.0
-    assert found.share_closed("a", "base", "a", "Brier")["estimate"] == 1.0
-    skill = found.share_closed("a", "base", metric="Brier")["estimate"]
+    assert found.share_closed("base", "base", "a", "Brier").estimate == 0.0
+    assert found.share_closed("a", "base", "a", "Brier").estimate == 1.0
+    skill = found.share_closed("a", "base", metric="Brier").estimate
     a, base = (found.means(m, "Brier")[0] for m in ("a", "base"))
     assert skill == pytest.approx(1 - a / base)
 
@@ -122,5 +124,5 @@ def test_the_interval_covers_the_truth():
         constant = [measure(t, {"x": [Prediction(np.full(30, 0.5 + 0.4 * t.right))]}, resamples=60) for t in tasks]
         found = interval(Resampled(constant, seed=study).means("x", "Brier"))
         expected = 0.01 * 0.5 + 0.25 * 0.5  # by symmetry half of all answers are right
-        covered += found["lower"] <= expected <= found["upper"]
+        covered += found.lower <= expected <= found.upper
     assert 50 <= covered <= 60

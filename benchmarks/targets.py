@@ -1,9 +1,17 @@
-"""What we set out to show, against what was seen."""
+"""The project's own targets, checked against a file of `thermolang evaluate --json`.
+
+`python benchmarks/targets.py results.json --report report.html` writes them into the file, and a report with them.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
+
+from thermolang.evaluation.report import write_report
+from thermolang.evaluation.results import opened, save
 
 Setting = dict[str, Any]
 Check = dict[str, Any]
@@ -111,3 +119,21 @@ def _check(setting: Setting, target: str, seen: str, met: bool | None) -> Check:
 
 def _shown(interval: dict[str, float]) -> str:
     return f"{interval['estimate']:.3f} [{interval['lower']:.3f}, {interval['upper']:.3f}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--report", type=Path)
+    args = parser.parse_args()
+    results = opened(args.results)
+    results["checks"] = checks(results["settings"])
+    save(results, args.results)
+    if args.report:
+        write_report(results, args.report)
+    for check in results["checks"]:
+        print({True: "met   ", False: "missed", None: "-     "}[check["met"]], check["target"], "|", check["seen"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""Experiments that add up in one JSON file, and what they say about our targets."""
+"""The JSON file in which experiments add up, and experiments on a folder of collected features."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from thermolang._version import __version__
 from thermolang.calibration.kinds import KindName
 from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import InvalidInputError, TaskFormatError
-from thermolang.evaluation import experiment as one
-from thermolang.evaluation.checks import checks
+from thermolang.evaluation.experiment import run
 from thermolang.storage import write_atomically
 from thermolang.training.samples import examples, with_samples
 from thermolang.training.store import Form, Layer, load
@@ -23,9 +22,13 @@ if TYPE_CHECKING:
     from thermolang.calibration.features import TaskFeatures
 
 Results = dict[str, Any]
+"""What the file holds; ``report`` says what is in it."""
+
+FORMAT = 1
+"""Of the file; a file of another format is refused."""
 
 
-def experiment(
+def run_on_features(
     features: Path,
     model: str,
     *,
@@ -48,7 +51,7 @@ def experiment(
         features: Folder of the training tasks.
         model: The model as it was collected.
         name: What it is called; made from the other arguments by default.
-        protocol: As in ``folds.make_folds``.
+        protocol: As in ``protocol.make_folds``.
         test: Folder of the tasks to measure, with ``transfer``; ``features`` itself if only groups are given.
         form: ``"chat"`` or ``"prefix"``.
         layer: ``"last"`` or ``"middle"``.
@@ -84,7 +87,7 @@ def experiment(
     short = model.rstrip("/").rsplit("/", 1)[-1]
     called = f"{short}, {form} prompt, {name or kind}" + (f", {layer} layer" if layer != "last" else "")
     about = {"name": called, "model": short, "form": form, "layer": layer}
-    setting = one.run(tasks, others, protocol=protocol, config=config, about=about, progress=progress)
+    setting = run(tasks, others, protocol=protocol, config=config, about=about, progress=progress)
     shown = examples(others or tasks, test or features, model, samples=samples) if samples else []
     return {**setting, "examples": shown}
 
@@ -96,10 +99,19 @@ def opened(path: Path | None) -> Results:
         TaskFormatError: The file holds something else.
     """
     if path is None or not path.is_file():
-        return {"title": "thermolang evaluation", "version": __version__, "settings": [], "commands": []}
+        return {
+            "format": FORMAT,
+            "title": "thermolang evaluation",
+            "version": __version__,
+            "settings": [],
+            "commands": [],
+        }
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
         results["settings"], results["commands"] = list(results["settings"]), list(results["commands"])
+        if results["format"] != FORMAT:
+            msg = f"{path} has format {results['format']!r}, this thermolang writes {FORMAT}; give another file"
+            raise TaskFormatError(msg)
     except (ValueError, KeyError, TypeError) as error:
         msg = f"{path} does not hold results of thermolang evaluate ({error!r}); give another file"
         raise TaskFormatError(msg) from error
@@ -107,18 +119,17 @@ def opened(path: Path | None) -> Results:
 
 
 def added(results: Results, setting: dict[str, Any], *, command: str) -> Results:
-    """Results with one more experiment; one of the same name is replaced, and the checks are made anew."""
+    """Results with one more experiment; one of the same name is replaced, and checks of the former ones are dropped."""
     settings = [*(s for s in results["settings"] if s["name"] != setting["name"]), setting]
     commands = [*(c for c in results["commands"] if c != command), command]
     return {
-        **results,
+        **{k: v for k, v in results.items() if k != "checks"},
         "version": __version__,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "command": "\n".join(commands),
         "commands": commands,
         "settings": settings,
-        "checks": checks(settings),
     }
 
 

@@ -1,0 +1,118 @@
+"""A fold with what several methods learn from its training tasks, each learnt once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import expit, logit
+
+from thermolang.calibration.fit import Learner, Prior, prior_and_scales
+from thermolang.calibration.head_training import MIN_GROUPS, fit_head
+from thermolang.calibration.kinds import SELF_CHECK
+from thermolang.calibration.posterior import VerdictPrior, fit_verdict_prior
+from thermolang.calibration.semantic import SemanticFit, fit_semantic
+from thermolang.calibration.temperature import fit_temperature, spread_of
+from thermolang.calibration.training import TrainingConfig
+from thermolang.evaluation.protocol import Fold, TaskPrediction
+from thermolang.training.samples import sampled_task
+from thermolang.types import Scale
+
+if TYPE_CHECKING:
+    from thermolang.calibration.features import TaskFeatures
+    from thermolang.types import FloatArray
+
+
+def groups_of(tasks: Sequence[TaskFeatures]) -> list[str]:
+    """The tasks' groups; where they are fewer than three, as with two data sets in parts, each task for itself."""
+    groups = [t.group or t.name for t in tasks]
+    return groups if len(set(groups)) >= MIN_GROUPS else [t.name for t in tasks]
+
+
+def clipped_log_odds(p: FloatArray) -> FloatArray:
+    """Log-odds of probabilities, those of 0 and 1 taken as 1e-6 from them."""
+    return np.asarray(logit(np.clip(p, 1e-6, 1 - 1e-6)))
+
+
+@dataclass(frozen=True, eq=False)
+class FoldFits:
+    """A fold, and what several methods learn from its training tasks: computed when first asked for, once a fold."""
+
+    fold: Fold
+
+    @property
+    def training(self) -> tuple[TaskPrediction, ...]:
+        """The training tasks with their out-of-fold predictions."""
+        return self.fold.training
+
+    @cached_property
+    def tasks(self) -> list[TaskFeatures]:
+        """The training tasks themselves."""
+        return [r.task for r in self.training]
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether answers of this kind are calibrated with a bias beside the temperature."""
+        return self.tasks[0].kind.has_bias
+
+    @cached_property
+    def _prior_and_scales(self) -> tuple[Prior, Sequence[Scale]]:
+        config = TrainingConfig(bias=self.has_bias)
+        return prior_and_scales(self.tasks, [(r.inverse, r.bias) for r in self.training], config)
+
+    @property
+    def prior(self) -> Prior:
+        """How far thermolang trusts the network, and the half-width of its predictive interval."""
+        return self._prior_and_scales[0]
+
+    @property
+    def training_scales(self) -> Sequence[Scale]:
+        """The training tasks' temperatures and biases, each from predictions out of fold."""
+        return self._prior_and_scales[1]
+
+    def scale(self, predicted: TaskPrediction, first: Sequence[int] | None = None) -> Scale:
+        """Temperature and bias that thermolang gives a task, from all its unlabelled inputs or the ``first`` ones."""
+        s, b = (x if first is None else x[list(first)] for x in (predicted.inverse, predicted.bias))
+        return self.prior.moved(float(s.mean()), float(b.mean()), len(s))
+
+    @cached_property
+    def verdict_prior(self) -> VerdictPrior:
+        """How far the training tasks' temperatures and biases are from their out-of-fold scales."""
+        return fit_verdict_prior(self.tasks, self.training_scales)
+
+    @cached_property
+    def learner(self) -> Learner:
+        """The per-answer head, fitted on out-of-fold scales, and what verdicts are judged against.
+
+        Parts of fewer than three data sets do not show what a head does on another one: then there is none, as in use.
+        """
+        enough = len({t.group or t.name for t in self.tasks}) >= MIN_GROUPS
+        found = fit_head(self.tasks, self.training_scales) if enough else None
+        return Learner(self.tasks[0].kind, self.verdict_prior, found if found and found.chosen else None)
+
+    @cached_property
+    def pooled_scale(self) -> Scale:
+        """One temperature, and for self-checks one bias, for all training tasks."""
+        return fit_temperature(self.tasks, TrainingConfig(bias=self.has_bias))
+
+    @cached_property
+    def spread(self) -> tuple[float, float]:
+        """How much the training tasks' own temperatures and biases differ from the pooled ones."""
+        return spread_of(self.tasks, self.pooled_scale, bias=self.has_bias)
+
+    @cached_property
+    def semantic(self) -> SemanticFit | None:
+        """What sampled answers tell beside the confidence of one pass; None without samples."""
+        head_found = self.learner.head
+        if head_found:
+            odds = [clipped_log_odds(expit(o)) for o in head_found.training_odds]
+        else:
+            pairs = zip(self.tasks, self.training_scales, strict=True)
+            odds = [clipped_log_odds(SELF_CHECK.probability(t.logits, s)) for t, s in pairs]
+        found = [sampled_task(t, o) if t.kind == SELF_CHECK else None for t, o in zip(self.tasks, odds, strict=True)]
+        named = zip(found, groups_of(self.tasks), strict=True)
+        usable = [replace(s, group=g) for s, g in named if s is not None]
+        return fit_semantic(usable) if usable else None
