@@ -31,12 +31,17 @@ class Gathering(Generic[Call, Answer]):
         self.owner, self._missing, self._answer = owner, size, answer
         self.cancelled = threading.Event()
         self._lock = threading.Lock()
-        self._came: list[tuple[Call, Future[Answer]]] = []
+        self._came: list[tuple[int, Call, Future[Answer]]] = []
 
     @contextmanager
-    def member(self) -> Iterator[None]:
-        """The context of one call. One that never asks the model, as a cache had its answer or it failed, leaves."""
-        membership = Membership(self)
+    def member(self, place: int) -> Iterator[None]:
+        """The context of one call. One that never asks the model, as a cache had its answer or it failed, leaves.
+
+        Args:
+            place: Of the call among the others: the order in which threads arrive must not decide how a task's
+                temperature grows.
+        """
+        membership = Membership(self, place)
         token = _current.set(membership)
         try:
             yield
@@ -48,8 +53,9 @@ class Gathering(Generic[Call, Answer]):
     def come(self, call: Call) -> Future[Answer]:
         """Hand in a call; the future has its answer once the whole batch is done."""
         future: Future[Answer] = Future()
+        membership = _current.get()
         with self._lock:
-            self._came.append((call, future))
+            self._came.append((membership.place if membership else 0, call, future))
         self._settle()
         return future
 
@@ -63,11 +69,12 @@ class Gathering(Generic[Call, Answer]):
 
     def _run(self) -> None:
         answers: Sequence[Answer | Exception]
+        self._came.sort(key=lambda one: one[0])
         try:
-            answers = self._answer([call for call, _ in self._came], self.cancelled)
+            answers = self._answer([call for _, call, _ in self._came], self.cancelled)
         except BaseException as error:  # nobody may wait for ever
             answers = [error if isinstance(error, Exception) else RuntimeError(repr(error))] * len(self._came)
-        for (_, future), answer in zip(self._came, answers, strict=True):
+        for (_, _, future), answer in zip(self._came, answers, strict=True):
             if not future.set_running_or_notify_cancel():
                 continue
             if isinstance(answer, Exception):
@@ -79,8 +86,8 @@ class Gathering(Generic[Call, Answer]):
 class Membership:
     """Of one call in a gathering."""
 
-    def __init__(self, gathering: Gathering[Any, Any]) -> None:
-        self.gathering, self.came = gathering, False
+    def __init__(self, gathering: Gathering[Any, Any], place: int) -> None:
+        self.gathering, self.place, self.came = gathering, place, False
 
 
 _current: ContextVar[Membership | None] = ContextVar("thermolang_gathering", default=None)

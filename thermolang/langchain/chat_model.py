@@ -332,7 +332,9 @@ class ChatThermolang(BaseChatModel):
         for part in self._parts(inputs, config):
             gathering: Batch = Gathering(self, len(part), self._answers_or_errors)
             with ContextThreadPoolExecutor(max_workers=len(part)) as pool:
-                calls = [pool.submit(self._invoke_gathered, gathering, i, c, kwargs) for i, c in part]
+                calls = [
+                    pool.submit(self._invoke_gathered, gathering, n, i, c, kwargs) for n, (i, c) in enumerate(part)
+                ]
             found += [outcome(call.exception() or call.result(), raised=not return_exceptions) for call in calls]
         return found
 
@@ -348,7 +350,7 @@ class ChatThermolang(BaseChatModel):
         found: list[Any] = []
         for part in self._parts(inputs, config):
             gathering: Batch = Gathering(self, len(part), self._answers_or_errors)
-            calls = [self._ainvoke_gathered(gathering, i, c, kwargs) for i, c in part]
+            calls = [self._ainvoke_gathered(gathering, n, i, c, kwargs) for n, (i, c) in enumerate(part)]
             results = await asyncio.gather(*calls, return_exceptions=True)
             found += [outcome(result, raised=not return_exceptions) for result in results]
         return found
@@ -363,15 +365,15 @@ class ChatThermolang(BaseChatModel):
             yield pairs[start : start + size]
 
     def _invoke_gathered(
-        self, gathering: Batch, asked: LanguageModelInput, config: RunnableConfig, kwargs: dict[str, Any]
+        self, gathering: Batch, place: int, asked: LanguageModelInput, config: RunnableConfig, kwargs: dict[str, Any]
     ) -> AIMessage:
-        with gathering.member():
+        with gathering.member(place):
             return self.invoke(asked, config, **kwargs)
 
     async def _ainvoke_gathered(
-        self, gathering: Batch, asked: LanguageModelInput, config: RunnableConfig, kwargs: dict[str, Any]
+        self, gathering: Batch, place: int, asked: LanguageModelInput, config: RunnableConfig, kwargs: dict[str, Any]
     ) -> AIMessage:
-        with gathering.member():
+        with gathering.member(place):
             return await self.ainvoke(asked, config, **kwargs)
 
     def _call(self, messages: list[BaseMessage], stop: list[str] | None, given: dict[str, Any]) -> Call:
