@@ -167,3 +167,20 @@ def tiny_llama(vocab_size: int, *, seed: int = 0):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return LlamaForCausalLM(config).eval()
+
+
+def chat_huggingface(model, *, max_new_tokens: int = 32):
+    """The LangChain chat model that users have, over the weights of a LocalModel."""
+    from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
+    from transformers import pipeline
+
+    text_generation = pipeline(
+        "text-generation",
+        model=model.model,
+        tokenizer=model.tokenizer,
+        return_full_text=False,
+        do_sample=False,
+        max_new_tokens=max_new_tokens,
+    )
+    llm = HuggingFacePipeline(pipeline=text_generation, model_id=model.name)
+    return ChatHuggingFace(llm=llm, tokenizer=model.tokenizer)

@@ -9,11 +9,14 @@ import pytest
 from tests.fakes import FakeModel
 from thermolang import Policy, ReviewStore
 from thermolang.cli import demo
-from thermolang.cli.demo import DemoItem
+from thermolang.cli.demo import DemoItem, Threshold
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.tasks.starter import FAMILIES, starter_tasks
+from thermolang.types import Confidence
 
 questions = functools.cache(demo.questions)  # building the starter tasks takes most of a second
+labelled_questions = functools.cache(demo.labelled_questions)
+GIVEN = Threshold(0.5)
 FREE_FORM = [f.name for f in FAMILIES.values() if f.split == "test" and f.kind == "free_form"]
 
 
@@ -70,18 +73,69 @@ def test_more_questions_begin_with_those_of_fewer():
     assert {e.question for _, e in questions(5)} < {e.question for _, e in questions(24)}
 
 
+def test_labelled_questions_are_of_other_families_and_new_to_the_calibrator():
+    trained = {e.question for task in starter_tasks(split="train") for e in task.examples}
+    per_family = Counter(task for task, _ in labelled_questions())
+    assert len(per_family) > 10 and set(per_family.values()) == {demo.LABELLED_PER_FAMILY}
+    assert {FAMILIES[task].split for task in per_family} == {"train"}
+    assert {FAMILIES[task].kind for task in per_family} == {"free_form"}
+    assert all(e.answers and e.question not in trained for _, e in labelled_questions())
+    asked = {e.question for seed in range(3) for _, e in questions(10**6, seed=seed)}
+    assert not asked & {e.question for _, e in labelled_questions()}
+
+
 @pytest.mark.parametrize("threshold", [0.0, 0.5, 1.0])
 def test_doubtful_answers_are_in_the_store(estimator, store, threshold):
-    asked = questions(5)
+    asked = questions(15)
     items = []
-    for found in demo.run(estimator, store, asked, Policy(threshold, review_unsupported=False)):
+    for found in demo.run(estimator, store, asked, Policy(threshold, review_unsupported=False), batch_size=2):
         items.append(found)
         waiting = {(i.question, i.answer.strip()) for i in store.list()}
-        assert waiting == {(i.question, i.answer) for i in items if i.decision == "review"}
+        assert waiting >= {(i.question, i.answer) for i in items if i.decision == "review"}
+    assert waiting == {(i.question, i.answer) for i in items if i.decision == "review"}
     assert [(i.task, i.question) for i in items] == [(task, example.question) for task, example in asked]
     for found in items:
         assert found.decision == ("accept" if (found.confidence or -1) >= threshold else "review")
         assert 0 < found.confidence_seconds < found.seconds
+
+
+def test_questions_of_a_family_go_through_the_model_together(estimator, store, tiny_model, monkeypatch):
+    batches, generate = [], tiny_model.generate_batch
+
+    def noted(conversations, *args, **options):
+        batches.append([messages[-1]["content"] for messages in conversations])
+        return generate(conversations, *args, **options)
+
+    monkeypatch.setattr(tiny_model, "generate_batch", noted)
+    list(demo.run(estimator, store, questions(15), Policy(), batch_size=2))
+    assert [q for batch in batches for q in batch] == [e.question for _, e in questions(15)]
+    assert sorted(map(len, batches)) == [1, 2, 2, 2, 2, 2, 2, 2]  # 15 questions of 7 families: one has three
+
+
+@pytest.fixture
+def _any_mass(monkeypatch):
+    """A model of random weights has little to say about yes and no; without this it mostly gets no confidence."""
+    monkeypatch.setattr("thermolang.estimator.MIN_ANSWER_MASS", 0.0)
+
+
+@pytest.mark.usefixtures("_any_mass")
+def test_batches_give_what_one_by_one_gives(tiny_model, calibrator_for, tmp_path):
+    found = {}
+    for size in (1, 4):
+        estimator = ConfidenceEstimator(tiny_model, calibrator_for(tiny_model), state_dir=None)
+        with ReviewStore(f"sqlite:///{tmp_path}/{size}.db") as store:
+            items = list(demo.run(estimator, store, questions(24), Policy(), batch_size=size))
+        found[size] = [(i.answer, i.decision) for i in items], [i.confidence for i in items]
+    assert found[4][0] == found[1][0]
+    assert found[4][1] == pytest.approx(found[1][1], abs=1e-5)
+
+
+@pytest.mark.usefixtures("_any_mass")
+def test_labelled_answers_are_judged(estimator):
+    asked = labelled_questions()[:12]
+    judged = list(demo.judged(estimator, asked))
+    assert [confidence.task for confidence, _ in judged] == [task for task, _ in asked]
+    assert all(right in (True, False) and 0 < confidence.value < 1 for confidence, right in judged)
 
 
 def test_what_the_store_holds_is_what_the_demo_shows(estimator, store):
@@ -97,6 +151,40 @@ def test_what_the_store_holds_is_what_the_demo_shows(estimator, store):
 def test_it_needs_a_local_model(store):
     with pytest.raises(TypeError, match="LocalModel"):
         list(demo.run(ConfidenceEstimator(FakeModel(), state_dir=None), store, questions(5), Policy()))
+    with pytest.raises(TypeError, match="LocalModel"):
+        list(demo.judged(ConfidenceEstimator(FakeModel(), state_dir=None), questions(5)))
+
+
+def judged(*answers):
+    return [(Confidence(value), right) for value, right in answers]
+
+
+def test_the_threshold_that_treats_most_answers_well_is_chosen():
+    answers = judged((0.2, False), (0.4, False), (0.45, True), (0.6, False), (0.7, True), (0.9, True))
+    found = demo.choose_threshold(answers, ["a", "a", "b", "b", "c", "c"], fallback=0.3)
+    # from 0.41 one of six is treated wrongly, from 0.61 too: the lowest of equals
+    assert found == Threshold(0.41, "labelled", 6, ("a", "b", "c"), 5 / 6, 0.5)
+
+
+def test_answers_without_a_usable_confidence_are_never_accepted_by_a_threshold():
+    strange = Confidence(0.95, supported=False, novelty=2.0)
+    answers = [*judged((0.8, True), (0.9, True), (None, False)), (strange, False)]
+    assert demo.choose_threshold(answers, "aaaa", 0.3) == Threshold(0.0, "labelled", 4, ("a",), 1.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        judged((0.2, True), (0.8, False), (0.5, False), (0.5, True)),  # the wrong way round
+        judged((0.2, True), (0.3, True), (0.9, True)),  # all are right, so all should be accepted
+        judged((0.2, False), (0.3, False)),
+        judged((None, True), (None, False)),
+        [],
+    ],
+)
+def test_no_better_than_all_or_none_the_fallback_is_used(answers):
+    found = demo.choose_threshold(answers, ["a"] * len(answers), fallback=0.35)
+    assert (found.value, found.chosen, found.questions) == (0.35, "fallback", len(answers))
 
 
 def test_the_figures_of_a_summary():
@@ -106,13 +194,31 @@ def test_the_figures_of_a_summary():
         item(False, "review", raw=0.5, confidence=0.3, seconds=1.0, confidence_seconds=0.25),
         item(False, "reject", raw=1.0, confidence=0.1, seconds=1.0, confidence_seconds=0.0),
     ]
-    figures = demo.summary(items)
+    figures = demo.summary(items, GIVEN, seed=3)
     assert figures.pop("items") == [asdict(i) for i in items]
+    assert figures.pop("threshold") == asdict(GIVEN)
+    risks = figures.pop("risk_coverage")
+    assert [(r["coverage"], r["answers"]) for r in risks] == [(0.2, 1), (0.4, 2), (0.6, 3), (0.8, 4), (1.0, 4)]
+    assert [r["wrong"] for r in risks] == pytest.approx([0, 0, 1 / 3, 0.5, 0.5])
+    intervals = {name: figures.pop(name) for name in list(figures) if name.endswith("_interval")}
+    assert intervals == {
+        "accuracy_interval": pytest.approx((0.1500, 0.8500), abs=1e-4),  # Wilson (1927), by hand
+        "accuracy_accepted_interval": pytest.approx((0.2065, 1.0), abs=1e-4),
+        "accuracy_review_interval": pytest.approx((0.0615, 0.7923), abs=1e-4),
+    }
+    assert figures.pop("separated") == "unclear"
     assert figures == pytest.approx(
         {
+            "seed": 3,
+            "questions": 4,
+            "accepted": 1,
             "accuracy": 0.5,
+            "auroc_raw": 0.5,
+            "auroc_calibrated": 1.0,
             "brier_raw": (0 + 0.25 + 0.25 + 1) / 4,
             "brier_calibrated": (0.01 + 0.36 + 0.09 + 0.01) / 4,
+            "ece_raw": 0.25,
+            "ece_calibrated": (0.1 + 0.6 + 0.3 + 0.1) / 4,
             "review_share": 0.5,
             "accuracy_accepted": 1.0,
             "accuracy_review": 1 / 3,
@@ -121,20 +227,44 @@ def test_the_figures_of_a_summary():
     )
 
 
-def test_brier_scores_leave_out_what_has_no_confidence():
-    figures = demo.summary([item(True, raw=0.8, confidence=None), item(False, raw=None, confidence=0.5)])
+@pytest.mark.parametrize(
+    ("accepted", "reviewed", "said"),
+    [
+        ([True] * 9 + [False], [False] * 9 + [True], "yes"),
+        ([True, True, False], [True, False, False], "unclear"),
+        ([True, False], [True, False], "no"),
+        ([False], [True], "no"),
+        ([True], [], None),
+        ([], [True], None),
+    ],
+)
+def test_it_says_whether_confidence_separated_right_from_wrong(accepted, reviewed, said):
+    items = [item(right, "accept") for right in accepted] + [item(right, "review") for right in reviewed]
+    assert demo.summary(items, GIVEN)["separated"] == said
+
+
+def test_metrics_leave_out_what_has_no_confidence():
+    figures = demo.summary([item(True, raw=0.8, confidence=None), item(False, raw=None, confidence=0.5)], GIVEN)
     assert figures["brier_raw"] == pytest.approx(0.04)
     assert figures["brier_calibrated"] == pytest.approx(0.25)
+    assert figures["risk_coverage"][-1] == {"coverage": 1.0, "answers": 1, "wrong": 1.0}
 
 
 def test_figures_that_cannot_be_computed_are_none():
-    nothing = demo.summary([])
-    assert nothing.pop("items") == []
+    nothing = demo.summary([], GIVEN)
+    for name, value in {"items": [], "seed": 0, "questions": 0, "accepted": 0, "risk_coverage": []}.items():
+        assert nothing.pop(name) == value
+    assert nothing.pop("threshold") == asdict(GIVEN)
     assert set(nothing.values()) == {None}
 
-    unscored = demo.summary([item(True, "review", raw=None, confidence=None)])
+    unscored = demo.summary([item(True, "review", raw=None, confidence=None)], GIVEN)
     assert (unscored["brier_raw"], unscored["brier_calibrated"], unscored["accuracy_accepted"]) == (None, None, None)
     assert (unscored["accuracy"], unscored["accuracy_review"], unscored["review_share"]) == (1.0, 1.0, 1.0)
 
-    assert demo.summary([item(True, "accept")])["accuracy_review"] is None
-    assert demo.summary([item(True, seconds=1.0, confidence_seconds=1.0)])["overhead_percent"] is None
+    right = demo.summary([item(True, "accept")], GIVEN)
+    assert (right["accuracy_review"], right["accuracy_review_interval"], right["auroc_calibrated"]) == (
+        None,
+        None,
+        None,
+    )
+    assert demo.summary([item(True, seconds=1.0, confidence_seconds=1.0)], GIVEN)["overhead_percent"] is None

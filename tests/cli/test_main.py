@@ -11,10 +11,12 @@ from typer.testing import CliRunner
 from thermolang import ReviewStore, __version__
 from thermolang.calibration import calibrator as registry
 from thermolang.cli import common as cli_common
+from thermolang.cli import demo as job
 from thermolang.cli import main as cli
 from thermolang.errors import CalibratorFormatError
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.models.local import LocalModel
+from thermolang.tasks.starter import starter_tasks
 from thermolang.training import calibrate as calibrating
 
 COMMANDS = sorted(command.callback.__name__ for command in cli.app.registered_commands)
@@ -48,7 +50,7 @@ def estimator(tiny_model, calibrator_for):
 @pytest.fixture
 def tiny(monkeypatch, estimator):
     """The commands use a tiny model with a calibrator."""
-    monkeypatch.setattr(cli, "_estimator", lambda name, samples=0: estimator)
+    monkeypatch.setattr(cli, "_estimator", lambda name, samples=0, remember=True: estimator)
 
 
 @pytest.fixture
@@ -81,7 +83,17 @@ def test_help_teaches(command):
         "evaluate": ["--protocol", "leave-one-task-out", "--report", "--json", "left out of its training"],
         "score": ["--out", "--threshold", "no line is lost or scored twice"],
         "train": ["--model", "--out", "published objective"],
-        "demo": ["--questions", "24", "--no-desk", "--json", "--threshold", "--store", "sqlite:///reviews.db"],
+        "demo": [
+            "--questions",
+            "105",
+            "--seed",
+            "--batch-size",
+            "--no-desk",
+            "--json",
+            "--threshold",
+            "--store",
+            "sqlite:///reviews.db",
+        ],
         "desk": ["--port", "--store", "most doubtful first"],
         "doctor": ["--model", "--store", "exit with 1"],
     }
@@ -234,7 +246,7 @@ def test_without_the_store_extra_the_command_is_named(run, tiny, monkeypatch):
 
 
 def test_a_full_disk_is_one_line(run, monkeypatch):
-    def full(name):
+    def full(name, **options):
         raise OSError(28, "No space left\non device", "/some/[red]where")
 
     monkeypatch.setattr(cli, "_estimator", full)
@@ -263,29 +275,53 @@ def test_a_real_process_prints_one_line_too(tmp_path):
 # demo
 
 
+@pytest.fixture
+def few_labelled(monkeypatch):
+    """A few labelled questions are enough to test with."""
+    found = starter_tasks(split="train", per_family=2)[:3]
+    few = [(task.name, example) for task in found for example in task.examples if example.answers]
+    monkeypatch.setattr(job, "labelled_questions", lambda: few)
+    return few
+
+
 def test_demo_prints_a_line_an_item_and_writes_the_figures(run, tiny, tmp_path):
     file, url = tmp_path / "figures.json", f"sqlite:///{tmp_path / 'r.db'}"
     code, out, _ = run("demo", "--no-desk", "--questions", 3, "--threshold", 1, "--json", file, "--store", url)
     assert code == 0
     figures = json.loads(file.read_text(encoding="utf-8"))
-    assert set(figures) == {
-        "items",
-        "accuracy",
-        "brier_raw",
-        "brier_calibrated",
-        "review_share",
-        "accuracy_accepted",
-        "accuracy_review",
-        "overhead_percent",
-    }
-    assert len(figures["items"]) == 3
-    for item, line in zip(figures["items"], out.splitlines(), strict=False):
+    assert set(figures) == set(job.summary([], job.Threshold(1.0)))
+    assert (figures["seed"], figures["questions"], len(figures["items"])) == (0, 3, 3)
+    assert (figures["threshold"]["value"], figures["threshold"]["chosen"]) == (1.0, "given")
+    lines = [line for line in out.splitlines() if line.startswith(("accept  ", "review  ", "reject  "))]
+    for item, line in zip(figures["items"], lines, strict=True):
         assert line.startswith(f"{item['decision']:<6}  ")
         assert item["question"] in line
-    assert "answers right" in out
+    assert "sent to review" in out
     with ReviewStore(url) as store:
         assert {i.question for i in store.list()} == {i["question"] for i in figures["items"]}
     assert [p.name for p in tmp_path.glob("figures*")] == ["figures.json"]
+
+
+def test_demo_chooses_the_threshold_on_labelled_questions(run, tiny, few_labelled, tmp_path):
+    file, url = tmp_path / "figures.json", f"sqlite:///{tmp_path / 'r.db'}"
+    code, out, _ = run("demo", "--no-desk", "--questions", 2, "--seed", 1, "--json", file, "--store", url)
+    figures = json.loads(file.read_text(encoding="utf-8"))
+    chosen = figures["threshold"]
+    assert (code, figures["seed"], chosen["questions"]) == (0, 1, len(few_labelled))
+    assert chosen["families"] == list(dict.fromkeys(name for name, _ in few_labelled))
+    assert chosen["chosen"] in ("labelled", "fallback")
+    assert " ".join(out.split()).startswith(f"Answers are accepted from a confidence of {chosen['value']:.2f}.")
+    with ReviewStore(url) as store:
+        assert not {i.question for i in store.list()} & {example.question for _, example in few_labelled}
+
+
+def test_demo_forgets_what_earlier_runs_have_seen(monkeypatch, tiny_model, estimator):
+    made = []
+    monkeypatch.setattr(cli, "local_model", lambda name: tiny_model)
+    monkeypatch.setattr("thermolang.estimator.ConfidenceEstimator", lambda *a, **k: made.append(k))
+    cli._estimator("tiny", remember=False)
+    cli._estimator("tiny")
+    assert [options["state_dir"] for options in made] == [None, "default"]
 
 
 @pytest.mark.parametrize("case", ["missing", "folder", "read-only"])
@@ -336,9 +372,9 @@ def test_desk_without_its_extra_says_what_to_install(run, monkeypatch, missing):
 
 def test_demo_opens_the_desk_on_the_same_store(run, tiny, served, tmp_path):
     url = f"sqlite:///{tmp_path / 'r.db'}"
-    code, out, _ = run("demo", "--questions", 1, "--store", url)
+    code, out, _ = run("demo", "--questions", 1, "--threshold", 0.5, "--store", url)
     assert (code, served) == (0, [(url, {})])
-    assert out.index("answers right") < out.index("Review desk")
+    assert out.index("sent to review") < out.index("Review desk")
 
 
 # calibrate

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from thermolang.calibration.bootstrap import Interval
 from thermolang.cli import show as terminal
-from thermolang.cli.demo import DemoItem, summary
+from thermolang.cli.demo import DemoItem, Threshold, summary
 from thermolang.training.card import Comparison
 from thermolang.types import Alternative, Confidence
 
@@ -16,8 +16,16 @@ def console(*, live=False, width=120):
     return Console(file=io.StringIO(), force_terminal=live, width=width, color_system=None, legacy_windows=False)
 
 
-def item(question="Capital of Australia?", answer="Sydney", *, confidence=0.31, correct=False, decision="review"):
-    return DemoItem(question, answer, 0.9, confidence, correct, decision, 1.0, "capitals", 0.1)
+def item(
+    question="Capital of Australia?",
+    answer="Sydney",
+    *,
+    confidence=0.31,
+    correct=False,
+    decision="review",
+    task="capitals",
+):
+    return DemoItem(question, answer, 0.9, confidence, correct, decision, 1.0, task, 0.1)
 
 
 @pytest.mark.parametrize(
@@ -28,14 +36,34 @@ def test_a_probability_is_a_bar(value, expected):
     assert len(terminal.bar(value)) == terminal.WIDTH
 
 
-def test_on_a_terminal_items_are_rows_of_a_table():
+def test_on_a_terminal_answers_are_rows_of_a_table():
     screen = console(live=True)
     items = [item(), item("Sum?", "4", confidence=None), item("Colour?", "red", confidence=1.0, decision="accept")]
-    assert terminal.demo_table(screen, iter(items), 3) == items
+    assert terminal.demo_answers(screen, iter(items), 3) == items
     shown = screen.file.getvalue()
-    assert "3 held-out questions" in shown
+    assert "3 questions, none of a kind used so far" in shown
     for text in ("Capital of Australia?", "Sydney", "0.31 ███░░░░░░░", "none ??????????", "1.00 ██████████", "accept"):
         assert text in shown
+    assert "3/3" in shown
+
+
+def test_a_terminal_shows_the_first_answers_of_each_kind():
+    screen = console(live=True)
+    items = [item(f"{task} {i}?", task=task) for task in ("capitals", "sums") for i in range(terminal.SHOWN + 2)]
+    assert terminal.demo_answers(screen, iter(items), len(items)) == items
+    shown = screen.file.getvalue()
+    for i in range(terminal.SHOWN + 2):
+        assert (f"capitals {i}?" in shown, f"sums {i}?" in shown) == ((i < terminal.SHOWN),) * 2
+
+
+def test_a_picture_of_the_console_has_no_bars_that_go_away():
+    screen = Console(file=io.StringIO(), force_terminal=True, record=True, width=120)
+    terminal.demo_answers(screen, iter([item()]), 1)
+    with terminal.demo_bar(screen, "waiting", 3) as advance:
+        advance()
+    recorded = screen.export_text()
+    assert "Capital of Australia?" in recorded
+    assert "1/1" not in recorded and "waiting" not in recorded
 
 
 def test_in_a_pipe_every_item_is_a_line_at_once():
@@ -48,7 +76,7 @@ def test_in_a_pipe_every_item_is_a_line_at_once():
         yield item("Sum?", "4", confidence=None, correct=True)
         seen.append(screen.file.getvalue())
 
-    assert len(terminal.demo_table(screen, items(), 2)) == 2
+    assert len(terminal.demo_answers(screen, items(), 2)) == 2
     first = "review  0.31  wrong  A question that is longer than forty characters, is it not? -> "
     first += "two lines and [bold]markup[/]\n"
     assert seen == [first, first + "review  none  right  Sum? -> 4\n"]
@@ -56,36 +84,77 @@ def test_in_a_pipe_every_item_is_a_line_at_once():
 
 def test_what_a_model_says_is_no_markup():
     for screen in (console(live=True), console()):
-        terminal.demo_table(screen, [item("[red]Why?[/]", "[/]nonsense[link=x]")], 1)
+        terminal.demo_answers(screen, [item("[red]Why?[/]", "[/]nonsense[link=x]")], 1)
         terminal.show_confidence(screen, "[/bold]", Confidence(None, reason="[red]none[/]"))
         shown = screen.file.getvalue()
         for text in ("[red]Why?[/]", "[/]nonsense[link=x]", "[/bold]", "[red]none[/]"):
             assert text in shown
 
 
-def test_a_summary_shows_every_figure():
-    screen = console()
-    terminal.show_summary(screen, summary([item(), item(correct=True, decision="accept")]), "sqlite:///x.db")
+@pytest.mark.parametrize(
+    ("threshold", "said"),
+    [
+        (Threshold(0.5), "0.50. You gave this threshold."),
+        (
+            Threshold(0.46, "labelled", 130, ("capitals", "sums", "days"), 0.72, 0.41),
+            "0.46. It was chosen on 130 questions with known answers, of 3 other kinds (capitals, sums, ...); none of "
+            "them is asked below. The model answered 41 % of them right. With this threshold most answers, 72 %, were "
+            "treated as they should be: right ones accepted, wrong ones sent to review.",
+        ),
+        (
+            Threshold(0.4051, "fallback", 130, ("capitals", "sums", "days"), 0.59, 0.41),
+            "0.41. That is how often the model was right on the tasks its calibrator was trained on. No threshold did "
+            "better than accepting all answers, or none, on 130 questions with known answers, of 3 other kinds "
+            "(capitals, sums, ...); none of them is asked below.",
+        ),
+    ],
+)
+def test_it_says_where_the_threshold_comes_from(threshold, said):
+    screen = console(width=60)
+    terminal.show_threshold(screen, threshold)
     shown = " ".join(screen.file.getvalue().split())
-    assert "answers right 50 %" in shown
-    assert "among the accepted 100 %" in shown
-    assert "among the rest 0 %" in shown
-    assert "sent to review 50 %" in shown
-    assert "0.410 raw, 0.286 calibrated" in shown
+    assert shown == f"Answers are accepted from a confidence of {said}"
+
+
+def summed(*items):
+    screen = console()
+    terminal.show_summary(screen, summary(items, Threshold(0.5)), "sqlite:///x.db")
+    return " ".join(screen.file.getvalue().split())
+
+
+def test_a_summary_shows_every_figure():
+    shown = summed(item(), item(correct=True, decision="accept", confidence=0.8))
+    assert "all 2 50 % 9 to 91 %" in shown
+    assert "accepted 1 100 % 21 to 100 %" in shown
+    assert "sent to review 1 0 % 0 to 79 %" in shown
+    assert "most confident 20 % ░░░░░░░░░░░░░░░░░░░░ 0 % of 1" in shown
+    assert "all ██████████░░░░░░░░░░ 50 % of 2" in shown
+    assert "(AUROC; 1 is best, 0.5 a coin) 0.500 1.000" in shown
+    assert "(Brier; 0 is best) 0.410 0.068" in shown
+    assert "(ECE; 0 is best) 0.400 0.255" in shown
     assert "time added by the confidence 11 %" in shown
     assert "sqlite:///x.db" in shown
 
 
+def test_a_summary_says_plainly_when_confidence_did_not_help():
+    right, wrong = item(correct=True), item(decision="accept")
+    assert "The confidence did not separate right from wrong here" in summed(right, wrong)
+    accepted, reviewed = item(correct=True, decision="accept"), item()
+    assert "the intervals overlap: with so few it may be chance" in summed(accepted, reviewed)
+    assert "The confidence separated right from wrong: the two intervals" in summed(*[accepted] * 9, *[reviewed] * 9)
+    assert "accepted and reviewed ones cannot be compared" in summed(right, right)
+
+
 def test_the_address_of_the_store_is_never_cut():
     screen, url = console(width=40), f"sqlite:////home/ann/{'deep/' * 20}[reviews].db"
-    terminal.show_summary(screen, summary([item()]), url)
-    assert f"doubtful answers wait in {url}\n" in screen.file.getvalue()
+    terminal.show_summary(screen, summary([item()], Threshold(0.5)), url)
+    assert f"Doubtful answers wait in {url}\n" in screen.file.getvalue()
 
 
 def test_a_summary_of_nothing_says_none():
-    screen = console()
-    terminal.show_summary(screen, summary([]), "sqlite:///x.db")
-    assert screen.file.getvalue().count("none") == 7
+    shown = summed()
+    assert shown.count("none") == 13 + 1  # three shares, three intervals, six metrics, the time; and "or none"
+    assert "most confident" not in shown
 
 
 def test_a_confidence_shows_what_it_rests_on():

@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.prompts import ChatPromptTemplate
 
-from tests.fakes import FakeModel
+from tests.fakes import FakeModel, chat_huggingface
 from thermolang import ReviewStore
 from thermolang.estimator import ConfidenceEstimator
 
@@ -63,9 +63,7 @@ def store(url):
 @pytest.fixture(scope="session")
 def tiny_chat(tiny_model):
     """A local ChatHuggingFace as users build it."""
-    from thermolang.cli.demo import chat_model
-
-    return chat_model(tiny_model)
+    return chat_huggingface(tiny_model)
 
 
 @pytest.fixture(scope="session")

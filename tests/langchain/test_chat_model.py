@@ -6,12 +6,14 @@ import time
 
 import pytest
 from langchain_core.caches import InMemoryCache
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
 
 from tests.fakes import CHATML, tiny_tokenizer
 from thermolang import ChatThermolang, ConfidenceEstimator, LocalModel, with_confidence
 from thermolang.errors import InvalidInputError, ModelError
+from thermolang.langchain.batching import PendingBatch
 from thermolang.langchain.messages import KEY
 from thermolang.models.decoding import Sampling
 
@@ -102,6 +104,30 @@ def test_a_batch_is_one_padded_batch_that_finished_rows_leave(chat, forwards):
     forwards.clear()
     assert [m.content for m in chat.batch(QUESTIONS, stop=stop)] == cut
     assert forwards[0] == 5 and forwards[-1] < 5
+
+
+def test_a_batch_keeps_its_order_whichever_thread_is_first(chat, tiny_model, monkeypatch):
+    """A task's temperature grows with its inputs, so their order decides about confidences."""
+    batches, arrived = [], threading.Event()
+    come, generate = PendingBatch.come, tiny_model.generate_batch
+
+    class Late(BaseCallbackHandler):
+        def on_chat_model_start(self, *args, **kwargs):
+            arrived.wait()
+
+    def noted(self, call):
+        future = come(self, call)
+        arrived.set()
+        return future
+
+    def answered(conversations, *args, **options):
+        batches.append([messages[-1]["content"] for messages in conversations])
+        return generate(conversations, *args, **options)
+
+    monkeypatch.setattr(PendingBatch, "come", noted)
+    monkeypatch.setattr(tiny_model, "generate_batch", answered)
+    chat.batch(QUESTIONS, [{"callbacks": [Late()]}, *[{} for _ in QUESTIONS[1:]]])
+    assert batches == [QUESTIONS]
 
 
 def test_a_large_batch_goes_in_parts(tiny_model, forwards):

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 import torch
 
+from tests.fakes import chat_huggingface
 from thermolang import ChatThermolang, ConfidenceEstimator, with_confidence
-from thermolang.cli.demo import chat_model
 from thermolang.langchain.messages import KEY
 
 pytestmark = pytest.mark.model
@@ -29,7 +29,7 @@ def local(packaged_model, dtype):
 def test_it_answers_as_chat_huggingface_does(local, dtype):
     if dtype == torch.bfloat16:
         pytest.skip("transformers rounds the rest of a step otherwise; tokens may differ where two are nearly tied")
-    huggingface = chat_model(local)
+    huggingface = chat_huggingface(local)
     chat = ChatThermolang.from_chat_huggingface(huggingface)
     for question in QUESTIONS:
         assert chat.invoke(question).content == huggingface.invoke(question).content.strip()

@@ -26,9 +26,10 @@ from thermolang.cli.common import (
 from thermolang.errors import ThermolangError, require
 
 if TYPE_CHECKING:
+    from thermolang.cli.demo import Threshold
     from thermolang.estimator import ConfidenceEstimator
     from thermolang.review.store import ReviewStore
-    from thermolang.types import Confidence
+    from thermolang.types import Confidence, Mode
 
 app = typer.Typer(
     name="thermolang",
@@ -70,38 +71,54 @@ def _root(
 
 @app.command()
 def demo(
-    questions: Annotated[int, typer.Option(min=1, help="How many held-out questions to ask.")] = 24,
-    desk: Annotated[bool, typer.Option("--desk/--no-desk", help="Open the review desk afterwards.")] = True,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
+    questions: Annotated[int, typer.Option(min=1, help="How many held-out questions to ask.")] = 105,
+    seed: Annotated[int, typer.Option(help="Another seed asks other questions.")] = 0,
     threshold: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Accept from this confidence; by default the training tasks' mean accuracy."),
+        typer.Option(min=0, max=1, help="Accept from this confidence; by default chosen on labelled questions."),
     ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Questions answered at once; 1 asks one by one.")] = 16,
+    desk: Annotated[bool, typer.Option("--desk/--no-desk", help="Open the review desk afterwards.")] = True,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
     model: ModelOption = DEFAULT_MODEL,
     store: StoreOption = None,
 ) -> None:
     """Ask a real model real questions through a LangChain chain, with a confidence for every answer.
 
-    The questions come from families the calibrator was not trained on. Doubtful answers wait in the review
-    database; the desk shows them.
+    The questions come from families the calibrator was not trained on; the threshold is chosen on labelled questions
+    of other families. Doubtful answers wait in the review database; the desk shows them.
     """
     writable(json_file)
 
     from thermolang.cli import demo as job
-    from thermolang.cli.show import demo_table, show_summary
+    from thermolang.cli.show import demo_answers, show_summary, show_threshold
     from thermolang.routing.policy import Policy
 
-    estimator = _estimator(model)
+    # What earlier runs have seen would change the figures: without a memory the same seed gives the same ones.
+    estimator = _estimator(model, remember=False)
     with _opened(store) as reviews:
-        asked = job.questions(questions)
-        policy = Policy(job.usual_accuracy(estimator) if threshold is None else threshold)
-        items = demo_table(console, job.run(estimator, reviews, asked, policy), len(asked))
-        figures = job.summary(items)
+        chosen = _chosen_threshold(estimator, batch_size) if threshold is None else job.Threshold(threshold)
+        show_threshold(console, chosen)
+        asked = job.questions(questions, seed=seed)
+        answers = job.run(estimator, reviews, asked, Policy(chosen.value), batch_size=batch_size)
+        figures = job.summary(demo_answers(console, answers, len(asked)), chosen, seed=seed)
         show_summary(console, figures, reviews.url)
     if json_file:
         write_json(json_file, figures)
     if desk:
         _serve_desk(store, port=None)
+
+
+def _chosen_threshold(estimator: ConfidenceEstimator, batch_size: int) -> Threshold:
+    from thermolang.cli import demo as job
+    from thermolang.cli.show import demo_bar
+
+    labelled, judged = job.labelled_questions(), []
+    with demo_bar(console, "choosing the threshold on labelled questions", len(labelled)) as advance:
+        for one in job.judged(estimator, labelled, batch_size=batch_size):
+            judged.append(one)
+            advance()
+    return job.choose_threshold(judged, [family for family, _ in labelled], job.usual_accuracy(estimator))
 
 
 @app.command()
@@ -226,12 +243,15 @@ def _answered(estimator: ConfidenceEstimator, question: str, choices: str | None
     return (named[letter] if letter else ""), replace(confidence, alternatives=others)
 
 
-def _estimator(name: str, samples: int = 0) -> ConfidenceEstimator:
+def _estimator(name: str, samples: int = 0, *, remember: bool = True) -> ConfidenceEstimator:
     local = local_model(name)
     with quietly("finding its calibrator"):
         from thermolang.estimator import ConfidenceEstimator
+        from thermolang.sampling import SAMPLES
 
-        return ConfidenceEstimator(local, mode="thorough", samples=samples) if samples else ConfidenceEstimator(local)
+        states = "default" if remember else None
+        mode: Mode = "thorough" if samples else "fast"
+        return ConfidenceEstimator(local, state_dir=states, mode=mode, samples=samples or SAMPLES)
 
 
 def _opened(store: str | None) -> ReviewStore:

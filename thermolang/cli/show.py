@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from thermolang.cli.demo import DemoItem
+    from thermolang.cli.demo import DemoItem, Threshold
     from thermolang.training.card import Comparison
     from thermolang.training.collect import Collected
     from thermolang.types import Confidence
 
 WIDTH = 10
+SHOWN = 3
+"""Answers to each kind of question that the demo shows on a terminal; a pipe and ``--json`` get them all."""
 _DECISIONS = {"accept": "[green]accept[/]", "review": "[yellow]review[/]", "reject": "[red]reject[/]"}
 
 
@@ -36,26 +38,84 @@ def bar(value: float | None, width: int = WIDTH) -> str:
     return "█" * filled + "░" * (width - filled)
 
 
-def demo_table(console: Console, items: Iterable[DemoItem], total: int) -> list[DemoItem]:
-    """Show items as they come, and return them; where nobody looks, each is a plain line written at once."""
+def show_threshold(console: Console, threshold: Threshold) -> None:
+    """From which confidence answers are accepted, and why."""
+    _say(console, f"Answers are accepted from a confidence of [bold]{threshold.value:.2f}[/]. {_reason(threshold)}\n")
+
+
+def _say(console: Console, text: str) -> None:
+    """A sentence, wrapped where people look and on one line where they do not."""
+    console.print(text, highlight=False, soft_wrap=not console.is_terminal)
+
+
+def _reason(threshold: Threshold) -> str:
+    if threshold.chosen == "given":
+        return "You gave this threshold."
+    asked = (
+        f"{threshold.questions} questions with known answers, of {len(threshold.families)} other kinds "
+        f"({', '.join(threshold.families[:2])}, ...); none of them is asked below"
+    )
+    if threshold.chosen == "fallback":
+        usual = "That is how often the model was right on the tasks its calibrator was trained on."
+        return f"{usual} No threshold did better than accepting all answers, or none, on {asked}."
+    return (
+        f"It was chosen on {asked}. The model answered {_percent(threshold.right)} of them right. With this threshold "
+        f"most answers, {_percent(threshold.treated_well)}, were treated as they should be: right ones accepted, wrong "
+        "ones sent to review."
+    )
+
+
+def demo_answers(console: Console, items: Iterable[DemoItem], total: int) -> list[DemoItem]:
+    """Show answers as they come, and return them.
+
+    A terminal shows the first few of each kind of question and a progress bar. Where nobody looks, each answer is a
+    plain line written at once.
+    """
     if not console.is_terminal:
         return _demo_lines(console, items)
-    table = Table(title=f"{total} held-out questions", expand=True, show_lines=False)
-    table.add_column("question", ratio=4, overflow="ellipsis", no_wrap=True)
-    table.add_column("answer", ratio=3, overflow="ellipsis", no_wrap=True)
-    table.add_column("P(right)", width=WIDTH + 5, no_wrap=True)
-    table.add_column("", width=5)
-    table.add_column("decision", width=8)
     done: list[DemoItem] = []
-    with Live(table, console=console, refresh_per_second=4, vertical_overflow="visible"):
+    shown: Counter[str] = Counter()
+    new = f"{total} questions, none of a kind used so far or in training the calibrator"
+    _say(console, f"{new}; the first {SHOWN} of each kind:")
+    console.print(_demo_row("question", "answer", "P(right)", "", "decision", style="bold"))
+    with demo_bar(console, "answering in batches", total) as advance:
         for item in items:
             done.append(item)
-            shown = "none" if item.confidence is None else f"{item.confidence:.2f}"
-            right = "[green]right[/]" if item.correct else "[red]wrong[/]"
-            answer = " ".join(item.answer.split())
-            row = (escape(item.question), escape(answer), f"{shown:>4} {bar(item.confidence)}", right)
-            table.add_row(*row, _DECISIONS[item.decision])
+            shown[item.task] += 1
+            if shown[item.task] <= SHOWN:
+                console.print(_demo_row(*_cells(item)))
+            advance()
     return done
+
+
+@contextmanager
+def demo_bar(console: Console, what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar that goes away when all is done; a picture of the console leaves it out."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    hidden = console.record or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
+        job = progress.add_task(what, total=total)
+        yield lambda: progress.advance(job)
+
+
+def _demo_row(*cells: str, style: str = "") -> Table:
+    """A line of the table of answers; it is a table of its own because the next ones are not known yet."""
+    row = Table(box=None, show_header=False, expand=True, padding=(0, 1), row_styles=[style])
+    row.add_column(ratio=4, overflow="ellipsis", no_wrap=True)
+    row.add_column(ratio=3, overflow="ellipsis", no_wrap=True)
+    row.add_column(width=WIDTH + 5, no_wrap=True)
+    row.add_column(width=5)
+    row.add_column(width=8)
+    row.add_row(*cells)
+    return row
+
+
+def _cells(item: DemoItem) -> tuple[str, ...]:
+    confidence = "none" if item.confidence is None else f"{item.confidence:.2f}"
+    right = "[green]right[/]" if item.correct else "[red]wrong[/]"
+    answer = escape(" ".join(item.answer.split()))
+    probability = f"{confidence:>4} {bar(item.confidence)}"
+    return escape(item.question), answer, probability, right, _DECISIONS[item.decision]
 
 
 def _demo_lines(console: Console, items: Iterable[DemoItem]) -> list[DemoItem]:
@@ -71,22 +131,65 @@ def _demo_lines(console: Console, items: Iterable[DemoItem]) -> list[DemoItem]:
 
 
 def show_summary(console: Console, figures: dict[str, Any], store_url: str) -> None:
-    """The demo in six lines."""
-    table = Table(show_header=False, box=None, padding=(0, 2))
-    rows = {
-        "answers right": _percent(figures["accuracy"]),
-        "  among the accepted": _percent(figures["accuracy_accepted"]),
-        "  among the rest": _percent(figures["accuracy_review"]),
-        "sent to review": _percent(figures["review_share"]),
-        "Brier score, lower is better": f"{_number(figures['brier_raw'])} raw, "
-        f"{_number(figures['brier_calibrated'])} calibrated",
-        "time added by the confidence": _percent(figures["overhead_percent"], scale=1),
+    """What came out, whatever it is."""
+    console.print()
+    console.print(_shares(figures))
+    _say(console, f"[bold]{_SEPARATED[figures['separated']]}[/]\n")
+    if figures["risk_coverage"]:
+        _say(console, "Wrong answers among the most confident (were confidence worthless, all bars would be alike):")
+        console.print(_risks(figures))
+    console.print(_quality(figures))
+    # Outside the tables, which would cut it to the terminal's width.
+    console.print(f"Doubtful answers wait in [bold]{escape(store_url)}[/]", highlight=False, soft_wrap=True)
+
+
+_SEPARATED = {
+    "yes": "The confidence separated right from wrong: the two intervals do not overlap.",
+    "unclear": "Accepted answers were right more often, but the intervals overlap: with so few it may be chance.",
+    "no": "The confidence did not separate right from wrong here: accepted answers were right no more often.",
+    None: "All answers, or none, were accepted, so accepted and reviewed ones cannot be compared.",
+}
+
+
+def _shares(figures: dict[str, Any]) -> Table:
+    """How many answers are right, by decision."""
+    table = Table(box=None, padding=(0, 2), header_style="")
+    table.add_column("")
+    for column in ("answers", "right", "95 % interval"):
+        table.add_column(column, justify="right")
+    accepted, total = figures["accepted"], figures["questions"]
+    counts = {"all": total, "accepted": accepted, "sent to review": total - accepted}
+    keys = {"all": "accuracy", "accepted": "accuracy_accepted", "sent to review": "accuracy_review"}
+    for name, key in keys.items():
+        interval = figures[f"{key}_interval"]
+        span = "none" if interval is None else f"{100 * interval[0]:.0f} to {_percent(interval[1])}"
+        table.add_row(name, str(counts[name]), f"[bold]{_percent(figures[key])}[/]", span)
+    return table
+
+
+def _risks(figures: dict[str, Any]) -> Table:
+    """Risk against coverage: the share of wrong answers among the most confident ones, as bars."""
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    for point in figures["risk_coverage"]:
+        name = "all" if point["coverage"] == 1 else f"most confident {_percent(point['coverage'])}"
+        wrong = f"[bold]{_percent(point['wrong']):>5}[/] of {point['answers']}"
+        table.add_row(name, bar(point["wrong"], 2 * WIDTH), wrong)
+    return table
+
+
+def _quality(figures: dict[str, Any]) -> Table:
+    table = Table(box=None, padding=(0, 1), header_style="")
+    for column in ("", "raw", "calibrated"):
+        table.add_column(column)
+    names = {
+        "ranking right above wrong answers (AUROC; 1 is best, 0.5 a coin)": "auroc",
+        "squared distance from the truth (Brier; 0 is best)": "brier",
+        "said minus true share of right answers (ECE; 0 is best)": "ece",
     }
-    for name, value in rows.items():
-        table.add_row(name, f"[bold]{value}[/]")
-    console.print(table)
-    # Outside the table, which would cut it to the terminal's width.
-    console.print(f"  doubtful answers wait in [bold]{escape(store_url)}[/]", highlight=False, soft_wrap=True)
+    for name, key in names.items():
+        table.add_row(name, _number(figures[f"{key}_raw"]), f"[bold]{_number(figures[f'{key}_calibrated'])}[/]")
+    table.add_row("time added by the confidence", "", f"[bold]{_percent(figures['overhead_percent'], scale=1)}[/]")
+    return table
 
 
 def show_confidence(console: Console, answer: str, confidence: Confidence) -> None:

@@ -34,12 +34,17 @@ class PendingBatch(Generic[Call, Answer]):
         self.owner, self._missing, self._answer = owner, size, answer
         self.cancelled = threading.Event()
         self._lock = threading.Lock()
-        self._submitted: list[tuple[Call, Future[Answer]]] = []
+        self._submitted: list[tuple[int, Call, Future[Answer]]] = []
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """The context of one call; one that ends without asking the model, as by a cache, is waited for no longer."""
-        slot = Slot(self)
+    def slot(self, place: int) -> Iterator[None]:
+        """The context of one call. One that never asks the model, as a cache had its answer or it failed, leaves.
+
+        Args:
+            place: Of the call among the others: the order in which threads arrive must not decide how a task's
+                temperature grows.
+        """
+        slot = Slot(self, place)
         token = _current.set(slot)
         try:
             yield
@@ -51,8 +56,9 @@ class PendingBatch(Generic[Call, Answer]):
     def submit(self, call: Call) -> Future[Answer]:
         """Hand in a call; the future has its answer once the whole batch is done."""
         future: Future[Answer] = Future()
+        slot = _current.get()
         with self._lock:
-            self._submitted.append((call, future))
+            self._submitted.append((slot.place if slot else 0, call, future))
         self._settle()
         return future
 
@@ -66,11 +72,12 @@ class PendingBatch(Generic[Call, Answer]):
 
     def _run(self) -> None:
         answers: Sequence[Answer | Exception]
+        self._submitted.sort(key=lambda one: one[0])
         try:
-            answers = self._answer([call for call, _ in self._submitted], self.cancelled)
+            answers = self._answer([call for _, call, _ in self._submitted], self.cancelled)
         except BaseException as error:  # nobody may wait for ever
             answers = [error if isinstance(error, Exception) else RuntimeError(repr(error))] * len(self._submitted)
-        for (_, future), answer in zip(self._submitted, answers, strict=True):
+        for (_, _, future), answer in zip(self._submitted, answers, strict=True):
             if not future.set_running_or_notify_cancel():
                 continue
             if isinstance(answer, Exception):
@@ -82,8 +89,8 @@ class PendingBatch(Generic[Call, Answer]):
 class Slot:
     """The place of one call in a pending batch."""
 
-    def __init__(self, batch: PendingBatch[Any, Any]) -> None:
-        self.batch, self.submitted = batch, False
+    def __init__(self, batch: PendingBatch[Any, Any], place: int) -> None:
+        self.batch, self.place, self.submitted = batch, place, False
 
 
 _current: ContextVar[Slot | None] = ContextVar("thermolang_batch", default=None)

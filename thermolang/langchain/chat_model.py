@@ -334,7 +334,7 @@ class ChatThermolang(BaseChatModel):
         for part in self._parts(inputs, config):
             pending: Batch = PendingBatch(self, len(part), self._answers_or_errors)
             with ContextThreadPoolExecutor(max_workers=len(part)) as pool:
-                calls = [pool.submit(self._invoke_batched, pending, i, c, kwargs) for i, c in part]
+                calls = [pool.submit(self._invoke_batched, pending, n, i, c, kwargs) for n, (i, c) in enumerate(part)]
             found += [outcome(call.exception() or call.result(), raised=not return_exceptions) for call in calls]
         return found
 
@@ -350,7 +350,7 @@ class ChatThermolang(BaseChatModel):
         found: list[Any] = []
         for part in self._parts(inputs, config):
             pending: Batch = PendingBatch(self, len(part), self._answers_or_errors)
-            calls = [self._ainvoke_batched(pending, i, c, kwargs) for i, c in part]
+            calls = [self._ainvoke_batched(pending, n, i, c, kwargs) for n, (i, c) in enumerate(part)]
             results = await asyncio.gather(*calls, return_exceptions=True)
             found += [outcome(result, raised=not return_exceptions) for result in results]
         return found
@@ -365,15 +365,15 @@ class ChatThermolang(BaseChatModel):
             yield pairs[start : start + size]
 
     def _invoke_batched(
-        self, pending: Batch, asked: LanguageModelInput, config: RunnableConfig, kwargs: dict[str, Any]
+        self, pending: Batch, place: int, asked: LanguageModelInput, config: RunnableConfig, kwargs: dict[str, Any]
     ) -> AIMessage:
-        with pending.slot():
+        with pending.slot(place):
             return self.invoke(asked, config, **kwargs)
 
     async def _ainvoke_batched(
-        self, pending: Batch, asked: LanguageModelInput, config: RunnableConfig, kwargs: dict[str, Any]
+        self, pending: Batch, place: int, asked: LanguageModelInput, config: RunnableConfig, kwargs: dict[str, Any]
     ) -> AIMessage:
-        with pending.slot():
+        with pending.slot(place):
             return await self.ainvoke(asked, config, **kwargs)
 
     def _call(self, messages: list[BaseMessage], stop: list[str] | None, given: dict[str, Any]) -> Call:
