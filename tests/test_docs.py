@@ -4,9 +4,9 @@ import ast
 import importlib
 import importlib.util
 import re
-import textwrap
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
