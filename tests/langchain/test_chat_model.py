@@ -109,14 +109,14 @@ def test_a_batch_is_one_padded_batch_that_finished_rows_leave(chat, forwards):
 def test_a_batch_keeps_its_order_whichever_thread_is_first(chat, tiny_model, monkeypatch):
     """A task's temperature grows with its inputs, so their order decides about confidences."""
     batches, arrived = [], threading.Event()
-    come, generate = PendingBatch.come, tiny_model.generate_batch
+    submit, generate = PendingBatch.submit, tiny_model.generate_batch
 
     class Late(BaseCallbackHandler):
         def on_chat_model_start(self, *args, **kwargs):
             arrived.wait()
 
     def noted(self, call):
-        future = come(self, call)
+        future = submit(self, call)
         arrived.set()
         return future
 
@@ -124,7 +124,7 @@ def test_a_batch_keeps_its_order_whichever_thread_is_first(chat, tiny_model, mon
         batches.append([messages[-1]["content"] for messages in conversations])
         return generate(conversations, *args, **options)
 
-    monkeypatch.setattr(PendingBatch, "come", noted)
+    monkeypatch.setattr(PendingBatch, "submit", noted)
     monkeypatch.setattr(tiny_model, "generate_batch", answered)
     chat.batch(QUESTIONS, [{"callbacks": [Late()]}, *[{} for _ in QUESTIONS[1:]]])
     assert batches == [QUESTIONS]

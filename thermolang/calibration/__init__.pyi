@@ -1,4 +1,3 @@
-from .bootstrap import bootstrap as bootstrap
 from .calibrator import Calibrator as Calibrator
 from .features import TaskFeatures as TaskFeatures
 from .fit import Fit as Fit
