@@ -78,7 +78,7 @@ def read_choice(
 def read_checks(
     model: ScoringModel, items: Sequence[tuple[Sequence[Message], Generation | str]]
 ) -> list[tuple[OptionScores, int] | Reason]:
-    """Self-checks, with one forward pass if nothing stands against it, or why there is none."""
+    """Self-checks, all with one forward pass unless one of them fails; for an item without scores the reason."""
     found: list[tuple[OptionScores, int] | Reason | None] = [
         _unreadable(messages, answer) for messages, answer in items
     ]
@@ -122,6 +122,7 @@ def scores_of(fit: Fit, scores: OptionScores, given: int, logprob: float) -> Ans
         given: Index of the option that is the answer.
         logprob: Exp of the answer's mean token log-probability; NaN where unknown.
     """
+    # The given option comes first; ``lessons`` relies on that.
     others = np.delete(scores.logits, given)
     offset = float(fit.head.logit_offset(scores.hidden[None], np.array([logprob]))[0]) if fit.head else 0.0
     return AnswerScores((float(scores.logits[given]), *map(float, others)), offset)
@@ -141,10 +142,12 @@ def applied(
         given: Index of the option that is the answer.
     """
     plain = fit.kind.option_probabilities(scores.logits, version.scale)
+    # For choices p below is about the most probable option, whichever was given.
     best = int(np.argmax(scores.logits)) if fit.kind.is_choice else given
     logits, offsets = np.array([answer.logits]), np.array([answer.logit_offset])
     p = float(fit.learner.probability(logits, offsets, version.scale, version.intercept)[0])
-    calibrated = _with(plain, best, p)
+    # With a head p may differ from the plain probability.
+    calibrated = _with(plain, best, p)  # (K,)
     value = float(calibrated[given])
     novelty = float(fit.inputs.novelty(scores.hidden))
     others = [i for i in np.argsort(-calibrated) if i != given] if fit.kind.is_choice else []
@@ -191,6 +194,7 @@ def _with(probabilities: FloatArray, best: int, p: float) -> FloatArray:
     rest = 1.0 - probabilities[best]
     if probabilities[best] == p:
         return probabilities
+    # Where the best one had a probability of exactly 1, the others have no proportions to keep.
     even = np.full(len(probabilities), (1.0 - p) / (len(probabilities) - 1))
     found = probabilities * ((1.0 - p) / rest) if rest > 0 else even
     found[best] = p
@@ -206,8 +210,8 @@ class ConfidenceEstimator:
             those made on this machine, then among the shipped ones.
         allow_mismatch: Use a calibrator of other weights all the same; every confidence then says so.
         state_dir: Where task states are kept; ``None`` keeps them in memory. By default below the data folder.
-        mode: How free-form answers are scored: ``"fast"`` with one pass more, ``"thorough"`` with sampled answers
-            grouped by meaning, ``"adaptive"`` with samples only as long as the decision can change.
+        mode: How free-form answers are scored: ``"fast"`` with one more forward pass, ``"thorough"`` with sampled
+            answers grouped by meaning, ``"adaptive"`` with samples only as long as the decision can change.
         samples: How many answers are sampled.
         equivalence: Decides which answers mean the same.
 
@@ -360,8 +364,9 @@ class ConfidenceEstimator:
 
         Each verdict moves the temperature, the bias or the intercept of its task by Bayes' rule, starting from what the
         calibrator predicts. Giving the same verdicts again changes nothing, so all that a store holds can be given
-        each time. It does no harm that mostly doubtful answers were judged; where doubt came from sampled answers
-        (``mode="thorough"``) it does, as what is learned here knows only one pass: judge some at random there.
+        each time. The answers to judge may be selected by their confidence, such as doubtful ones first. With
+        ``mode="thorough"`` such a selection biases what is learned, because only the scores of one pass are used here:
+        judge some answers at random there.
 
         Args:
             verdicts: The confidence that each judged answer had (``ReviewItem.confidence``, or ``confidence_of`` a
@@ -412,6 +417,7 @@ class ConfidenceEstimator:
             versions: By task and kind, versions to score under, such as those an earlier run ended with. A task that is
                 not there is scored under the newest version it has when it is first asked for.
         """
+        # A shallow copy: model, calibrator and task states are shared.
         frozen = copy.copy(self)
         frozen._frozen = dict(versions or {})
         return frozen
@@ -451,6 +457,7 @@ class ConfidenceEstimator:
         key = task, fit.kind.name
         state = cast("TaskState", self.state(*key))
         if self._frozen is not None:
+            # The first version that was used stays, however far the live state moves.
             return self._frozen.setdefault(key, state.current)
         inverse, bias = fit.network.predict(hidden)
         # The whole conversation: after a prefilled answer, or "Why?", the last message alone is the same for all.

@@ -37,7 +37,7 @@ REFUSAL = Reason("refusal", "the answer is a refusal")
 
 @dataclass
 class Thorough:
-    """Turns a one-pass confidence into that of the answer's meaning.
+    """Turns a confidence from one forward pass into that of the answer's meaning.
 
     Args:
         model: Samples the answers, unless they are given.
@@ -73,8 +73,8 @@ class Thorough:
             given: Answers that were sampled before, elsewhere; then none are sampled here.
 
         Returns:
-            A confidence with ``source="meaning"``; the one-pass one, with a reason, where that cannot be had, or where
-            no sample is needed.
+            A confidence with ``source="meaning"``. Where samples cannot be had or used, ``fast`` with the reason; where
+            no sample is needed, ``fast`` with the value that the semantic fit gives without samples.
         """
         start = time.perf_counter()
         try:
@@ -112,7 +112,7 @@ class Thorough:
     def _sample(
         self, messages: Sequence[Message], answer: Generation | str, n: int, after: int
     ) -> list[Generation | str]:
-        """Answers ``after`` to n of an endless row that depends on the conversation only."""
+        """Sampled answers ``after`` to n - 1 of a sequence whose seed depends on the conversation only."""
         text = answer.text if isinstance(answer, Generation) else answer
         tokens = len(answer.token_ids) if isinstance(answer, Generation) else len(text) // 2
         said = "\0".join(str(m["content"]) for m in messages)
@@ -122,7 +122,9 @@ class Thorough:
                 n,
                 max_new_tokens=min(max(SHORTEST, 2 * tokens), LONGEST),
                 temperature=TEMPERATURE,
+                # The same conversation gets the same samples, so a later round goes on where the last one ended.
                 seed=int(digest(said, 8), 16),
+                # An answer of one line is compared with samples of one line.
                 stop=() if "\n" in text.strip() else ("\n",),
                 answer=answer if isinstance(answer, Generation) else None,
                 after=after,
@@ -187,10 +189,11 @@ def check_annotate(mode: Mode, *, choices: bool, given: bool = False) -> None:
 
 
 def evidence(groups: Sequence[SemanticClusters]) -> Evidence:
-    """What the meanings of M questions show of their given answers; each of them has the same number of samples."""
+    """How far the samples of M questions, equally many for each, agree with the given answers."""
     n = groups[0].samples
     share = np.array([g.given.share if g.given else 0.0 for g in groups])
     rival = np.array([max((m.share for m in g.clusters if m is not g.given), default=0.0) for g in groups])
+    # log n is the largest entropy of n samples; a single sample has none.
     entropy = np.array([g.entropy for g in groups]) / max(math.log(n), 1e-9) if n > 1 else np.zeros(len(groups))
     return Evidence(n, share, entropy, share - rival)
 

@@ -36,20 +36,20 @@ LEVEL = 0.9
 """Coverage of the predictive interval of a task's accuracy."""
 
 PARTS = 10
-"""Parts of the tasks that are left out in turn, at most: to find where a new task starts, and how far off it ends."""
+"""At most so many cross-validation folds of tasks: they show where a new task starts, and how far off it ends."""
 
 ABSENT = 1e4
-"""How far below the others the logit of an option is put that an answer does not have: its probability is 0."""
+"""An option that an answer lacks gets a logit so far below its smallest one that its probability is 0."""
 
 
 @dataclass(frozen=True, eq=False)
 class InputDistribution:
-    """A box-shaped picture of the training inputs: each coordinate's centre and spread.
+    """The training inputs, summarised by the mean and standard deviation of each coordinate.
 
     Attributes:
         center: Shape (d,), mean of the training hidden states, tasks weighted equally.
         scale: Shape (d,), > 0, their standard deviation.
-        radius: The distance that 99 % of the inputs of a task left out of the picture stay within.
+        radius: 99 % of the inputs of a task that mean and deviation were computed without are within this distance.
     """
 
     center: FloatArray
@@ -77,7 +77,7 @@ class InputDistribution:
 
 
 def _center_and_scale(hidden: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    center = np.mean([h.mean(0) for h in hidden], axis=0)
+    center = np.mean([h.mean(0) for h in hidden], axis=0)  # (d,)
     scale = np.sqrt(np.mean([((h - center) ** 2).mean(0) for h in hidden], axis=0))
     # A coordinate that never moved in training must not make every new input infinitely novel.
     return center, np.maximum(scale, 0.1 * scale.mean() + 1e-6)
@@ -108,7 +108,8 @@ class Learned:
     Attributes:
         scale: Its temperature and bias.
         intercept: Added to the head's log-odds.
-        share: Of the uncertainty about the task's accuracy, in log-odds, that is left, in (0, 1].
+        share: What is left of the uncertainty about the task's accuracy: its standard deviation, in log-odds, over the
+            one before the verdicts, in (0, 1].
     """
 
     scale: Scale
@@ -158,6 +159,7 @@ class Learner:
         """
         if self.head is None or not self.head.anchored or not answers:
             return 0.0
+        # Only the mean is used, so it does not matter that answers come grouped by their number of options.
         p = np.concatenate([self.kind.probability(z, scale) for _, z, _ in _by_options(answers)])
         return anchor(self._odds(scale, answers), float(p.mean()))
 
@@ -185,11 +187,13 @@ class Learner:
         found = robust_posterior(self.prior, scale, z, right, self.kind)
         # The width that verdicts narrow was learned with the prior, so it is compared with the prior's alone.
         before = posterior(self.prior, scale, z[:0], right[:0], self.kind).accuracy_moments(z)
+        # Rounding may leave a variance just below 0.
         start = float(np.sqrt(max(before[1] - before[0] ** 2, 0.0)))
         return Learned(found.mean, intercept, min(1.0, found.spread(z) / start) if start else 1.0)
 
     def _odds(self, scale: Scale, answers: Sequence[AnswerScores]) -> FloatArray:
         odds = np.empty(len(answers))
+        # Answers may differ in K, and the head needs rectangular logits.
         for items, z, offset in _by_options(answers):
             odds[items] = self.head.odds(z, offset, scale)  # type: ignore[union-attr]
         return odds
@@ -315,6 +319,7 @@ def fit(
         msg = f"a calibrator needs tasks of at least {MIN_TASKS} groups, got {found}"
         raise NotEnoughDataError(msg)
     folds = [[i for i, other in enumerate(part) if other != p] for p in range(max(part) + 1)]
+    # left_out[p] is the network trained without the tasks of part p.
     network, *left_out = train(tasks, [list(range(len(tasks))), *folds], config, progress=progress)
     predictions = [left_out[p].predict(t.hidden) for p, t in zip(part, tasks, strict=True)]
     prior, scales = prior_and_scales(tasks, predictions, config)
@@ -329,6 +334,7 @@ def fit(
 def _parts(tasks: Sequence[TaskFeatures]) -> list[int]:
     """The part that each task is left out with, tasks of one group together."""
     groups = [task.group or task.name for task in tasks]
+    # In order of first appearance: the order of a set would differ from run to run.
     part = {g: i % PARTS for i, g in enumerate(dict.fromkeys(groups))}
     return [part[g] for g in groups]
 
@@ -399,6 +405,7 @@ def _shrinkage_weight(
 
 def _prior_inputs(inverse: Sequence[FloatArray]) -> float:
     """Variance within a task over variance between tasks: how many inputs outweigh the prior (Robbins, 1956)."""
+    # n0 of a normal-normal model, where n inputs get the weight n / (n0 + n).
     within = float(np.mean([s.var() for s in inverse]))
     between = float(np.var([s.mean() for s in inverse]))
     return float(np.clip(within / max(between, 1e-12), 0.0, 100.0))
@@ -409,6 +416,7 @@ def conformal_quantile(errors: Sequence[float]) -> float:
 
     With fewer than nine tasks no finite width has that guarantee; the largest error is taken.
     """
+    # The + 1 counts the new task among the exchangeable ones.
     rank = math.ceil((len(errors) + 1) * LEVEL)
     return float(sorted(errors)[min(rank, len(errors)) - 1])
 
@@ -429,4 +437,5 @@ def predictive_interval(value: float, half_width: float) -> tuple[float, float]:
     p = min(max(value, 1e-9), 1 - 1e-9)
     odds = np.log(p / (1 - p)) + np.array([-half_width, half_width])
     low, high = 1 / (1 + np.exp(-odds))
+    # Clipping and rounding must not leave the value outside its own interval.
     return min(float(low), value), max(float(high), value)

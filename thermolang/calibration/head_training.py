@@ -1,7 +1,7 @@
 """Choosing and fitting the per-answer head, on training tasks left out in turn.
 
-How much of the answer's features and of the hidden state is used is decided there. Where nothing helps for sure, the
-head is p_T itself.
+How much of the answer's features and of the hidden state is used is decided there. Where nothing helps significantly,
+the head is p_T itself: the probability by the task's temperature and bias alone.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ def fit_logistic(
         gradient = x.T @ (p - y) + penalty * b
         hessian = (x.T * (p * (1 - p))) @ x + np.diag(penalty)
         step = cho_solve(cho_factor(hessian), gradient)
+        # A Newton step lowers the loss by about half of this product.
         if gradient @ step < 2 * TOLERANCE:
             return np.asarray(b - step)
         while (lower := objective(b - step)) > loss:
@@ -109,7 +110,8 @@ class Projection:
         center = np.mean([np.mean(h, axis=0, dtype=np.float64) for h in hidden], axis=0)
         x = np.concatenate(hidden) - center
         scale = np.sqrt(np.mean(x**2, axis=0))
-        # A coordinate that hardly moves in training must not be blown up in new inputs.
+        # A coordinate that hardly moves in training must not be blown up in new inputs. With sqrt(d) the whole vector,
+        # not each coordinate, has a mean square of at most 1.
         scale = np.maximum(scale, 0.1 * scale.mean() + 1e-6) * np.sqrt(x.shape[1])
         return cls(center, _leading(x / scale, components) / scale[:, None])
 
@@ -123,9 +125,11 @@ def _leading(x: FloatArray, components: int) -> FloatArray:
     n, d = x.shape
     product = x.T @ x if n >= d else x @ x.T
     size = len(product)
+    # Eigenvalues come in ascending order.
     values, vectors = eigh(product, subset_by_index=(max(size - components, 0), size - 1))
     spanned = values > 1e-9 * values[-1]
     values, vectors = values[spanned][::-1], vectors[:, spanned][:, ::-1]
+    # From x x' the vectors are the left singular ones u; the axes are x' u over the singular values.
     return np.asarray(vectors if n >= d else x.T @ (vectors / np.sqrt(values)))
 
 
@@ -177,8 +181,9 @@ class Regression:
         self._center, self._scale = features.mean(0), np.maximum(features.std(0), 1e-6)
         self._features = (features - self._center) / self._scale
         self._projection = Projection.fit([t.hidden for t in tasks], components)
-        self._components = np.concatenate([self._projection(t.hidden) for t in tasks])
+        self._components = np.concatenate([self._projection(t.hidden) for t in tasks])  # (N, r)
         self._tau = tau or 1.0
+        # (N, tasks), a column for each task's intercept; no columns without intercepts.
         self._tasks = np.repeat(np.eye(len(tasks)), [len(t.right) for t in tasks], axis=0)[:, : None if tau else 0]
 
     def fit(self, hyperparameters: Hyperparameters) -> LinearModel:
@@ -187,13 +192,16 @@ class Regression:
         components = self._components[:, : hyperparameters.components]
         blocks = [np.ones((len(self._right), 1)), features, components, self._tasks]
         spreads = [CONSTANT_SPREAD, hyperparameters.feature_spread, hyperparameters.hidden_spread, self._tau]
+        # A spread of 0 belongs to a block without columns.
         penalty = np.concatenate([np.full(b.shape[1], 1 / (s or 1) ** 2) for b, s in zip(blocks, spreads, strict=True)])
         b = fit_logistic(np.concatenate(blocks, axis=1), self._right, penalty, offset=self._offset)
+        # The training tasks' intercepts at the end of b are dropped: a new task has its own.
         on_features, rest = np.split(b[1:], [features.shape[1]])
         along_features = np.zeros(self._features.shape[1])
         along_features[: len(on_features)] = on_features
         along_features /= self._scale
         along_hidden = self._projection.axes[:, : components.shape[1]] @ rest[: components.shape[1]]
+        # Standardised columns were centred: the centres move into the constant.
         constant = b[0] - along_features @ self._center - along_hidden @ self._projection.center
         return LinearModel(float(constant), along_features, along_hidden)
 
@@ -237,7 +245,7 @@ class HeadConfig:
         components: Candidates of ``Hyperparameters.components``.
         hidden_spreads: Candidates of ``Hyperparameters.hidden_spread``.
         folds: In how many parts the groups of tasks are left out.
-        level: How sure it must be, by a one-sided paired t-test over groups, that a part helps, for it to be used.
+        level: Confidence level of the one-sided paired t-test over groups that a part must pass to be used.
         seed: Of the folds.
     """
 
@@ -268,9 +276,9 @@ def fit_head(
     """Choose and fit a head.
 
     Candidates are compared by their NLL within left-out tasks, anchored to the mean of p_T and averaged over groups,
-    then by AUROC. In this order p_T is challenged by another slope, which keeps the ranking; by all features; for
-    self-checks by the answer's log-probability beside them (the signal ``mean_logprob``); by the hidden state. A
-    challenger takes over only if its NLL is lower at ``config.level`` and its AUROC not lower.
+    then by AUROC. Starting from p_T, these are tried in turn: another slope, which keeps the ranking; all features; for
+    self-checks also the answer's log-probability (the signal ``mean_logprob``); the hidden state. Each is kept only if
+    its NLL is lower at ``config.level`` and its AUROC not lower.
 
     Args:
         tasks: Labelled tasks, all self-checks or all choices.
@@ -293,6 +301,7 @@ def fit_head(
     most = max(config.components)
     left_out = leaving_out(answers, group_folds(names, config.folds, config.seed), most, tau)
     nothing, best = _choose(left_out, answers, names, config)
+    # p_T itself: nothing is added to the offset.
     line = LinearModel(0.0, np.zeros(answers[0].features.shape[1]), np.zeros(tasks[0].hidden.shape[1]))
     odds = [a.offset for a in answers]
     if best.hyperparameters != nothing.hyperparameters:
@@ -343,6 +352,7 @@ def _answers(tasks: Sequence[TaskFeatures], scales: Sequence[Scale]) -> tuple[li
         known = np.concatenate(logprobs)[~np.isnan(np.concatenate(logprobs))]
         if known.size:
             usual = float(known.mean())
+            # A regression takes no NaN.
             filled = [np.where(np.isnan(x), usual, x) for x in logprobs]
             features = [np.column_stack([c, x]) for c, x in zip(features, filled, strict=True)]
     return [Answers(t.hidden, t.right, c[:, 0], c) for t, c in zip(tasks, features, strict=True)], usual
@@ -362,6 +372,7 @@ def _choose(
 
     nothing = _score(Hyperparameters(), [a.offset for a in answers], answers, groups)
     best = nothing
+    # Without log-probabilities the last two are the same, and dict.fromkeys drops one.
     for features in dict.fromkeys((1, len(ANSWER_FEATURES), answers[0].features.shape[1])):
         best = _better(
             best, [score(Hyperparameters(features, spread)) for spread in config.feature_spreads], config.level
@@ -375,12 +386,13 @@ def _score(
     hyperparameters: Hyperparameters, odds: Sequence[FloatArray], answers: Sequence[Answers], groups: Sequence[str]
 ) -> _Score:
     pairs = list(zip(odds, answers, strict=True))
+    # -log sigmoid of the log-odds of what was the case.
     nll = np.array([np.logaddexp(0, np.where(a.right, -o, o)).mean() for o, a in pairs])
     return _Score(hyperparameters, group_means(nll, groups), np.array([auroc(expit(o), a.right) for o, a in pairs]))
 
 
 def _better(incumbent: _Score, candidates: Sequence[_Score], level: float) -> _Score:
-    """The best candidate if it beats the incumbent for sure, otherwise the incumbent."""
+    """The best candidate if it beats the incumbent significantly, otherwise the incumbent."""
     # Differences below 1e-4 nats mean nothing; among such the ranking decides.
     best = min(candidates, key=lambda c: (round(float(c.nll.mean()), 4), -_mean(c.auroc)))
     gain, error = _gain(best, incumbent)

@@ -1,7 +1,7 @@
 """A task's temperature and bias, or the random intercept of its head, after a few verdicts.
 
-The prior is what the Thermometer predicts for the task; verdicts move it by Bayes' rule. The prior that is used has
-heavy tails, so that a task of another kind is found out after about ten verdicts.
+The prior is centred on what the Thermometer predicts for the task; verdicts move it by Bayes' rule. It mixes a learned
+normal distribution with a wider one, so that a task unlike the training tasks is recognised after about ten verdicts.
 """
 
 from __future__ import annotations
@@ -99,8 +99,10 @@ def fit_verdict_prior(tasks: Sequence[TaskFeatures], centres: Sequence[Scale]) -
     likelihoods = [verdict_likelihood(t.logits, t.right, t.kind) for t in tasks]
     sd = (float(np.log(SMALLEST_SPREAD)), float(np.log(LARGEST_SPREAD)))
     rho = (-float(np.arctanh(LARGEST_CORRELATION)), float(np.arctanh(LARGEST_CORRELATION)))
+    # Without a bias first: the search with one starts from there and must beat that evidence.
     small, without = largest_evidence(likelihoods, means, lambda x: prior_factor(*np.exp(x)), [np.log(0.3)], [sd])
 
+    # Logarithms and artanh leave the search with no constraint but its bounds.
     def prior(x: FloatArray) -> VerdictPrior:
         return VerdictPrior(float(np.exp(x[0])), float(np.exp(x[1])), float(np.tanh(x[2])))
 
@@ -144,6 +146,7 @@ class Posterior:
             msg = f"level must be between 0 and 1, not {level}"
             raise InvalidInputError(msg)
         tails = np.array([(1 - level) / 2, (1 + level) / 2])
+        # 1/T falls as log T rises, so the tails change places.
         inverse = np.exp(-_quantiles(self.log_temperature[None], self.weights.sum(1)[None], tails[::-1]))
         known = self.bias.shape[1] == 1
         bias = np.full(2, self.bias[0, 0]) if known else _quantiles(self.bias, self.weights, tails)
@@ -152,16 +155,16 @@ class Posterior:
     def predict(self, logits: FloatArray) -> FloatArray:
         """P(the given answer is right), shape (M,), of items with logits (M, K): the mean over the posterior.
 
-        Other than P at the mean temperature it says less the less is known.
+        Unlike P at the mean temperature, it becomes less certain the less is known of the task.
         """
-        odds, _ = answer_log_odds(self.kind.gaps(self.kind.check(logits)), np.exp(-self.log_temperature))
+        odds, _ = answer_log_odds(self.kind.gaps(self.kind.check(logits)), np.exp(-self.log_temperature))  # (G, M)
         # One row of T at a time: the whole cube (G, H, M) would be gigabytes for a long list of items.
         rows = (w @ expit(o + b[:, None]) for w, b, o in zip(self.weights, self.bias, odds, strict=True))
         return np.asarray(sum(rows))
 
     def accuracy_moments(self, logits: FloatArray) -> tuple[float, float]:
         """Mean and mean square of the log-odds of the accuracy that items with logits (M, K) have together."""
-        odds, _ = answer_log_odds(self.kind.gaps(self.kind.check(logits)), np.exp(-self.log_temperature))
+        odds, _ = answer_log_odds(self.kind.gaps(self.kind.check(logits)), np.exp(-self.log_temperature))  # (G, M)
         accuracy = np.stack([expit(o + b[:, None]).mean(1) for o, b in zip(odds, self.bias, strict=True)])  # (G, H)
         log_odds = logit(np.clip(accuracy, 1e-12, 1 - 1e-12))
         return float((self.weights * log_odds).sum()), float((self.weights * log_odds**2).sum())
@@ -193,9 +196,9 @@ def posterior(
     mean, factor = log_scale(centre, 1)[0], _factor(prior)
     found = laplace(verdict_likelihood(logits, r, kind), mean, factor)
     log_t, bias, log_weights = _grid(found.mode, found.precision, mean, factor)
-    odds, _ = answer_log_odds(gaps, np.exp(-log_t))
+    odds, _ = answer_log_odds(gaps, np.exp(-log_t))  # (G, n)
     for row, (o, b) in enumerate(zip(odds, bias, strict=True)):
-        at = o + b[:, None]
+        at = o + b[:, None]  # (H, n)
         log_weights[row] += (r * at - softplus(at)).sum(1)
     top = log_weights.max()
     weights = np.exp(log_weights - top)
@@ -213,12 +216,15 @@ def _grid(
 
     A grid that stood around the prior would have a whole posterior of many verdicts between two nodes.
     """
-    scale = np.linalg.cholesky(np.linalg.inv(precision))
+    scale = np.linalg.cholesky(np.linalg.inv(precision))  # (d, d)
     axes = np.meshgrid(*[STEPS] * len(mode), indexing="ij")
+    # v is (d, G, H) and x is (2, G, H), with H = 1 where d = 1.
     v = mode[:, None, None] + np.tensordot(scale, np.stack([a.reshape(len(STEPS), -1) for a in axes]), axes=1)
     x = mean[:, None, None] + np.tensordot(factor, v, axes=1)
+    # The log of a cell's volume in v: the determinant of a triangular matrix is the product of its diagonal.
     cell = len(mode) * np.log(STEPS[1] - STEPS[0]) + float(np.log(np.diag(scale)).sum())
     density = -(v**2).sum(0) / 2 - len(mode) * np.log(2 * np.pi) / 2
+    # Both matrices are lower triangular, so log T does not change along the second axis.
     return x[0, :, 0], x[1], density + cell
 
 
@@ -227,6 +233,7 @@ def _quantiles(values: FloatArray, weights: FloatArray, levels: FloatArray) -> F
     half = (values[:, 1:2] - values[:, :1]) / 2
     edges = np.concatenate([values[:, :1] - half, values + half], axis=1)
     below = np.concatenate([np.zeros((len(values), 1)), np.cumsum(weights, axis=1)], axis=1)
+    # Every row has nodes of its own; their cumulative weights can be added up only at common points.
     points = np.linspace(edges.min(), edges.max(), 1000)
     rows = zip(edges, below, strict=True)
     total = sum(pchip_interpolate(e, b, np.clip(points, e[0], e[-1])) for e, b in rows)
@@ -257,7 +264,7 @@ def anchor(head_logits: ArrayLike, target_mean: float) -> float:
         raise InvalidInputError(msg)
     target = float(np.clip(target_mean, EDGE, 1 - EDGE))
     level = np.log(target / (1 - target))
-    # With every input at the level of the largest the mean is too low, at that of the smallest too high.
+    # At the lowest c every sigmoid is below the target, at the highest every one is above it: a bracket of the root.
     lowest, highest = level - odds.max() - 1e-6, level - odds.min() + 1e-6
     return float(brentq(lambda c: expit(odds + c).mean() - target, lowest, highest, xtol=1e-12))
 
@@ -294,6 +301,7 @@ def intercept_posterior(head_logits: ArrayLike, right: ArrayLike, tau: float) ->
     log_density = _log_likelihood(odds, verdicts, grid) + norm.logpdf(grid, scale=tau)
     total = logsumexp(log_density)
     weight = np.exp(log_density - total)
+    # The sum over the grid times its step, returned below as a log, is the integral: the evidence.
     mean = float(weight @ grid)
     return mean, float(np.sqrt(weight @ (grid - mean) ** 2)), float(total + np.log(grid[1] - grid[0]))
 
@@ -309,9 +317,10 @@ def intercept_spread(head_logits: Sequence[FloatArray], right: Sequence[np.ndarr
         Within ``SPREADS``.
     """
     grid = np.linspace(-4, 4, 801) * SPREADS[1]
-    table = np.stack([_log_likelihood(o, r, grid) for o, r in zip(head_logits, right, strict=True)])
+    table = np.stack([_log_likelihood(o, r, grid) for o, r in zip(head_logits, right, strict=True)])  # (tasks, 801)
 
     def loss(log_tau: float) -> float:
+        # Normalised on the grid below, as its step of 0.03 is coarse for the smallest tau.
         prior = norm.logpdf(grid, scale=np.exp(log_tau))
         return -float(logsumexp(table + prior - logsumexp(prior), axis=1).sum())
 
@@ -335,7 +344,7 @@ def _finite(name: str, values: ArrayLike) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class RobustPosterior:
-    """What is known of a task's (log T, bias) after verdicts, under both components.
+    """What is known of a task's (log T, bias) after verdicts, averaged over the learned prior and the wide one.
 
     Attributes:
         parts: The posterior under the learned prior, and that under the wide one.
@@ -373,6 +382,7 @@ def robust_posterior(
     Raises:
         InvalidInputError: As ``posterior``.
     """
+    # The wide prior is never narrower than the learned one.
     wide_bias = max(prior.sd_bias, WIDE[1]) if prior.sd_bias else 0.0
     wide = VerdictPrior(max(prior.sd_log_temperature, WIDE[0]), wide_bias)
     usual, doubtful = (posterior(p, centre, logits, right, kind) for p in (prior, wide))
@@ -384,11 +394,13 @@ def robust_intercept(head_logits: FloatArray, right: np.ndarray[Any, Any], tau: 
     moments = [intercept_posterior(head_logits, right, sd) for sd in (tau, max(tau, WIDE[1]))]
     means, spreads, evidence = np.array(moments).T
     weights = _weights(*evidence)
+    # Mean and variance of a mixture: the variance is the mean square less the squared mean.
     mean = float(weights @ means)
     return mean, float(np.sqrt(weights @ (spreads**2 + means**2) - mean**2))
 
 
 def _weights(usual: float, wide: float) -> FloatArray:
     """Probabilities of the two components, from the log evidence of each."""
+    # Posterior odds are prior odds times the Bayes factor.
     doubt = expit(np.log(DOUBT / (1 - DOUBT)) + wide - usual)
     return np.array([1 - doubt, doubt])

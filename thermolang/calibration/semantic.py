@@ -1,8 +1,8 @@
 """P(the meaning of an answer is right), from how often sampled answers mean the same and from the self-check.
 
 log-odds(right) = c + w . features + u_task, u_task ~ N(0, tau^2): a ridge logistic regression with a random intercept
-for each training task, one for each number of samples in ``ROUNDS``, so that few samples are trusted as far as few
-samples deserve.
+for each training task. Each number of samples in ``ROUNDS`` has a regression of its own, because agreement among few
+samples says less than agreement among many.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class SemanticFit:
 
     Attributes:
         coefficients: For each number of samples the constant and one weight for each of ``SEMANTIC_FEATURES``; for 0
-            samples those of agreement are 0.
+            samples the weights of agreement are 0.
         logprob: Stands for an unknown log-probability: the training tasks' mean.
         spreads: For each number of samples below the last, 0 among them, how far the log-odds still moves until the
             last: standard deviation on left-out tasks.
@@ -108,6 +108,7 @@ class SemanticFit:
         Raises:
             InvalidInputError: Numbers are missing or not finite.
         """
+        # Those of 0 samples know no agreement, so a single sample is weighted like two.
         size = max(n for n in self.coefficients if n <= max(evidence.samples, ROUNDS[0]))
         known = np.where(np.isnan(logprob), self.logprob, logprob)
         constant, *weights = self.coefficients[size]
@@ -141,7 +142,7 @@ class SemanticFit:
 def semantic_features(evidence: Evidence, self_check: FloatArray, logprob: FloatArray) -> FloatArray:
     """The features of M answers, shape (M, 5), in the order of ``SEMANTIC_FEATURES``.
 
-    A share k / N counts as the log-odds of (k + 1/2) / (N + 1): two samples that agree are less than eight.
+    A share k / N counts as the log-odds of (k + 1/2) / (N + 1): two samples that agree count for less than eight.
 
     Raises:
         InvalidInputError: A number is not finite, or fewer than one sample.
@@ -174,6 +175,7 @@ def fit_semantic(tasks: Sequence[SampledTask]) -> SemanticFit:
         raise NotEnoughDataError(msg)
     known = np.concatenate([t.logprob[np.isfinite(t.logprob)] for t in tasks])
     typical = float(known.mean()) if len(known) else 0.5
+    # As many folds as groups: each group is left out alone.
     folds = group_folds(groups, len(set(groups)), seed=0)
     left_out = _left_out(tasks, folds, typical)
     spreads = {n: _spread(left_out[n], left_out[ROUNDS[-1]]) for n in (0, *ROUNDS[:-1])}
@@ -227,6 +229,7 @@ def _with_reach(
         found = [
             adaptive(candidate, [left_out[n][i] for n in (0, *ROUNDS)], fit.base_rate)[0] for i in range(len(tasks))
         ]
+        # Even shorter reaches stop even earlier, so the search ends here.
         if _mean_auroc(found, rights) < full - LOSS:
             break
         best = candidate
@@ -247,6 +250,7 @@ def _left_out(tasks: Sequence[SampledTask], folds: Sequence[int], typical: float
         for fold in set(folds):
             others = [i for i, f in enumerate(folds) if f != fold]
             rows[fold] = np.array(_coefficients([features[i] for i in others], [tasks[i].right for i in others]))
+        # Features c are (M, 5) and a row is the constant and 5 weights.
         found[n] = [rows[f][0] + c @ rows[f][1:] for f, c in zip(folds, features, strict=True)]
     return found
 
@@ -264,9 +268,11 @@ def _coefficients(features: Sequence[FloatArray], rights: Sequence[np.ndarray[An
     x, y = np.concatenate(features), np.concatenate(rights)
     center, scale = x.mean(0), np.maximum(x.std(0), 1e-6)
     tasks = np.repeat(np.eye(len(features)), [len(c) for c in features], axis=0)
+    # (N, 1 + 5 + tasks), N the answers of all tasks.
     columns = np.concatenate([np.ones((len(x), 1)), (x - center) / scale, tasks], axis=1)
     wide = np.repeat(SPREADS, [1, x.shape[1], len(features)])
     b = fit_logistic(columns, y, 1 / wide**2)
+    # Back to the features as they are; the training tasks' intercepts are dropped.
     weights = b[1 : 1 + x.shape[1]] / scale
     return (float(b[0] - weights @ center), *map(float, weights))
 

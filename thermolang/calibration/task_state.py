@@ -111,7 +111,7 @@ class TaskState:
     ``prior.inputs / (prior.inputs + n)``. Verdicts move it by Bayes' rule.
 
     A file that cannot be read or written never stops the scoring: a warning is logged and the state goes on in
-    memory. A damaged file is kept beside the new one with ``.broken`` at its end.
+    memory. A damaged file is kept in the same folder, with ``.broken`` added to its name.
 
     Args:
         task: The task's name.
@@ -158,6 +158,7 @@ class TaskState:
         with self._lock:
             if key in self._seen or len(self._seen) >= REFRESH_AT[-1]:
                 return
+            # Without a head a state's intercept is 0, so scores would only make its file larger.
             kept = scores if scores is not None and self._learner.head is not None else None
             self._seen[key] = (inverse_temperature, bias, *(_packed(kept) if kept else ()))
             if len(self._seen) in REFRESH_AT or len(self._seen) < SAVE_EACH:
@@ -173,7 +174,7 @@ class TaskState:
             return self.current
 
     def refresh(self) -> TaskVersion:
-        """Make a new version from all that was seen, save it and return it; nothing new, no new version."""
+        """Make a new version from all that was seen, save it and return it; without new inputs the newest one stays."""
         with self._lock:
             self._update(anew=len(self._seen) > self.current.inputs)
             return self.current
@@ -184,10 +185,12 @@ class TaskState:
         try:
             with self._file_lock():
                 number, saved = self._saved()
+                # ``given`` comes last: a newer verdict on the same scores replaces the saved one.
                 self._take({**saved, **(given or {})}, number, anew=anew)
                 taken = True
                 self._save()
         except OSError as error:
+            # Without the file, or its lock, the verdicts still count in memory.
             if not taken:
                 self._take(given or {}, 0, anew=anew)
             if not self._warned:
@@ -199,14 +202,17 @@ class TaskState:
     def _take(self, verdicts: Mapping[str, _Verdict], number: int, *, anew: bool) -> None:
         known = {**self._verdicts, **verdicts}
         if anew or known != self._verdicts:
+            # Another process may have counted further.
             version = self._version(known, 1 + max(number, self.current.version))
             self._verdicts = known  # only what could be computed with is kept
             self.versions.append(version)
 
     def _version(self, verdicts: Mapping[str, _Verdict], number: int) -> TaskVersion:
         n, inputs = len(self._seen), self._seen.values()
+        # fsum is exact, so the order of the inputs does not matter; zip ends at the shortest, packed scores may follow.
         inverse, bias = (math.fsum(x) / n for x in list(zip(*inputs, strict=False))[:2]) if n else (1.0, 0.0)
         scale = self._prior.moved(inverse, bias, n)
+        # After 1/T and bias come the packed scores, where they were kept.
         intercept = self._learner.intercept(scale, [_unpacked(x[2:]) for x in inputs if len(x) > 2])
         judged = [(_unpacked(x[1:]), x[0] > 0) for x in verdicts.values()]
         found = self._learner.learned(scale, intercept, judged)

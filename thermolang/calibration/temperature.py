@@ -45,7 +45,7 @@ CLOSEST = 1e-6
 LOG_TEMPERATURES = (-3.0, 3.5)
 
 BIASES = (-10.0, 10.0)
-"""Where the best temperature and bias of a task are looked for; one that is right throughout has none."""
+"""Where the best log T and bias of a task are looked for; a task without a wrong answer has no finite optimum."""
 
 
 def log_scale(centre: Scale | Sequence[Scale], tasks: int) -> FloatArray:
@@ -71,10 +71,11 @@ def answer_log_odds(gaps: FloatArray, inverse_temperature: float | FloatArray) -
     Returns:
         Two arrays of shape (N,), or (G, N).
     """
-    scaled = np.asarray(inverse_temperature)[..., None, None] * gaps
+    scaled = np.asarray(inverse_temperature)[..., None, None] * gaps  # (N, K - 1) or (G, N, K - 1)
     top = scaled.max(-1, keepdims=True)
     weights = np.exp(scaled - top)
     total = weights.sum(-1)
+    # d(1/T) / d(log T) = -1/T, which cancels the minus sign.
     return -(top[..., 0] + np.log(total)), (weights * scaled).sum(-1) / total
 
 
@@ -96,6 +97,7 @@ def label_likelihood(logits: FloatArray, labels: np.ndarray[Any, Any]) -> Likeli
         p = np.exp(scaled)
         total = p.sum(1)
         p /= total[:, None]
+        # Expected logit under p and probability of the first option, (N,) each.
         mean, p0 = (p * z).sum(1), p[:, 0]
         gradient = np.array([s * (target - mean).sum(), (p0 - first).sum()])
         variance = (p * (z - mean[:, None]) ** 2).sum()
@@ -114,7 +116,7 @@ def verdict_likelihood(logits: FloatArray, right: np.ndarray[Any, Any], kind: An
         odds, slope = answer_log_odds(gaps, np.exp(-x[0]))
         odds = odds + x[1]
         p = np.exp(-softplus(-odds))
-        jacobian = np.stack([slope, np.ones_like(slope)])
+        jacobian = np.stack([slope, np.ones_like(slope)])  # (2, N): by log T and by the bias
         return float((softplus(odds) - r * odds).sum()), jacobian @ (p - r), (jacobian * (p * (1 - p))) @ jacobian.T
 
     return likelihood
@@ -130,7 +132,7 @@ def prior_factor(sd_log_temperature: float, sd_bias: float = 0.0, correlation: f
 
 @dataclass(frozen=True, eq=False)
 class Laplace:
-    """The normal distribution at a posterior's mode, in v where x = mean + factor v and v is standard normal before.
+    """The normal distribution at a posterior's mode, in v: x = mean + factor v, with a standard normal prior on v.
 
     Attributes:
         mode: Shape (d,).
@@ -162,10 +164,12 @@ def laplace(likelihood: Likelihood, mean: FloatArray, factor: FloatArray) -> Lap
         if gain < 1e-9:
             break
         found = objective(v + step)
+        # Armijo's condition, with `not` so that a NaN counts as too far.
         while not found[0] <= value - 1e-4 * gain and gain > 1e-9:
             step, gain = step / 2, gain / 2
             found = objective(v + step)
         v, (value, gradient, precision) = v + step, found
+    # The normalisers (2 pi)^(d/2) of the prior and of the approximation cancel.
     return Laplace(v, precision, -value - float(np.linalg.slogdet(precision)[1]) / 2)
 
 
@@ -229,6 +233,7 @@ class Platt:
     """
 
     def __init__(self) -> None:
+        # In effect no ridge: the soft targets alone keep the map finite.
         self._model = LogisticRegression(C=1e8, tol=1e-8, max_iter=1000)
 
     def fit(self, tasks: Answers) -> Self:
@@ -236,6 +241,7 @@ class Platt:
         p, r, weight = _pooled(tasks)
         good = r.sum()
         target = np.where(r == 1, (good + 1) / (good + 2), 1 / (r.size - good + 2))
+        # scikit-learn takes no soft targets: every item stands there as right and as wrong, weighted by its target.
         odds = np.tile(_log_odds(p), 2)[:, None]
         self._model.fit(odds, np.repeat([1, 0], r.size), np.concatenate([weight * target, weight * (1 - target)]))
         return self
@@ -306,6 +312,7 @@ def fit_temperature(tasks: Sequence[TaskFeatures], config: TrainingConfig) -> Sc
         raise NotEnoughDataError(msg)
 
     def loss(x: FloatArray) -> float:
+        # Here x[0] is log(1/T), unlike in the likelihoods above, where it is log T.
         inverse, bias = float(np.exp(x[0])), float(x[1]) if config.bias else 0.0
         prior = gamma.logpdf(1 / inverse, config.gamma_shape, scale=config.gamma_scale)
         if config.bias:
@@ -341,6 +348,7 @@ def fit_task_temperature(
     """
     likelihood = label_likelihood(task.logits, task.labels)
     if centre is None and spread is None:
+        # Equal bounds keep the bias at 0.
         bounds = [LOG_TEMPERATURES, BIASES if bias else (0.0, 0.0)]
         found: Any = minimize(lambda x: likelihood(x)[:2], np.zeros(2), jac=True, method="L-BFGS-B", bounds=bounds)
         return Scale(float(np.exp(-found.x[0])), float(found.x[1]))

@@ -52,17 +52,19 @@ class StackedThermometers:
             row = parameters_to_vector(_in_order(first))
             self.parameters = pad(row, (0, -len(row) % CACHE_LINE)).repeat(folds, 1)  # (F, P)
         self.parameters.grad = torch.zeros_like(self.parameters)
+        # Views: the optimiser sees one tensor, and what is written to a part is in the whole at once.
         self.weight, self.bias, *self.head = self._views(self.parameters)
         self.d_weight, self.d_bias, *self.d_head = self._views(self.parameters.grad)
+        # Only what follows the first layers is left to autograd.
         for parameter in self.head:
             parameter.requires_grad_()
 
     def forward(self, hidden: torch.Tensor, sizes: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Read a batch for each fold, and keep what ``backward`` needs.
+        """Run each fold's network on its batch, and keep what ``backward`` needs.
 
         Args:
             hidden: Shape (F, B, d).
-            sizes: How many items of each fold's batch, from its start, are read; what is returned for the others is
+            sizes: How many items of each fold's batch, from its start, are used; what is returned for the others is
                 finite and means nothing.
 
         Returns:
@@ -78,14 +80,16 @@ class StackedThermometers:
         """Write to ``parameters.grad`` the gradient of a loss, computed from what ``forward`` returned last.
 
         Args:
-            loss: A scalar to which items that were not read contribute nothing.
+            loss: A scalar to which items beyond ``sizes`` contribute nothing.
         """
         units, hidden, sizes = self._seen
+        # autograd returns new tensors, and the optimiser reads ``parameters.grad``: hence the copies.
         d_units, *d_head = torch.autograd.grad(loss, [units, *self.head])  # (F, B, 3H), ...
         for mine, new in zip(self.d_head, d_head, strict=True):
             mine.copy_(new)
         torch.sum(d_units, 1, out=self.d_bias)
         for fold, n in enumerate(sizes):
+            # (3H, n) x (n, d)
             torch.mm(d_units[fold, :n].T, hidden[fold, :n], out=self.d_weight[fold])
 
     def read(self, fold: int, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -151,9 +155,9 @@ class TrainingConfig:
         prior_weight: lambda, weight of the log prior against a mean cross-entropy.
         gamma_shape: Shape k of the Gamma prior on T.
         gamma_scale: Scale of the Gamma prior on T; the mode (k - 1) * scale is 1.
-        bias: Predict a bias beside the temperature (for self-checks).
+        bias: Predict a bias as well as a temperature (for self-checks).
         bias_scale: Standard deviation of the normal prior on a task's bias.
-        evaluate_every: Steps between looks at the validation loss.
+        evaluate_every: Steps between evaluations of the validation loss.
         validation_share: Part of each task that selects the checkpoint and is not trained on.
         seed: Of initialisation, splits and sampling.
     """
@@ -196,7 +200,7 @@ def objective(
     also -lambda * log Normal(b; 0, bias_scale), b the mean bias, added to the logit of "yes".
 
     Args:
-        logits: Shape (F, B, K); options a task does not have are -inf.
+        logits: Shape (F, B, K); options a task does not have are very low.
         labels: Shape (F, B).
         inverse: Shape (F, B), inverse temperatures of the inputs.
         bias: Shape (F, B).
@@ -208,9 +212,10 @@ def objective(
     """
     count = present.sum(-1)
     s, b = (inverse * present).sum(-1) / count, (bias * present).sum(-1) / count  # (F,)
-    scaled = logits * s[:, None, None]
+    scaled = logits * s[:, None, None]  # (F, B, K)
     if config.bias:
         scaled = torch.cat([scaled[..., :1] + b[:, None, None], scaled[..., 1:]], dim=-1)
+    # (F, B)
     loss = -scaled.log_softmax(-1).gather(-1, labels[..., None])[..., 0]
     prior = log_gamma_prior(1 / s, config.gamma_shape, config.gamma_scale)
     if config.bias:
@@ -264,6 +269,7 @@ class _Run:
         self.items, _ = _rectangle(training)
         self.held_out = [torch.from_numpy(a) for a in _rectangle(self.validation)]
         self.randoms = [_generator(config.seed, "batches", *(tasks[k].name for k in fold)) for fold in folds]
+        # Leaves the caller's global generator as it was.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(config.seed)
             first = Thermometer(self.hidden.shape[1], bias=config.bias)
@@ -294,6 +300,7 @@ class _Run:
         start, training, validation = 0, [], []
         for task in tasks:
             order = start + _generator(self.config.seed, "split", task.name).permutation(len(task.labels))
+            # At least one item validates and at least one is trained on; of a single item the latter wins.
             held_out = min(max(1, round(self.config.validation_share * len(order))), len(order) - 1)
             validation.append(order[:held_out])
             training.append(order[held_out:])
@@ -308,6 +315,7 @@ class _Run:
         width = min(self.config.batch_size, self.items.shape[1])
         while True:
             drawn = [self._draw(np.array(f), r, width) for f, r in zip(self.folds, self.randoms, strict=True)]
+            # (DRAWN_AT_ONCE, F, B) each.
             rows = torch.from_numpy(np.stack([rows for rows, _ in drawn], axis=1))
             present = torch.from_numpy(np.stack([present for _, present in drawn], axis=1))
             yield from zip(rows, present, strict=True)
@@ -316,10 +324,12 @@ class _Run:
         """Rows and presence of one fold's batches for the next steps, (steps, width), items without replacement."""
         task = fold[random.integers(len(fold), size=DRAWN_AT_ONCE)]
         longest = int(self.sizes[fold].max())
-        keys = random.random((DRAWN_AT_ONCE, longest), dtype=np.float32)
+        keys = random.random((DRAWN_AT_ONCE, longest), dtype=np.float32)  # (steps, longest)
         keys[np.arange(longest) >= self.sizes[task, None]] = 2.0  # items the task does not have come last
+        # The items with the smallest random keys are a draw without replacement, for all steps at once.
         size = min(width, longest)
         order = np.sort(np.argpartition(keys, size - 1, axis=1)[:, :size], axis=1)
+        # Sorted positions put a small task's own items before those that only fill the batch.
         present = (order < self.sizes[task, None]).astype(np.float32)
         fill = ((0, 0), (0, width - size))
         return np.pad(self.items[task[:, None], order], fill), np.pad(present, fill)
@@ -334,6 +344,7 @@ class _Run:
     def _validation_loss(self, fold: int) -> torch.Tensor:
         """Mean over the fold's tasks of the negative log-likelihood alone, each with its own mean temperature."""
         rows, present = (a[self.folds[fold]] for a in self.held_out)  # (tasks, items)
+        # Only items that are there are computed, (items in all,), and put back into the rectangle.
         readings = self.networks.read(fold, self.hidden[rows[present]])
         inverse, bias = (torch.zeros(rows.shape).masked_scatter_(present, r) for r in readings)
         without_prior = TrainingConfig(prior_weight=0.0, bias=self.config.bias)

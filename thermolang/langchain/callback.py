@@ -79,12 +79,15 @@ class ConfidenceCallbackHandler(BaseCallbackHandler):
             scoring = Scoring(estimator, task, tuple(choices) if choices else None)
         self.scoring, self.question = scoring, question
         self._records: OrderedDict[UUID, tuple[Confidence, str]] = OrderedDict()
+        # Outermost run and message; read when ``records`` is asked for, as other handlers may still write on it.
         self._late: deque[tuple[UUID, BaseMessage]] = deque(maxlen=KEPT)
         self._lock = threading.Lock()
         self._runs: dict[UUID, _Run] = {}
+        # From a run to the run that called it.
         self._parents: dict[UUID, UUID] = {}
+        # From a chain's run to the question in its input.
         self._asked: dict[UUID, str] = {}
-        self._open: set[UUID] = set()
+        self._open: set[UUID] = set()  # chains that have started and not ended
 
     @property
     def records(self) -> OrderedDict[UUID, tuple[Confidence, str]]:
@@ -106,9 +109,9 @@ class ConfidenceCallbackHandler(BaseCallbackHandler):
             self._open.add(run_id)
             if parent_run_id is not None:
                 self._parents[run_id] = parent_run_id
-            if isinstance(asked, str):  # of this run, and of the steps beside it, one of which calls the model
+            if isinstance(asked, str):  # for this run and its sibling steps, one of which calls the model
                 self._asked[run_id] = asked
-                if parent_run_id is not None and parent_run_id in self._open:  # of another its end would not be told
+                if parent_run_id is not None and parent_run_id in self._open:  # else its entry would never be removed
                     self._asked[parent_run_id] = asked
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -134,6 +137,7 @@ class ConfidenceCallbackHandler(BaseCallbackHandler):
         """Remember the conversation."""
         run = _Run(to_messages(messages[0]))
         try:
+            # A callback must not break the chain: the error becomes the reason of a missing confidence.
             text_only(messages[0])
         except ThermolangError as error:
             run.unreadable = str(error)
@@ -150,6 +154,7 @@ class ConfidenceCallbackHandler(BaseCallbackHandler):
             return
         run.said.append(str(message.text))
         if message.chunk_position == "last":
+            # The last chunk may hold only the end of the text.
             self._attach(run_id, run, message, "".join(run.said))
             run.payload = message.response_metadata.get(KEY)
 
@@ -201,6 +206,7 @@ class ConfidenceCallbackHandler(BaseCallbackHandler):
         with self._lock:
             while run_id in self._parents:
                 run_id = self._parents[run_id]
+            # run_id is the outermost run by now.
             self._late.append((run_id, message))
 
     def _keep(self, root: UUID, confidence: Confidence, question: str) -> None:

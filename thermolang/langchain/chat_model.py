@@ -50,13 +50,14 @@ class Call:
 
     @property
     def seeds(self) -> list[int | None]:
-        """One for each answer."""
+        """One for each answer; consecutive ones, so that the n answers differ."""
         seed = self.sampling.seed
         return [None if seed is None else seed + i for i in range(self.n)]
 
     @property
     def together(self) -> tuple[Any, ...]:
         """Calls with the same of these may share a batch."""
+        # Each answer has a seed of its own, so seeds may differ within a batch; dicts of tools have no hash.
         return replace(self.sampling, seed=None), repr(self.tools)
 
 
@@ -101,6 +102,7 @@ def scored(
     speaks = [not (call.tools and parse(answer.text, family).calls) for call, answer in flat]
     pairs = [(call.messages, answer) for (call, answer), wanted in zip(flat, speaks, strict=True) if wanted]
     confidences = iter(scoring.confidences(pairs) if pairs else [])
+    # Answers that call tools get this in their place, the others the next of the confidences.
     unsaid = Confidence.missing(CALLS_TOOLS, task=scoring.task or "")
     rest = iter([next(confidences) if wanted else unsaid for wanted in speaks])
     return [[(answer, next(rest)) for answer in found] for found in answers]
@@ -297,6 +299,7 @@ class ChatThermolang(BaseChatModel):
                 return self._result(call, await asyncio.wrap_future(pending.submit(call)))
             return self._result(call, (await run_in_executor(None, self._answers, [call], cancelled))[0])
         except asyncio.CancelledError:
+            # Cancelling does not stop the thread that generates; it checks this event at each token.
             cancelled.set()
             raise
 
@@ -333,6 +336,7 @@ class ChatThermolang(BaseChatModel):
         found: list[Any] = []
         for part in self._parts(inputs, config):
             pending: Batch = PendingBatch(self, len(part), self._answers_or_errors)
+            # A thread for each call: the batch starts only once all have come, so fewer threads would wait for ever.
             with ContextThreadPoolExecutor(max_workers=len(part)) as pool:
                 calls = [pool.submit(self._invoke_batched, pending, n, i, c, kwargs) for n, (i, c) in enumerate(part)]
             found += [outcome(call.exception() or call.result(), raised=not return_exceptions) for call in calls]
@@ -398,6 +402,7 @@ class ChatThermolang(BaseChatModel):
         """Answer the calls of one batch; what one does wrong does not harm the others."""
         found: dict[int, list[Answered] | Exception] = {}
         groups: dict[Any, list[int]] = {}
+        # Calls with other options, such as temperature, need a batch of their own.
         for i, call in enumerate(calls):
             groups.setdefault(call.together, []).append(i)
         for group in groups.values():

@@ -128,8 +128,9 @@ def decode(
     cache = step.pop("past_key_values", None)
     while active:
         out = forward(**step, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache, logits = out.past_key_values, out.logits[:, -1].float()
+        cache, logits = out.past_key_values, out.logits[:, -1].float()  # (B, V)
         tokens = _append(active, logits, sampling)
+        # Only in the first step, where all answers start.
         if hidden_of and active[0].start is None:
             hidden = hidden_of()[:, -1].float()
             for i, row in enumerate(active):
@@ -137,6 +138,7 @@ def decode(
         for i, row in enumerate(active):
             row.finish_reason = _finish_reason(row, sampling.stop, end_ids, text_of)
             if row.finish_reason:
+                # Before the batch drops this row below.
                 row.cache = cut_row(cache, i, step["attention_mask"][i].bool())
         yield rows
         keep = [i for i, row in enumerate(active) if not row.finish_reason]
@@ -159,8 +161,10 @@ def choose_tokens(logits: torch.Tensor, sampling: Sampling, generators: Sequence
     probabilities = scores.softmax(-1)
     if sampling.top_p < 1:
         probabilities, ids = _nucleus(probabilities, sampling.top_p)
+    # (B, V), or (B, K) of the nucleus.
     cumulative = probabilities.double().cumsum(-1)
     drawn = torch.stack([torch.rand(1, generator=g, dtype=torch.float64) for g in generators]).to(cumulative.device)
+    # Scaled by the total, which is below 1 in a nucleus; rounding may still put the number past the end.
     picked = torch.searchsorted(cumulative, drawn * cumulative[:, -1:], right=True)
     picked = picked.clamp(max=cumulative.shape[-1] - 1)
     return (picked if sampling.top_p == 1 else ids.gather(1, picked))[:, 0]
@@ -198,8 +202,8 @@ def inputs_after(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]], p
     inputs: dict[str, Any] = dict(left_padded([p[n:] for p, n in zip(prompts, lengths, strict=True)], pad, device))
     if longest := max(lengths):
         mask = inputs["attention_mask"]
-        start = torch.tensor(lengths, device=device)[:, None]
-        present = torch.arange(longest, device=device)[None] >= longest - start
+        start = torch.tensor(lengths, device=device)[:, None]  # (B, 1)
+        present = torch.arange(longest, device=device)[None] >= longest - start  # (B, longest)
         inputs["attention_mask"] = torch.cat([present.to(mask.dtype), mask], dim=1)
         inputs["position_ids"] = inputs["position_ids"] + start
         inputs["past_key_values"] = _stacked(prefixes, longest)
@@ -266,6 +270,7 @@ def cut_row(cache: Any, row: int, present: torch.Tensor) -> Any:
     if bool(present.all()) and alone.layers[0].keys.shape[0] == 1:
         return alone
     for layer in alone.layers:
+        # Both are (B, heads, T, width of a head).
         layer.keys, layer.values = (x[row : row + 1, :, present] for x in (layer.keys, layer.values))
     return alone
 
@@ -285,6 +290,7 @@ def _next_step(step: dict[str, torch.Tensor], tokens: torch.Tensor, keep: list[i
 
 def _append(rows: list[Row], logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
     """Choose a token for each row; logits (B, V) -> ids (B,)."""
+    # Single logits of -inf are allowed: such tokens have a probability of 0.
     if not torch.isfinite(logits.amax(-1)).all() or torch.isnan(logits).any():
         msg = "the model's logits are not finite (NaN or infinity); try another dtype, such as float32"
         raise ModelError(msg)
@@ -303,6 +309,7 @@ def _nucleus(probabilities: torch.Tensor, top_p: float) -> tuple[torch.Tensor, t
         cumulative = top.cumsum(-1)
         if bool((cumulative[:, -1] >= top_p).all()):
             break
+    # The token that passes top_p belongs to the nucleus, so what counts is the sum before each token.
     return top.masked_fill(cumulative - top >= top_p, 0.0), ids
 
 
@@ -326,6 +333,7 @@ def _stacked(prefixes: Sequence[Prefix], longest: int) -> Any:
     for i, layer in enumerate(cache.layers):
         for name in ("keys", "values"):
             like = getattr(layer, name)
+            # (B, heads, longest, width of a head)
             rows = like.new_zeros((len(prefixes), like.shape[1], longest, like.shape[3]))
             for row, prefix in zip(rows, prefixes, strict=True):
                 if prefix.values is not None:

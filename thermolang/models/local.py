@@ -94,7 +94,7 @@ class LocalModel(OptionScorer):
 
         Args:
             messages: The conversation; its last message is the question.
-            n: Number of answers; the first of many are those of few.
+            n: Number of answers; with a seed, a larger n only adds answers to those of a smaller n.
             max_new_tokens: At most this many tokens each.
             temperature: 0 gives N times the same answer, from which nothing can be learned.
             top_p: Nucleus sampling; 1 keeps all tokens. Temperature 1 and 0.9 are those of Farquhar et al. (2024).
@@ -169,6 +169,7 @@ class LocalModel(OptionScorer):
             generation = self._generation(messages, prompt, row, sampling) if row.finish_reason else None
             text = generation.text if generation else self._certain(row, sampling.stop)
             shown = visible(text, self.family) if tools else text
+            # A text that was yielded cannot be taken back, so only what continues it is yielded.
             if shown.startswith(said) and len(shown) > len(said):
                 yield shown[len(said) :]
                 said = shown
@@ -186,6 +187,7 @@ class LocalModel(OptionScorer):
             num_layers=int(config.num_hidden_layers),
             vocab_size=int(config.vocab_size),
             tokenizer=digest(str(self.encode(" ".join(q + a for q, a in PROBES)))),
+            # A template that writes today's date must not change the identity every day.
             template=digest(self.render(self_check_messages(sample, "Paris"), fixed_date=True)),
             prompt_version=PROMPT_VERSION,
         )
@@ -203,7 +205,7 @@ class LocalModel(OptionScorer):
 
     @property
     def middle_layer(self) -> int:
-        """The layer two thirds up, counted from 1: where probes of truth often read best."""
+        """The layer two thirds up, counted from 1: there linear probes for truthfulness often work best."""
         return max(1, round(2 * self.identity.num_layers / 3))
 
     def _measured(self) -> tuple[FloatArray, FloatArray]:
@@ -221,6 +223,7 @@ class LocalModel(OptionScorer):
         prompt = self._prompt(messages, ())
         kept = answer.cache if answer is not None else None
         if not isinstance(kept, KVCache) or kept.values is None or not self._is_of(kept, messages):
+            # Twice, as ``prefix`` computes what several prompts share and leaves each one token of its own.
             return self.prefix([prompt, prompt])
         same = list(kept.prompt) == prompt  # another template, or tools, may render it differently
         return self._computed(kept, len(prompt) - 1) if same else self.prefix([prompt, prompt])
@@ -268,9 +271,10 @@ class LocalModel(OptionScorer):
 
 
 def row_seeds(seed: int | None, n: int) -> list[int]:
-    """N independent seeds; the first of many are those of few.
+    """N independent seeds; a larger N only adds seeds to those of a smaller N.
 
     >>> row_seeds(7, 9)[:2] == row_seeds(7, 2)
     True
     """
+    # 63 bits, as seeds are signed numbers of 64 bits.
     return [int(word >> 1) for word in np.random.SeedSequence(seed).generate_state(n, np.uint64)]

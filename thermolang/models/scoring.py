@@ -40,7 +40,7 @@ LONGEST_SPAN = 32
 """Tokens of an answer given as text whose probability is computed: each costs logits over the whole vocabulary."""
 
 _locks: WeakKeyDictionary[Any, threading.Lock] = WeakKeyDictionary()
-"""For each model: two forward passes at a time on the same cores take far longer than one after the other."""
+"""One for each model, because two simultaneous forward passes on the same cores take far longer than two in turn."""
 
 _latest = threading.local()
 """``hidden``: the input of the output embeddings in this thread's latest forward pass."""
@@ -129,6 +129,7 @@ class OptionScorer(ChatTokenizer):
             if not self._has_thoughts(answer.text):
                 return option_scores(*kept.start, ids, options, tokens=0)
             prompt = [*kept.prompt, *self._thoughts(answer)]
+            # All but the last token, which must be computed for the logits after it.
             prefixes = [] if kept.values is None else [self._computed(kept, len(prompt) - 1)]
             return self.read([prompt], [ids], [options], prefixes=prefixes)[0]
         prompt = self._checked(self.encode(self.render(messages, at_once=True)))
@@ -222,7 +223,9 @@ class OptionScorer(ChatTokenizer):
         spans = spans or [None] * len(prompts)
         # A token of a span was chosen by the logits one position before its own.
         chosen_at = [[len(p) - t for t in span or ()] for p, span in zip(prompts, spans, strict=True)]
+        # ``ends`` come first, so that the scores at ends[i] are in column i.
         offsets = list(dict.fromkeys((*ends, *itertools.chain(*chosen_at))))
+        # (B, P, V), (B, P, d) and (B, P, d), with P offsets.
         logits, hidden, middles = self._outputs_at(offsets, middle, prompts, prefixes)
         computed = [len(p) - len(x.ids) for p, x in zip(prompts, fitting_prefixes(prefixes, prompts), strict=True)]
         batch: list[list[OptionScores]] = []
@@ -266,6 +269,7 @@ class OptionScorer(ChatTokenizer):
         if self._has_thoughts(answer.text) or final_answer(answer.text, self.family) is None:
             return None
         before, sentinel, after = self._around_answer(messages)
+        # A template may render the conversation differently with more messages, and the cache is of what was rendered.
         if not sentinel or self.encode(before) != list(kept.prompt):
             return None
         ids = self._checked([*kept.prompt, *kept.answer, *self.encode(after)])
@@ -295,6 +299,7 @@ class OptionScorer(ChatTokenizer):
         """The first token ids of a generation with their KV cache, as far as it goes."""
         cache = copy_cache(kept.values)
         usable = min(cache.get_seq_length(), length)
+        # crop takes minus the number of tokens to remove.
         cache.crop(usable - cache.get_seq_length())
         return Prefix((*kept.prompt, *kept.answer)[:usable], cache)
 
@@ -302,6 +307,7 @@ class OptionScorer(ChatTokenizer):
         """Token ids of a reasoning model's answer up to where it begins to say something."""
         ids = list(answer.token_ids)
         end = next(i for i in range(1, len(ids) + 1) if self._has_thoughts(self._decoded(ids[:i])))
+        # White space after the thoughts is not yet the answer.
         while end < len(ids) and not self.tokenizer.decode(ids[end : end + 1]).strip():
             end += 1
         return ids[:end]
@@ -324,13 +330,16 @@ class OptionScorer(ChatTokenizer):
         """
         inputs = inputs_after(prefixes, prompts, self._pad_id, self.model.device)
         last = inputs["input_ids"].shape[1] - 1
+        # With padding on the left, the same distance from the end is the same column in every row.
         positions = torch.tensor([last - offset for offset in offsets], device=self.model.device)
         out = self._forward(**inputs, logits_to_keep=positions, output_hidden_states=middle is not None)
+        # (B, P, d): logits_to_keep drops the other positions before the output embeddings.
         hidden = self._hidden().float().cpu()
         middles = None if middle is None else out.hidden_states[middle][:, positions].float().cpu()
         return out.logits, hidden, middles
 
     def _forward(self, **inputs: Any) -> Any:
+        # Architectures differ in the inputs that their forward names.
         known = {k: v for k, v in inputs.items() if k in self._accepted or k == "output_hidden_states"}
         with _locks.setdefault(self.model, threading.Lock()):
             return self.model(**known)
