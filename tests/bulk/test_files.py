@@ -18,6 +18,7 @@ from thermolang.bulk.files import EXPECTED, score_file
 from thermolang.calibration.task_state import SETTLED
 from thermolang.errors import InvalidInputError, TaskFormatError
 from thermolang.estimator import ConfidenceEstimator
+from thermolang.models.families import Family, ThinkingTags
 from thermolang.models.prompts import choice_messages, question_messages
 from thermolang.routing.policy import Policy
 from thermolang.types import Example
@@ -519,3 +520,11 @@ def test_two_runs_at_a_time_are_refused(made, out, begun):
         assert out.read_bytes() == before
     out.with_name("out.jsonl.lock").touch()  # as after kill -9
     assert score_file(made(), begun, out, task="t").new == 3
+
+
+def test_thoughts_between_the_models_own_tags_are_no_part_of_a_choice(made, source, out):
+    estimator = made()
+    estimator.model.family = Family("own", thinking=ThinkingTags("[THINK]", "[/THINK]"))
+    row = {"question": "Capital?", "choices": ["Rome", "Paris"], "answer": "[THINK]Hm[/THINK] Paris"}
+    assert score_file(estimator, source(row), out).bad == 0
+    assert score_file(made(), source(row), out.with_name("other.jsonl")).bad == 1

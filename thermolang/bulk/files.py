@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from thermolang.answers.grading import given_choice
 from thermolang.calibration.task_state import SETTLED, TaskVersion
 from thermolang.errors import InvalidInputError, TaskFormatError, complaint
 from thermolang.estimator import ConfidenceEstimator, TaskKey, task_of
 from thermolang.models.chat_template import final_answer
+from thermolang.models.families import Family
 from thermolang.models.prompts import LETTERS, question_messages
 from thermolang.routing.policy import Policy
 from thermolang.storage import digest
@@ -66,12 +67,13 @@ class _Row(BaseModel):
     task: str = ""
 
     @model_validator(mode="after")
-    def _agrees(self) -> _Row:
+    def _agrees(self, info: ValidationInfo) -> _Row:
         if (self.question is None) == (self.messages is None):
             raise ValueError("one of `question` and `messages` is needed")
         if len(set(self.choices)) < len(self.choices):
             raise ValueError("two of the `choices` are the same")
-        said = final_answer(self.answer)  # None: its thoughts have no end, as the estimator will say
+        # None: its thoughts have no end, as the estimator will say.
+        said = final_answer(self.answer, (info.context or {}).get("family"))
         if self.choices and said is not None and given_choice(said, self.choices) is None:
             raise ValueError(f"the `answer` {said[:40]!r} is none of the `choices`")
         return self
@@ -119,13 +121,13 @@ def raw_lines(source: Path) -> Iterator[tuple[int, bytes]]:
         raise TaskFormatError(msg) from error
 
 
-def lines_of(source: Path, task: str | None, policy: Policy | None) -> Iterator[Line]:
-    """Each line as the estimator takes it; ``task`` is for those that name none."""
+def lines_of(source: Path, task: str | None, policy: Policy | None, family: Family | None = None) -> Iterator[Line]:
+    """Each line as the estimator takes it; ``task`` is for those that name none, ``family`` that of the model."""
     for number, raw in raw_lines(source):
         row: Row = {"raw": raw.decode("utf-8", "replace")}
         try:
             row = _object(raw)
-            line = _asked(number, row, task)
+            line = _asked(number, row, task, family)
         except (ValueError, RecursionError) as error:
             line = Line(number, f"{source}, line {number}: {_complaint(error)}; {EXPECTED}")
         # An earlier decision goes with the confidence it was about; a key of that name alone is the user's own.
@@ -142,14 +144,15 @@ def _object(raw: bytes) -> Row:
     return row
 
 
-def _asked(number: int, row: Row, task: str | None) -> Line:
+def _asked(number: int, row: Row, task: str | None, family: Family | None) -> Line:
     # Tables that were exported write null and [] for what a row does not have.
-    own = _Row.model_validate({key: value for key, value in row.items() if value not in (None, [])})
+    known = {key: value for key, value in row.items() if value not in (None, [])}
+    own = _Row.model_validate(known, context={"family": family})
     choices, task = tuple(own.choices), own.task or task
     if own.question is None:
         return Line(number, "", row["messages"], own.answer, choices, task=task)
     messages = question_messages(Example(own.question, choices=choices, context=own.context))
-    given = given_choice(final_answer(own.answer) or "", choices)
+    given = given_choice(final_answer(own.answer, family) or "", choices)
     letter = own.answer if given is None else LETTERS[given]
     return Line(number, "", messages, letter, tuple(LETTERS[: len(choices)]), choices, task)
 
@@ -317,21 +320,22 @@ def score_file(
         InvalidInputError: The target belongs to other answers, or to another calibrator, task or threshold.
     """
     source, target = Path(source), Path(target)
-    total = count_lines(source)
+    total, family = count_lines(source), getattr(estimator.model, "family", None)
     if batch_size < 1 or (target.exists() and source.samefile(target)):
         msg = f"expected a batch of at least 1 and another file than {source} to write, got {batch_size} and {target}"
         raise InvalidInputError(msg)
     with _alone(target):
         so_far = SoFar(estimator, policy)
         if target.exists():
-            so_far.read(target, lines_of(source, task, policy))
+            so_far.read(target, lines_of(source, task, policy, family))
         found, report = so_far.lines, _clock(source.name, total, so_far.lines, progress)
         if found < total:
-            versions = _settled(estimator, lines_of(source, task, policy), so_far.versions, lambda: report(found))
+            lines = lines_of(source, task, policy, family)
+            versions = _settled(estimator, lines, so_far.versions, lambda: report(found))
             snapshot = estimator.snapshot(versions)
             with target.open("ab") as out:
                 out.truncate(so_far.end)
-                for batch, written in _batches(lines_of(source, task, policy), batch_size, skip=found):
+                for batch, written in _batches(lines_of(source, task, policy, family), batch_size, skip=found):
                     scored = list(zip(batch, _confidences(snapshot, batch), strict=True))
                     out.write(b"".join(so_far.added(line, confidence) for line, confidence in scored[written:]))
                     out.flush()
