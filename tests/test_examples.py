@@ -104,7 +104,7 @@ def test_the_self_check_reads_the_retrieved_passage(example):
     contexts = {item["question"]: item["context"] for item in found["waiting"]}
     assert contexts["When does the bakery open?"].startswith("The bakery on Mill Street opens at six in the morning.")
     assert all(context.endswith(question) and context != question for question, context in contexts.items())
-    right, wrong = found["logit_offset"]["right"], found["logit_offset"]["wrong"]
+    right, wrong = found["beside"]["right"], found["beside"]["wrong"]
     assert is_probability(right)
     assert is_probability(wrong)
     assert right > wrong + 0.05
