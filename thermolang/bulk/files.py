@@ -91,7 +91,7 @@ class Line:
         choices: The options as the model reads them.
         options: What lettered choices stand for.
         task: The task, if it has a name.
-        start: What it becomes in the target, up to its confidence.
+        start: Bytes of its line in the target, up to the value of ``confidence``.
     """
 
     number: int
@@ -105,7 +105,7 @@ class Line:
 
     @property
     def key(self) -> TaskKey:
-        """Whose T* it is scored with."""
+        """Name and kind of the task whose temperature it is scored with."""
         return self.task or task_of(self.messages), "choice" if self.choices else "self_check"
 
 
@@ -133,6 +133,7 @@ def lines_of(source: Path, task: str | None, policy: Policy | None, family: Fami
         # An earlier decision goes with the confidence it was about; a key of that name alone is the user's own.
         old = {"confidence", "decision"} if policy or "confidence" in row else {"confidence"}
         kept = encoded({key: value for key, value in row.items() if key not in old})
+        # The closing brace is left to ``SoFar.added``.
         yield replace(line, start=kept[:-1] + (b", " if len(kept) > 2 else b"") + b'"confidence": ')
 
 
@@ -195,7 +196,7 @@ class Summary:
 
 
 class SoFar:
-    """What the target holds: its figures, and each task's T*."""
+    """Running totals of the lines in the target, and the version of each task's state that they were scored under."""
 
     def __init__(self, estimator: ConfidenceEstimator, policy: Policy | None) -> None:
         self._calibrator = estimator.calibrator.id if estimator.calibrator else ""
@@ -214,6 +215,7 @@ class SoFar:
         """
         remedy = f"give another --out, or delete {target} to begin again"
         with target.open("rb") as out:
+            # ``lines`` first: where they end, zip has not yet taken a line of ``out``.
             for number, (line, raw) in enumerate(zip(lines, out, strict=False), 1):
                 # The torn line too: nothing is cut off from a file that is not this command's.
                 same = raw.startswith(line.start[: len(raw)])
@@ -334,6 +336,7 @@ def score_file(
             versions = _settled(estimator, lines, so_far.versions, lambda: report(found))
             snapshot = estimator.snapshot(versions)
             with target.open("ab") as out:
+                # A torn last line is written again as a whole.
                 out.truncate(so_far.end)
                 for batch, written in _batches(lines_of(source, task, policy, family), batch_size, skip=found):
                     scored = list(zip(batch, _confidences(snapshot, batch), strict=True))
@@ -411,7 +414,7 @@ def _clock(name: str, total: int, found: int, progress: Report | None) -> Callab
 
 @contextmanager
 def _alone(target: Path) -> Iterator[None]:
-    """Two runs at a time would both write every line."""
+    """Lock the target, as two runs at a time would both write every line."""
     lock = FileLock(f"{target}.lock", timeout=0)
     try:
         lock.acquire()

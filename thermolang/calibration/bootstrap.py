@@ -17,10 +17,10 @@ Figure = Callable[[FloatArray, FloatArray], FloatArray]
 """A function of (confidence, right), both (..., n), that returns (...), such as ``Metric.figure``."""
 
 MIN_RESAMPLES = 100
-"""Fewer draws do not carry a quantile near an edge."""
+"""With fewer draws the outer quantiles rest on too few of them."""
 
 MAX_UNDEFINED = 0.1
-"""Share of draws that may lack the figure, such as the AUROC of a draw with right answers only."""
+"""Largest share of draws in which the figure may be undefined, as the AUROC is where all answers are right."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def item_draws(count: int, *, resamples: int, seed: int) -> IntArray:
 
 
 class TaskBootstrap:
-    """Draws of tasks, each with one of its draws of items: the same for every figure, so that differences are paired.
+    """Resamples tasks, and items within each; every figure gets the same draws, so that differences are paired.
 
     Args:
         tasks: Number of tasks T.
@@ -140,7 +140,8 @@ class TaskBootstrap:
 
     def __init__(self, tasks: int, resamples: int, *, draws: int = 2000, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
-        self._tasks = rng.integers(tasks, size=(draws, tasks))
+        self._tasks = rng.integers(tasks, size=(draws, tasks))  # (B, T)
+        # From 1, as column 0 of the figures is not a draw but the items as they are.
         self._items = 1 + rng.integers(resamples, size=(draws, tasks))
 
     def mean(self, figures: FloatArray) -> FloatArray:
@@ -153,8 +154,9 @@ class TaskBootstrap:
             Shape (1 + B,), the first on the tasks and items as they are.
         """
         own = figures[:, 0]
-        drawn = figures[self._tasks, self._items]
+        drawn = figures[self._tasks, self._items]  # (B, T)
         known = np.isfinite(drawn)
+        # 0 / 0 gives NaN: the figure is undefined in every task of the draw.
         with np.errstate(invalid="ignore"):
             means = np.where(known, drawn, 0.0).sum(-1) / known.sum(-1)
         return np.concatenate([[own[np.isfinite(own)].mean() if np.isfinite(own).any() else np.nan], means])
@@ -190,8 +192,8 @@ def bootstrap(
     """Interval of a method's figure, or of its difference to that of another method on the same items.
 
     Both methods see the same items in every draw, so what makes an item hard cancels. With ``tasks`` the figure is
-    the mean over tasks of that within a task. For biased metrics such as ``ece`` the interval is about the figure to
-    expect at this number of items, not about that of infinitely many.
+    computed within each task and averaged over tasks. For biased metrics such as ``ece`` the interval is for the value
+    expected at this number of items, not for its limit at infinitely many.
 
     Args:
         figure: ``figure`` of an entry of ``metrics.METRICS``, or any function of (confidence, right), both (..., n),
@@ -230,6 +232,7 @@ def bootstrap(
     if len(values) > 1:
         drawn = TaskBootstrap(len(values), resamples, draws=resamples, seed=seed).mean(values)
     else:
+        # A single task cannot be resampled: only its items are drawn.
         drawn = values[0]
     if (defined := int(np.isfinite(drawn[1:]).sum())) < (1 - MAX_UNDEFINED) * resamples:
         msg = f"the figure is {drawn[0]} on {methods[0][0].size} items and defined in {defined} of {resamples} draws"
@@ -251,6 +254,7 @@ def _by_task(
         raise InvalidInputError(msg)
     rows = []
     for number, items in enumerate(_split(sizes.pop(), tasks)):
+        # (1 + resamples, n) of this task; a seed of its own, or tasks of equal size would get the same draws.
         draws = items[item_draws(items.size, resamples=resamples, seed=seed + number)]
         own, *others = (_resampled(figure, p, r, draws) for p, r in methods)
         rows.append(own - others[0] if others else own)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FORMAT = "thermolang-calibrator-2"
-"""Raised when a name in config.json or a tensor's name changes; ``_upgraded`` reads what was written before."""
+"""Its number grows when a name in config.json or of a tensor changes; ``_upgraded`` converts older files."""
 
 PROBE_OK = 0.999
 """Cosine of a probe's hidden states from which two copies of a model are the same: bfloat16 against float32
@@ -158,6 +158,7 @@ class Calibrator(
             )
             raise CalibratorMismatchError(msg)
         similarity = probe_similarity(self.probe[0], probe[0])
+        # Not ``<``: NaN, which stands for other shapes, must be refused too.
         if not similarity >= PROBE_REFUSE:
             msg = (
                 f"this calibrator was made for other weights of {self.model_name}: hidden states on fixed prompts have "
@@ -189,6 +190,7 @@ class Calibrator(
             if fit.head is not None:
                 tensors[f"{kind}.head.coefficients"] = torch.tensor(fit.head.coefficients)
                 tensors[f"{kind}.head.weights"] = torch.tensor(fit.head.weights)
+        # Sorted, as ``id`` hashes them in this order.
         return {name: t.to(torch.float32).contiguous() for name, t in sorted(tensors.items())}
 
     def _save_pretrained(self, save_directory: Path) -> None:
@@ -224,6 +226,7 @@ class Calibrator(
             RuntimeError,
             SafetensorError,
         ) as error:
+            # It is a ValueError as well, and its message is complete.
             if isinstance(error, CalibratorFormatError):
                 raise
             remedy = "Make it again: thermolang calibrate --model NAME"
@@ -354,6 +357,7 @@ def folder_for(identity: ModelIdentity, model_name: str) -> Path:
     """Where the calibrator of a model is saved so that ``find`` finds it."""
     key = digest(json.dumps(asdict(identity), sort_keys=True), 8)
     short = "".join(c if c.isalnum() or c in ".-" else "-" for c in model_name.rsplit("/", 1)[-1].lower())
+    # ``find`` skips folders whose names begin with a dot.
     return user_dir() / f"{short.lstrip('.')}-{key}"
 
 
@@ -362,7 +366,9 @@ def find(identity: ModelIdentity) -> Iterator[Calibrator]:
 
     The weights are not compared here; ``Calibrator.check`` does that with the model's probe.
     """
+    # One's own calibrator goes before one that comes with the package.
     for root in (user_dir(), shipped_dir()):
+        # A folder that is still being written has a name with a dot.
         for config in sorted(root.glob("[!.]*/config.json")):
             try:
                 calibrator = Calibrator.load(config.parent)
@@ -384,6 +390,7 @@ def matching(
     """
     measured, warning = None, None
     for candidate in find(identity):
+        # Without a probe of the model the weights cannot be compared: the candidate's own always agrees.
         measured = measured or (probe() if probe else candidate.probe)
         try:
             return candidate, candidate.check(identity, measured)
@@ -418,6 +425,7 @@ def chosen(
     try:
         return calibrator, calibrator.check(identity, probe() if probe else calibrator.probe)
     except CalibratorMismatchError as error:
+        # Whatever the weights, the network needs hidden states of its own width.
         if not allow_mismatch or calibrator.identity.hidden_size != identity.hidden_size:
             raise
         return calibrator, Reason("weights_differ", f"used against its identity: {error}")

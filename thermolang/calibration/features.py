@@ -43,6 +43,7 @@ class TaskFeatures:
 
     def __post_init__(self) -> None:
         n = len(self.labels)
+        # Without texts, their length counts as right.
         lengths = {len(self.hidden), len(self.logits), len(self.texts) or n, *map(len, self.signals.values())}
         if n < 2 or lengths != {n}:
             sizes = f"{n} labels, {len(self.hidden)} hidden states and {len(self.logits)} logits"
@@ -85,7 +86,7 @@ class TaskFeatures:
 
 
 def without_duplicates(tasks: Sequence[TaskFeatures]) -> list[TaskFeatures]:
-    """Keep an item that stands in several tasks in the first of them only, so that leaving a task out leaves it out.
+    """Keep an item that occurs in several tasks only in the first, so that no item of a left-out task is trained on.
 
     Items are told apart by ``texts``; tasks without texts stay as they are, and a task of which fewer than two
     items remain is dropped.

@@ -49,7 +49,7 @@ class InputDistribution:
     Attributes:
         center: Shape (d,), mean of the training hidden states, tasks weighted equally.
         scale: Shape (d,), > 0, their standard deviation.
-        radius: 99 % of the inputs of a task that mean and deviation were computed without are within this distance.
+        radius: 99 % of the inputs of a task left out of the mean and deviation are within this distance.
     """
 
     center: FloatArray
@@ -272,8 +272,8 @@ class Fit:
         verdicts: How far a task's temperature and bias are from what is predicted for it; None in calibrators that
             were made before verdicts could teach them.
         head: Tells right from wrong within a task; None where it was of no use on the training tasks.
-        odds: Log-odds of a right answer of the training tasks' items, (N_k,) each, out of fold; empty once it was saved
-            and read again.
+        odds: Out-of-fold log-odds of a right answer for the training tasks' items, shape (N_k,) each. Not saved: empty
+            in a fit that was loaded.
     """
 
     network: Thermometer

@@ -1,9 +1,10 @@
-"""Who is right within a task: a probability of its own for each answer.
+"""The per-answer head: the probability of being right, for each answer of a task.
 
 log-odds(right) = logit p_T + a logit p_T + w1 margin + w2 entropy + w3 logprob + v . h + c + u_task,
-u_task ~ N(0, tau^2): a ridge logistic regression with a random intercept for each task, on what one answer shows under
-its task's temperature, on how probable its tokens were (self-checks only) and on its hidden state. ``head_training``
-decides how much of that is used.
+u_task ~ N(0, tau^2): a ridge logistic regression with a random intercept for each task, on the features of
+one answer's logits at its task's temperature, on the probability of its tokens (self-checks only) and on its hidden
+state. p_T is the answer's probability by the task's temperature and bias alone. ``head_training`` decides which of
+these terms are used.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ ANSWER_FEATURES = ("log_odds", "margin", "entropy")
 """What ``answer_features`` returns, in order."""
 
 REACH = 30.0
-"""Log-odds stop here, at a probability of 1e-13 from certainty."""
+"""Log-odds are clipped to +-30, where a probability is within 1e-13 of 0 or 1."""
 
 
 def answer_features(logits: FloatArray, scale: Scale, kind: AnswerKind) -> FloatArray:
@@ -49,7 +50,9 @@ def answer_features(logits: FloatArray, scale: Scale, kind: AnswerKind) -> Float
         raise InvalidInputError(msg)
     z = z * inverse
     if kind.has_bias:
+        # In place: the product above is a copy, so the caller's logits stay as they are.
         z[:, 0] += bias
+    # (N, K). Sums of sorted options do not depend on the order of the options, not even in the last digit.
     ordered = np.sort(z, axis=1)
     odds = kind.log_odds(z)
     entropy = entr(np.exp(log_softmax(ordered, axis=1))).sum(1) / np.log(z.shape[1])
@@ -86,14 +89,14 @@ class Head:
         tau_anchored: The same around the intercept at which the head's mean over a task equals the mean of p_T. A new
             task starts at whichever of the two has the smaller standard deviation.
         hyperparameters: What was chosen; all 0 for p_T itself.
-        gain: NLL in nats that the choice took off p_T's on left-out tasks, mean over groups; both anchored to the mean
-            of p_T. It is the best of several candidates, so a little too good.
+        gain: By how many nats the NLL on left-out tasks is below that of p_T, mean over groups, once each task's mean
+            is shifted to that of p_T. It is the best of several candidates, so slightly too good.
         gain_error: Standard error of the gain, over groups.
         auroc_gain: The mean rise in AUROC within a left-out task.
-        logprob_weight: What an answer's exp of its mean token log-probability adds to the log-odds; self-checks only.
-        usual_logprob: Stands for one that is unknown: the training tasks' mean.
-        training_odds: Log-odds of each training task's answers out of fold, (N_k,) each, anchored if the head is; empty
-            once it was saved and read again.
+        logprob_weight: Weight in the log-odds of exp(mean token log-probability) of an answer; self-checks only.
+        usual_logprob: Mean of exp(mean token log-probability) over the training tasks, used where it is unknown.
+        training_odds: Out-of-fold log-odds of each training task's answers, shape (N_k,) each, with the task's
+            intercept if ``anchored``. Not saved: empty in a head that was loaded.
     """
 
     coefficients: FloatArray
@@ -128,7 +131,7 @@ class Head:
         return self.tau_anchored if self.anchored else self.tau
 
     def logit_offset(self, hidden: FloatArray, logprob: FloatArray | None = None) -> FloatArray:
-        """What is added to the log-odds beside the logits' part, shape (N,); it does not depend on the task.
+        """The part of the log-odds that does not come from the logits, shape (N,); it does not depend on the task.
 
         Args:
             hidden: Shape (N, d).
@@ -153,5 +156,6 @@ class Head:
         if np.shape(logit_offset) != (len(features),):
             msg = f"expected a logit offset for each of {len(features)} answers, got shape {np.shape(logit_offset)}"
             raise InvalidInputError(msg)
+        # Column 0 is the log-odds of p_T; slopes of 0 leave it as it is.
         constant, *slopes = self.coefficients.astype(np.float64)
         return np.asarray(features[:, 0] + constant + (features * slopes).sum(1) + logit_offset)

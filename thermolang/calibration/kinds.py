@@ -1,8 +1,8 @@
 """The two kinds of answers, and everything that is different between them.
 
-A *choice* is the option with the largest logit: the task's temperature alone says how sure that is, and accuracy cannot
-change. A *self-check* has two options, yes and no, about an answer that was given before: it has a bias beside the
-temperature, since with two options no temperature moves P(yes) across one half.
+A *choice* is the option with the largest logit: the task's temperature alone sets its probability, and accuracy
+cannot change. A *self-check* has two options, yes and no, about an answer that was given before: it has a bias as well
+as a temperature, since with two options no temperature moves P(yes) across one half.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ KindName = Literal["choice", "self_check"]
 def choice_probabilities(logits: FloatArray, inverse_temperature: float | FloatArray) -> FloatArray:
     """softmax(z / T) of option logits (..., K); the order of the options never changes."""
     scaled = np.asarray(logits, dtype=np.float64) * inverse_temperature
+    # The shift changes no probability and keeps exp from overflowing.
     shifted = np.exp(scaled - scaled.max(-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(-1, keepdims=True))
 
@@ -41,6 +42,7 @@ def self_check_probability(
     """
     z = np.asarray(logits, dtype=np.float64)
     odds = (z[..., 0] - z[..., 1]) * inverse_temperature + bias
+    # exp overflows float64 beyond 709.
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(odds, -700, 700))))
 
 
@@ -51,7 +53,7 @@ class AnswerKind:
     Attributes:
         name: As in ``Confidence.source`` and in files.
         plural: As in sentences for people.
-        has_bias: Whether a bias is learned beside the temperature.
+        has_bias: Whether a bias is learned as well as a temperature.
     """
 
     name: KindName
@@ -89,6 +91,7 @@ class AnswerKind:
         z = np.asarray(logits, dtype=np.float64)
         if self.has_bias:
             return z[:, 1:] - z[:, :1]
+        # Sorted, the answer of a choice is the last column.
         z = np.sort(z, axis=1)
         return z[:, :-1] - z[:, -1:]
 

@@ -85,7 +85,7 @@ EPSILON = float(np.finfo(np.float64).eps)
 
 
 BLOCK = 2_000_000
-"""Random numbers drawn at a time, 8 MB of them."""
+"""Numbers that are handled at a time, to bound memory: 8 MB of random float32."""
 
 
 def bin_numbers(confidence: FloatArray, *, bins: int, scheme: Scheme) -> IntArray:
@@ -103,6 +103,7 @@ def bin_numbers(confidence: FloatArray, *, bins: int, scheme: Scheme) -> IntArra
         edges = np.arange(bins + 1) / bins
         return np.maximum(np.searchsorted(edges, confidence, side="left") - 1, 0)
     if scheme == "mass":
+        # 2 (rank - 1/2): whole numbers although tied ranks may end in .5, so the division below is exact.
         middle = 2 * rankdata(confidence, axis=-1) - 1
         return np.asarray(middle * bins // (2 * confidence.shape[-1]), dtype=np.intp)
     msg = f'scheme must be "width" or "mass", not {scheme!r}'
@@ -113,6 +114,7 @@ def _mean_gap(group: IntArray, excess: FloatArray, groups: int) -> FloatArray:
     """Sum over groups of (n_g / n) |mean excess of g|, for an excess (..., n) of right - confidence."""
     n = excess.shape[-1]
     rows = excess.size // n
+    # (rows, n): bins are numbered on from row to row, so that one bincount serves all resamples.
     cell = group.reshape(rows, n) + groups * np.arange(rows)[:, None]
     sums = np.bincount(cell.ravel(), excess.ravel(), minlength=groups * rows).reshape(rows, groups)
     return np.asarray((np.abs(sums).sum(-1) / n).reshape(excess.shape[:-1]))
@@ -125,9 +127,9 @@ def _ece(p: FloatArray, r: FloatArray, *, bins: int = 10, scheme: Scheme = "widt
 def ece(confidence: ArrayLike, right: ArrayLike, *, bins: int = 10, scheme: Scheme = "width") -> float:
     """Expected calibration error: sum over bins of (n_b / n) |accuracy_b - mean confidence_b|, in [0, 1].
 
-    Naeini et al. (2015) and Guo et al. (2017) for equal widths, Kumar et al. (2019) for equal mass. It has a
-    floor well above 0 on few items (``ece_floor``), and a constant base rate reaches 0: show a proper score
-    beside it.
+    Naeini et al. (2015) and Guo et al. (2017) for equal widths, Kumar et al. (2019) for equal mass. On few
+    items even a calibrated scorer is well above 0 (``ece_floor``), and a constant base rate reaches 0: report a
+    proper score as well.
 
     Args:
         confidence: Shape (n,), in [0, 1].
@@ -160,6 +162,7 @@ def ece_floor(
     rng, total = np.random.default_rng(seed), 0.0
     for block in np.array_split(np.arange(draws), draws * p.size // BLOCK + 1):
         right = rng.random((block.size, p.size), dtype=np.float32) < p.astype(np.float32)
+        # (draws of the block, occupied bins) less (occupied bins,)
         total += float(
             np.abs(np.add.reduceat(right, starts, axis=1, dtype=np.int32) - np.add.reduceat(p, starts)).sum()
         )
@@ -178,9 +181,9 @@ def ece_corrected(
     """Floor-corrected ECE: ``ece`` - ``ece_floor``, in [-1, 1].
 
     The measured ECE is biased upwards on finitely many items (Kumar et al., 2019; Roelofs et al., 2022). For a
-    calibrated scorer this is 0 on average, so it is below 0 half of the time and is not cut there: a mean over
-    tasks or a bootstrap interval needs both signs. The noise that the floor measures adds less to the ECE of a
-    scorer that is far off; for that one the correction is too large and the result errs on the low side.
+    calibrated scorer this is 0 on average, so it is negative half of the time. It is not clipped at 0, because a
+    mean over tasks or a bootstrap interval needs both signs. For a scorer that is far off, noise adds less to the ECE
+    than the floor says: there the correction is too large and the result errs on the low side.
     """
     return ece(confidence, right, bins=bins, scheme=scheme) - ece_floor(
         confidence, bins=bins, scheme=scheme, draws=draws, seed=seed
@@ -199,6 +202,7 @@ def mce(confidence: ArrayLike, right: ArrayLike, *, bins: int = 10, scheme: Sche
     p, r = as_answers(confidence, right)
     index = bin_numbers(p, bins=bins, scheme=scheme)
     count = np.bincount(index)
+    # The maximum avoids 0 / 0 in empty bins, which then count as 0.
     return float(np.max(np.abs(np.bincount(index, weights=r - p)) / np.maximum(count, 1)))
 
 
@@ -215,6 +219,7 @@ def top_label_ece(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = 10
     """
     p, y = as_classes(probabilities, labels)
     predicted, top = p.argmax(axis=1), p.max(axis=1)
+    # (n,): a bin for each pair of predicted class and range of confidence
     cell = predicted * bins + bin_numbers(top, bins=bins, scheme="width")
     return float(_mean_gap(cell, (predicted == y) - top, bins * p.shape[1]))
 
@@ -287,6 +292,7 @@ def _auroc(p: FloatArray, r: FloatArray) -> FloatArray:
     ranks, good = rankdata(p, axis=-1), r.sum(-1)
     bad = r.shape[-1] - good
     with np.errstate(invalid="ignore", divide="ignore"):
+        # The rank sum of the right answers less its minimum is the Mann-Whitney U.
         area = ((ranks * r).sum(-1) - good * (good + 1) / 2) / (good * bad)
     return np.asarray(np.where((good > 0) & (bad > 0), area, np.nan))
 
@@ -340,6 +346,7 @@ def risk_coverage(confidence: ArrayLike, right: ArrayLike) -> RiskCoverage:
     values, group, count = np.unique(-p, return_inverse=True, return_counts=True)
     error = np.bincount(group, weights=1 - r) / count  # of each distinct confidence, the largest first
     coverage = np.arange(1, p.size + 1) / p.size
+    # The mean error of its tie in place of each answer's own gives the expectation over orders.
     return RiskCoverage(coverage, _risk(p, error[group]), np.repeat(-values, count))
 
 
@@ -371,8 +378,8 @@ class Metric:
         brief: Whether it also belongs into a narrow table, as in a terminal.
         of_options: Takes the probability of the option that is right instead of P(the given answer is right), with all
             of ``right`` true; undefined for methods that give no probabilities of options.
-        floor: Expected figure (a float) of a perfectly calibrated scorer with these confidences (n,); subtracted.
-        skill: Name of another metric, if this one is 1 - that of the method / that of the base rate, means over tasks.
+        floor: Expected figure (a float) of a perfectly calibrated scorer with these confidences (n,); it is subtracted.
+        skill: Name of another metric m, if this one is 1 - m(method) / m(base rate), each m a mean over tasks.
     """
 
     name: str

@@ -91,7 +91,7 @@ class StateRecord:
         versions: All versions, the newest last.
         seen: The inputs, by the hash of their text.
         verdicts: The verdicts, by the hash of the answer's scores.
-        format: Raised when a field changes its meaning.
+        format: Its number grows when a field changes its meaning.
     """
 
     task: str

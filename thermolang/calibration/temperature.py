@@ -37,7 +37,7 @@ Likelihood = Callable[["FloatArray"], "tuple[float, FloatArray, FloatArray]"]
 
 SMALLEST_SPREAD = 0.02
 LARGEST_SPREAD = 3.0
-"""Bounds of a standard deviation between tasks: a prior is never certain, and never wider than any use."""
+"""Bounds of a standard deviation between tasks: a prior is never certain, and never wider than is useful."""
 
 CLOSEST = 1e-6
 """How close to 0 or 1 a confidence is taken before its log-odds; half precision often reaches 1."""

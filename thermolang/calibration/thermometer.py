@@ -20,7 +20,7 @@ BRANCHES = 3
 
 
 class Thermometer(nn.Module):
-    """Reads hidden states and gives each input's inverse temperature, and for self-checks a bias.
+    """Predicts each input's inverse temperature from its hidden state, and for self-checks a bias.
 
     Three parallel branches Linear(d, H) -> ReLU -> Linear(H, outputs) are concatenated and mixed by
     Linear(3 * outputs, outputs). The first output goes through softplus and is 1/T; the second, where there
@@ -29,7 +29,7 @@ class Thermometer(nn.Module):
     Args:
         input_size: Width d of the hidden state.
         hidden_size: Width H of a branch; d / 8 by default, as in the paper (4096 -> 512, 2048 -> 256).
-        bias: Whether to predict a bias beside the temperature.
+        bias: Whether to predict a bias as well as a temperature.
     """
 
     def __init__(self, input_size: int, hidden_size: int | None = None, *, bias: bool = False) -> None:

@@ -122,6 +122,7 @@ def scaled(predicted: TaskPrediction, inverse: float | FloatArray, bias: float |
     if task.kind.has_bias:
         yes = self_check_probability(task.logits, s, b)
         return Prediction(yes, np.stack([yes, 1 - yes], axis=-1))
+    # (N,) -> (N, 1), a factor for each row of the logits (N, K).
     p = choice_probabilities(task.logits, s[..., None] if s.ndim else s)
     return Prediction(p.max(-1), p)
 
@@ -225,7 +226,7 @@ def probe(fits: FoldFits) -> Predict:
 
 
 def _signal(_fits: FoldFits, *, name: str) -> Predict:
-    """A confidence that was collected beside the logits, as it is."""
+    """A confidence that was collected along with the logits, unchanged."""
 
     def predict(predicted: TaskPrediction) -> list[Prediction] | None:
         values = predicted.task.signals.get(name)
@@ -278,7 +279,7 @@ _register_signal(
 
 
 def _sampled(predict: Predict, predicted: TaskPrediction) -> SampledTask | None:
-    """What the samples show of a task, beside the confidence of one pass."""
+    """A task's samples, with the log-odds that one pass gives; None if it lacks either."""
     one_pass = predict(predicted)
     return sampled_task(predicted.task, clipped_log_odds(one_pass[0].confidence)) if one_pass else None
 
@@ -310,6 +311,7 @@ def as_needed(fits: FoldFits) -> Predict:
         rounds = [fit.alone(task.self_check, task.logprob)]
         rounds += [fit.log_odds(task.rounds[n], task.self_check, task.logprob) for n in ROUNDS]
         odds, used = adaptive(fit, rounds, fit.base_rate)
+        # (1 + rounds, N), a row for each number of samples; ``used`` (N,) picks the row of each answer.
         tokens = np.stack([np.zeros(len(odds)), *(predicted.task.signals[f"tokens@{n}"] for n in ROUNDS)])
         return [Prediction(expit(odds), cost=tokens[np.searchsorted((0, *ROUNDS), used), np.arange(len(odds))])]
 
@@ -344,10 +346,12 @@ def cross_scored(predicted: TaskPrediction, score: Scorer, labels: int) -> list[
     found = []
     for halves in _cuts(predicted.task.name, n):
         confidence, probabilities = np.empty(n), np.empty((n, predicted.task.logits.shape[1]))
+        # Each half learns from the other's labels, so that every item is scored once.
         for scored, other in (halves, halves[::-1]):
             labelled = predicted.task.take(other if labels < 0 else other[:labels])
             part = score(predicted, labelled, _part(predicted, scored))
             confidence[scored] = part.confidence
+            # NaN stands for a method that speaks of the given answer only.
             probabilities[scored] = np.nan if part.probabilities is None else part.probabilities
         found.append(Prediction(confidence, None if np.isnan(probabilities).any() else probabilities))
     return found
@@ -392,7 +396,7 @@ def verdicts(fits: FoldFits, *, labels: int) -> Predict:
 
 
 def judged(fits: FoldFits, *, labels: int) -> Predict:
-    """What is done in use after n verdicts: they move the head's level, or else the means of temperature and bias."""
+    """As in use after n verdicts: they move the head's random intercept, or without a head the temperature and bias."""
     learner = fits.learner
 
     def predict(predicted: TaskPrediction) -> list[Prediction] | None:
@@ -439,6 +443,7 @@ for _n in LABELS:
 
 
 def _cuts(name: str, n: int) -> Iterator[tuple[Items, Items]]:
+    # Seeded by the task's name, so that every method gets the same halves.
     rng = np.random.default_rng(int(digest(name), 16))
     for _ in range(DRAWS):
         order = rng.permutation(n)

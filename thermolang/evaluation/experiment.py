@@ -36,13 +36,13 @@ DRAWS = 10
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """A held-out task: what the network says of it, what every method predicts, and what it asks for itself.
+    """A held-out task with the predictions of the network and of every method, and its own best scale.
 
     Attributes:
         predicted: The network's temperatures and biases for its inputs.
         predictions: By the method's name.
-        scale: What thermolang gives the task.
-        oracle: What the task's own labels ask for.
+        scale: Temperature and bias that thermolang gives the task.
+        oracle: Temperature and bias fitted on the task's own labels.
         novelty: How far the task's inputs are from the training tasks', on average.
         half_width: Of the predictive interval, in log-odds.
         excess: By number of inputs, the NLL above that of the scale from all inputs.
@@ -157,6 +157,7 @@ class Resampled:
 
     def __init__(self, measured: Sequence[Measured], *, seed: int = 0) -> None:
         self.measured = list(measured)
+        # All figures have equally many draws, so the first one tells their number.
         resamples = len(next(iter(next(iter(self.measured[0].figures.values())).values()))) - 1
         self._bootstrap = TaskBootstrap(len(self.measured), resamples, seed=seed)
 
@@ -176,11 +177,12 @@ class Resampled:
     def share_closed(self, method: str, start: str, goal: str | None = None, metric: str = "NLL") -> Interval | None:
         """Interval of (start - method) / (start - goal), each a mean over tasks; without a goal it is 0.
 
-        With the Brier score, a constant as start and no goal that is the Brier skill.
+        With the Brier score, the base rate as start and no goal, this is the Brier skill.
         """
         rows = [self.means(name, metric) for name in (method, start, goal) if name]
         if any(row is None for row in rows):
             return None
+        # Without a goal, the 0.0 takes its place.
         ours, begin, end = (np.asarray(row) for row in (*rows, 0.0)[:3])
         with np.errstate(invalid="ignore", divide="ignore"):
             return interval((begin - ours) / (begin - end))
@@ -213,6 +215,7 @@ def risk_coverage(held_out: Sequence[HeldOut], method: str) -> dict[str, list[fl
 
 def _over_tasks(values: Sequence[float]) -> Interval:
     rows = np.asarray(values)
+    # (2000, T) -> (2000,)
     drawn = rows[np.random.default_rng(0).integers(len(rows), size=(2000, len(rows)))].mean(-1)
     return interval(np.concatenate([[rows.mean()], drawn]))
 
@@ -233,6 +236,7 @@ def labels_curve(resampled: Resampled) -> dict[str, list[dict[str, float]]]:
     enough = [n for n, name in sorted(labelled.items()) if all(name in m.figures for m in resampled.measured)]
     curves: dict[str, list[dict[str, float]]] = {}
     for line, points in lines.items():
+        # A line whose only point needs no labels has the same height everywhere.
         flat = points[0] if set(points) == {0} else None
         means = {n: resampled.means(flat or points[n], "NLL right") for n in (0, *enough) if flat or n in points}
         curves[line] = [{"labels": n, **asdict(interval(v))} for n, v in means.items() if v is not None]
@@ -248,11 +252,13 @@ def novelty_curve(held_out: Sequence[HeldOut]) -> dict[str, Any] | None:
     draws = np.random.default_rng(0).integers(len(points), size=(1000, len(points)))
     if np.ptp(columns, axis=0).min() == 0:
         return None  # every task is equally novel, or equally far off
+    # A draw in which a column is constant has no rank correlation.
     varied = [columns[d] for d in draws if np.ptp(columns[d], axis=0).min() > 0]
     found = interval(np.array([spearmanr(c).statistic for c in (columns, *varied)], dtype=np.float64))
     return {
         "measure": "mean novelty of the task's inputs",
         "rank_correlation": found.estimate,
+        # ``interval`` shifts both ends, which may push one out of [-1, 1].
         "lower": max(found.lower, -1.0),
         "upper": min(found.upper, 1.0),
         "tasks": len(points),
@@ -283,7 +289,7 @@ MEASURED = [m.name for m in METRICS.values() if not m.skill]
 """Metrics that a task has a figure of."""
 
 GAP = 0.02
-"""Nats between uncalibrated and oracle from which there is something to close."""
+"""Least difference in NLL, in nats, between uncalibrated and oracle of which shares are reported."""
 
 
 def run(
@@ -325,6 +331,7 @@ def run(
     main = [i for i, h in enumerate(held_out) if h.task.right.mean() >= h.task.chance + ABOVE_CHANCE]
     parts = {"main": main, "apart": [i for i in range(len(held_out)) if i not in main]}
     summaries = {name: Resampled([measured[i] for i in of]) for name, of in parts.items() if of}
+    # Where no task is well above chance, the others are all there is to show.
     lead = [held_out[i] for i in main or parts["apart"]]
     shown = [m.name for m in BASELINES.values() if m.in_diagrams and all(m.name in h.predictions for h in lead)]
     resampled = summaries.get("main") or summaries["apart"]
@@ -441,6 +448,7 @@ def _gap(resampled: Resampled) -> dict[str, Any] | None:
     ours, baseline = (resampled.means(n, "NLL") for n in ("thermolang", "ts_cv"))
     ahead = None
     if gap >= GAP and ours is not None and baseline is not None:
+        # By how much more of the gap ours closes than TS-CV.
         ahead = asdict(interval((baseline - ours) / (start - goal)))
     return {
         "uncalibrated": float(start[0]),

@@ -33,7 +33,7 @@ def groups_of(tasks: Sequence[TaskFeatures]) -> list[str]:
 
 
 def clipped_log_odds(p: FloatArray) -> FloatArray:
-    """Log-odds of probabilities, those of 0 and 1 taken as 1e-6 from them."""
+    """Log-odds of probabilities, clipped to [1e-6, 1 - 1e-6] so that they are finite."""
     return np.asarray(logit(np.clip(p, 1e-6, 1 - 1e-6)))
 
 
@@ -55,7 +55,7 @@ class FoldFits:
 
     @property
     def has_bias(self) -> bool:
-        """Whether answers of this kind are calibrated with a bias beside the temperature."""
+        """Whether answers of this kind are calibrated with a bias as well as a temperature."""
         return self.tasks[0].kind.has_bias
 
     @cached_property
@@ -65,7 +65,7 @@ class FoldFits:
 
     @property
     def prior(self) -> Prior:
-        """How far thermolang trusts the network, and the half-width of its predictive interval."""
+        """The prior of a new task's scale, with the shrinkage weight of the network's predictions."""
         return self._prior_and_scales[0]
 
     @property
@@ -87,10 +87,11 @@ class FoldFits:
     def learner(self) -> Learner:
         """The per-answer head, fitted on out-of-fold scales, and what verdicts are judged against.
 
-        Parts of fewer than three data sets do not show what a head does on another one: then there is none, as in use.
+        Fewer than three groups do not show how a head does on a new one: then there is none, as in use.
         """
         enough = len({t.group or t.name for t in self.tasks}) >= MIN_GROUPS
         found = fit_head(self.tasks, self.training_scales) if enough else None
+        # A head for which nothing was chosen is p_T itself.
         return Learner(self.tasks[0].kind, self.verdict_prior, found if found and found.chosen else None)
 
     @cached_property
@@ -105,7 +106,8 @@ class FoldFits:
 
     @cached_property
     def semantic(self) -> SemanticFit | None:
-        """What sampled answers tell beside the confidence of one pass; None without samples."""
+        """The fit that combines sampled answers with the confidence of one pass; None without samples."""
+        # Out-of-fold log-odds, (N_k,) for each task: the fit must not see any that were trained on the task.
         head_found = self.learner.head
         if head_found:
             odds = [clipped_log_odds(expit(o)) for o in head_found.training_odds]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from thermolang.types import FloatArray
 
 INNER = 5
-"""Parts that the training tasks of a fold are left out in, where the protocol does not give a number itself."""
+"""Parts of the training tasks of a fold, each predicted without itself, unless the protocol gives their number."""
 
 FEWEST = 3
 """Training tasks below which nothing can be learnt about a new task."""
@@ -30,7 +30,7 @@ class TaskPrediction:
         task: The task.
         inverse: Shape (N,), inverse temperatures > 0.
         bias: Shape (N,), in log-odds; zeros where the network has no bias.
-        paper: Shape (N,), inverse temperatures of the published network, without a bias beside them.
+        paper: Shape (N,), inverse temperatures of the published network, which has no bias.
     """
 
     task: TaskFeatures
@@ -100,6 +100,7 @@ def make_folds(
     new = [t for t in pool if t.name not in names]
     part = _deal(known, number or INNER, config.seed)
     if protocol == "transfer":
+        # One fold, which trains on all of ``tasks``.
         outer = [frozenset[int]()]
     elif number:
         outer = [frozenset(np.flatnonzero(part == g).tolist()) for g in range(part.max() + 1)]
@@ -107,10 +108,12 @@ def make_folds(
         groups = [t.group or t.name for t in known]
         outer = [frozenset(i for i, g in enumerate(groups) if g == name) for name in dict.fromkeys(groups)]
     inner = [frozenset(np.flatnonzero(part == g).tolist()) for g in range(part.max() + 1)]
+    # Each set of left-out tasks once: o | i and i | o are the same, as is o | o with o.
     wanted = dict.fromkeys([*outer, *(o | i for o in outer for i in inner)])
     predictors = _train_all(known, list(wanted), config, progress)
     folds = []
     for left_out in outer:
+        # A training task is predicted by the network that left out its part as well.
         training = [
             _prediction(known[i], predictors[left_out | inner[part[i]]]) for i in range(len(known)) if i not in left_out
         ]
@@ -142,6 +145,7 @@ def _train_all(
         msg = f"a fold would train on {fewest} of {len(tasks)} tasks; at least {FEWEST} are needed: collect more tasks"
         raise NotEnoughDataError(msg)
     paper = train(tasks, folds, replace(config, bias=False), progress=progress)
+    # For choices the published network is the only one.
     biased = train(tasks, folds, replace(config, bias=True), progress=progress) if tasks[0].kind.has_bias else paper
 
     def predictor(i: int) -> Predictor:

@@ -1,4 +1,4 @@
-"""The confidence gate of agents, and verdicts carried back to the agents that wait for them."""
+"""A middleware that pauses agents at doubtful answers, and a loop that resumes them with the desk's verdicts."""
 
 from __future__ import annotations
 
@@ -221,6 +221,7 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
         attach(answer, confidence, question=question, model=model)
         decision, item_id = self.policy.decide(confidence), None
         reviews = cast("GateState", request.state).get("confidence_reviews", 0)
+        # After that many rejections the answer passes, and nobody would wait for its verdict.
         if decision.action != "accept" and reviews < self.max_reviews and self.store is not None:
             told = {"question": question, "model": model}
             decision, item_id = submitted(self.store, decision, confidence, str(answer.text), told)
@@ -301,9 +302,9 @@ def resume_from_store(
         store: The store of that gate.
         threads: Ids of the threads to look at. By default all of the checkpointer, which are listed each time: name
             them where there are thousands.
-        poll_seconds: Time between two looks.
-        stop: Ends the work after the look that is under way.
-        once: Look once and return.
+        poll_seconds: Seconds between two rounds over the threads.
+        stop: Set it to end the loop after the current round.
+        once: Do one round and return.
 
     Returns:
         What was resumed, in order.
@@ -342,6 +343,7 @@ def _look(
 
 def _all_threads(agent: Any) -> list[str]:
     checkpoints = agent.checkpointer.list(None)
+    # A thread has many checkpoints.
     return list(dict.fromkeys(c.config["configurable"]["thread_id"] for c in checkpoints))
 
 
@@ -387,7 +389,8 @@ def _decision(verdict: Verdict) -> AnyDecision:
 
 
 def _only_one(thread: str) -> FileLock:
-    """Keeps other workers from a thread; lock files stay, so there are 256 at most."""
+    """Lock against other workers on the same thread; lock files are never deleted, so all threads share 256."""
     folder = data_dir() / "resuming"
     folder.mkdir(parents=True, exist_ok=True)
+    # No waiting: a thread that is locked is tried again in the next round.
     return FileLock(folder / f"{digest(thread, 2)}.lock", timeout=0)

@@ -56,7 +56,7 @@ class Call:
 
     @property
     def together(self) -> tuple[Any, ...]:
-        """Calls with the same of these may share a batch."""
+        """Calls for which this is equal may share a batch."""
         # Each answer has a seed of its own, so seeds may differ within a batch; dicts of tools have no hash.
         return replace(self.sampling, seed=None), repr(self.tools)
 

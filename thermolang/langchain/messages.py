@@ -34,6 +34,7 @@ KEY = "thermolang"
 UNSCORED = Reason("not_scored", "the message carries no confidence: wrap its model in with_confidence")
 
 _TEXT_BLOCKS = {"text", "text-plain", "tool_call", "tool_use", "tool_call_chunk", "invalid_tool_call", "reasoning"}
+# Settings of a pipeline that change which tokens are chosen and that ChatThermolang does not have.
 _SHAPING = ("top_k", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size", "num_beams")
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 
@@ -82,13 +83,13 @@ def attach(message: BaseMessage, confidence: Confidence, *, question: str, model
 
 
 def set_question(message: BaseMessage, question: str, *, context: str) -> None:
-    """Say what was asked, where the message to the model holds more."""
+    """Record the question alone, where the message to the model holds a context as well."""
     payload = message.response_metadata[KEY]
     message.response_metadata[KEY] = {**payload, "question": question, "context": context}
 
 
 def attach_decision(message: AIMessage, decision: Decision, item_id: str | None) -> AIMessage:
-    """A copy of the message that also says what was decided and where it waits."""
+    """A copy of the message with the decision and the id of its item in the review store."""
     payload = {**message.response_metadata.get(KEY, {}), "decision": decision_record(decision, item_id)}
     return message.model_copy(update={"response_metadata": {**message.response_metadata, KEY: payload}})
 
@@ -149,7 +150,7 @@ def local_model(chat: ChatHuggingFace) -> LocalModel:
 
 
 def generation_defaults(chat: ChatHuggingFace) -> dict[str, Any]:
-    """How a ChatHuggingFace generates if nothing is said, in the words of ChatThermolang."""
+    """The default generation settings of a ChatHuggingFace, under the names that ChatThermolang uses."""
     pipe: Any = getattr(chat.llm, "pipeline", None)
     model: dict[str, Any] = pipe.model.generation_config.to_diff_dict()
     try:
@@ -158,8 +159,10 @@ def generation_defaults(chat: ChatHuggingFace) -> dict[str, Any]:
         given |= config.to_diff_dict() if config is not None else {}
     except (AttributeError, TypeError):  # another version of transformers; the method is private
         given = {}
+    # The pipeline's own settings override those of the model.
     used = {k: v for k, v in (model | given).items() if v is not None}
     sampled = bool(used.get("do_sample"))
+    # At 0 or 1 these settings do nothing.
     lost = {k: v for k, v in used.items() if k in _SHAPING and v not in (0, 1, 1.0)}
     if lost:
         logger.warning("ChatThermolang does not take over %s of the pipeline: answers may differ", lost)
@@ -178,6 +181,7 @@ def only_the_answer(text: str, messages: Sequence[Message], model: LocalModel) -
 
 def chat_models(runnable: Any) -> list[BaseChatModel]:
     """The distinct chat models inside a Runnable, outermost first."""
+    # By identity: two models with equal settings are still two.
     found = {id(r): r for r in _inside(runnable) if isinstance(r, BaseChatModel)}
     return list(found.values())
 
@@ -214,6 +218,7 @@ def _holds(part: Any, wanted: Runnable[Any, Any]) -> bool:
 def _inside(runnable: Any) -> Iterator[Any]:
     """A Runnable and everything it is made of."""
     yield runnable
+    # Where LangChain's sequences, maps, bindings, fallbacks, branches and assignments keep their parts.
     for name in ("steps", "steps__", "bound", "runnable", "fallbacks", "branches", "default", "mapper"):
         part = getattr(runnable, name, None) if isinstance(runnable, Runnable) else None
         for child in _children(part):
@@ -224,6 +229,7 @@ def _children(part: Any) -> list[Any]:
     if isinstance(part, dict):
         return list(part.values())
     if isinstance(part, list | tuple):
+        # A branch is a pair of condition and Runnable.
         return [child for p in part for child in (p if isinstance(p, tuple) else (p,))]
     return [] if part is None else [part]
 
@@ -258,7 +264,7 @@ class Scoring:
 
     @property
     def key(self) -> str:
-        """Everything that a confidence depends on beside the conversation and the answer."""
+        """Everything that a confidence depends on, except for the conversation and the answer."""
         estimator = self.estimator
         how = (self.mode or estimator.mode, estimator.samples, self.annotate)
         calibrator = estimator.calibrator.id if estimator.calibrator else None

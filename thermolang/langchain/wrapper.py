@@ -1,4 +1,4 @@
-"""with_confidence: the one wrapper."""
+"""``with_confidence`` attaches a calibrated confidence to the answers of a chat model or chain."""
 
 from __future__ import annotations
 
@@ -113,8 +113,10 @@ def with_confidence(
     name = task or template_name(runnable)
     options = tuple(choices) if choices else None
     scoring = Scoring(estimator or _estimator_of(model), name, options, policy, mode, annotate)
+    # A callback then goes onto the model itself; otherwise it goes onto each call of the chain.
     alone = of is not None or (output == "attach" and model is runnable)
     scored, attached = _scored(runnable, model, scoring, alone=alone)
+    # A model that scores its own answers needs a handler only to collect what its messages carry.
     if output == "dict":
         return ConfidenceDict(scored, None if attached else scoring, question=question, policy=policy)
     if attached and not question:
@@ -127,7 +129,7 @@ def with_confidence(
 def _scored(
     runnable: Runnable[Any, Any], model: BaseChatModel | None, scoring: Scoring, *, alone: bool
 ) -> tuple[Runnable[Any, Any], bool]:
-    """The Runnable with a model inside that scores its own answers, where that can be; and whether it does."""
+    """A copy of the Runnable whose model scores its own answers, and True; where that cannot be, itself and False."""
     native = isinstance(model, ChatThermolang) and _same_weights(model.local, scoring.estimator)
     if model is None or not (native or alone):
         return runnable, False
@@ -209,6 +211,7 @@ class ConfidenceDict(Runnable[Any, dict[str, Any]]):
 
     def _with_output(self, result: Any, handler: ConfidenceCallbackHandler) -> dict[str, Any]:
         missing = (Confidence.missing(NOT_CALLED), "")
+        # Of several scored answers the last one is the chain's.
         confidence, question = next(reversed(handler.records.values()), missing)
         found = {"output": result, "confidence": confidence, "question": question}
         if self._policy is None:

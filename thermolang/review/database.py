@@ -118,12 +118,14 @@ def _sqlite_path(url: URL) -> Path | None:
 
 def _create_engine(url: URL, timeout: float) -> Engine:
     if url.get_backend_name() != "sqlite":
+        # libpq takes whole seconds and advises against fewer than 2.
         connect = {"connect_timeout": max(2, int(timeout))}
         try:
             return create_engine(url, pool_pre_ping=True, connect_args=connect)
         except ModuleNotFoundError as error:
             advice = 'install it: pip install "thermolang[postgres]"'
             raise store_error(url, f"its driver {error.name} is missing", advice) from error
+    # The pool may hand a connection to another thread than the one that opened it, one at a time.
     options: dict[str, Any] = {"connect_args": {"timeout": timeout, "check_same_thread": False}}
     if not _sqlite_path(url):
         # A database in memory is its connection: there must be one, and one user of it at a time.
@@ -141,9 +143,11 @@ def _set_pragmas(connection: Any, _record: object) -> None:
 
 def _migrate(engine: Engine, path: Path | None, timeout: float) -> None:
     scripts = ScriptDirectory.from_config(_config())
+    # The usual case, which needs no lock.
     with engine.connect() as connection:
         if _is_ready(connection, scripts):
             return
+    # A server is locked in ``_begin``; a database in memory has no other process.
     lock: AbstractContextManager[object] = FileLock(f"{path}.lock", timeout=timeout) if path else nullcontext()
     with lock, _alembic, engine.connect() as connection:
         _begin(connection)

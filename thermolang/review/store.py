@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import builtins  # within the class, ``list`` is the method
 import json
 import uuid
 from collections.abc import Iterator
@@ -186,6 +186,7 @@ class ReviewStore:
             StoreError: The confidence is outside [0, 1], or the database cannot be written.
         """
         with self._transaction() as session:
+            # Inside the transaction, where an error of JSON becomes a StoreError.
             record = _confidence_record(confidence)
             value = record["value"]
             _check(value is None or 0 <= value <= 1, f"a confidence lies between 0 and 1, got {value}")
@@ -237,6 +238,7 @@ class ReviewStore:
         """
         _check(status is None or status in STATUSES, f"unknown status {status!r}; one of {', '.join(STATUSES)}")
         _check(limit >= 0 and offset >= 0, f"limit and offset must not be negative, got {limit} and {offset}")
+        # The id settles ties, so that pages neither overlap nor leave an item out.
         doubt = ItemRow.confidence.asc().nulls_first()
         query = select(ItemRow).order_by(doubt, ItemRow.created_at, ItemRow.id).limit(limit).offset(offset)
         if status is not None:
@@ -297,6 +299,7 @@ class ReviewStore:
             self._claim(session, item_id, STATUS_AFTER[action], version)
             detail = {"action": action, "corrected_answer": verdict.corrected_answer, "note": verdict.note}
             event = _event(item_id, actor=verdict.operator, what=STATUS_AFTER[action], detail=detail)
+            # Flushed, so that the item is read together with its new verdict.
             session.add_all([verdict, event])
             session.flush()
             return _item_from(self._row(session, item_id))
@@ -336,6 +339,7 @@ class ReviewStore:
         if version is not None:
             claim = claim.where(ItemRow.version == version)
         changes = {"status": status, "version": ItemRow.version + 1}
+        # No item is loaded yet that would have to follow the change.
         result: Any = session.execute(claim.values(changes).execution_options(synchronize_session=False))
         if result.rowcount == 1:
             return

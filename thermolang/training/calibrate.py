@@ -121,6 +121,7 @@ def _trained(
         fits[kind.name] = fit(tasks, settings, progress=partial(report, f"training ({kind.name})"))
         if held_out := [t for t in testing if t.kind == kind]:
             comparisons[kind.name] = compare(fits[kind.name], held_out)
+        # With any test tasks, the card says of all kinds that figures are from held-out tasks.
         elif not testing:
             comparisons[kind.name] = compare_left_out(fits[kind.name], tasks)
     semantic = _semantic(by_kind.get(SELF_CHECK, []), fits.get("self_check"))
@@ -134,7 +135,7 @@ def _semantic(tasks: Sequence[TaskFeatures], fit: Fit | None) -> SemanticFit | N
     """What sampled answers tell, if the tasks have some."""
     if fit is None:
         return None
-    odds = [np.clip(o, log_odds(0.0), log_odds(1.0)) for o in fit.odds]  # as far as they go in use
+    odds = [np.clip(o, log_odds(0.0), log_odds(1.0)) for o in fit.odds]  # in use they are clipped, too
     sampled = [s for t, o in zip(tasks, odds, strict=True) if (s := sampled_task(t, o)) is not None]
     return fit_semantic(sampled) if sampled else None
 

@@ -68,9 +68,10 @@ def compare(fit: Fit, tasks: Sequence[TaskFeatures], *, resamples: int = 1000) -
 
 
 def compare_left_out(fit: Fit, tasks: Sequence[TaskFeatures], *, resamples: int = 1000) -> Comparison:
-    """Measure a fit on its own training tasks, each by what the others alone would have made of it.
+    """Measure a fit on its own training tasks, each with the predictions of a fit on the others.
 
-    How far to trust the network and whether a head helps was chosen on these tasks, so this is a little too good.
+    The network's shrinkage weight and the head's hyperparameters were chosen on these tasks, so the figures are
+    slightly too good.
 
     Args:
         fit: As it comes from ``calibration.fit.fit``.
@@ -98,8 +99,8 @@ def _compared(fit: Fit, tasks: Sequence[TaskFeatures], ours: Sequence[FloatArray
 
 
 def calibrated(fit: Fit, task: TaskFeatures) -> FloatArray:
-    """P(right) of a task's answers under what its own inputs predict for it, shape (N,)."""
-    inverse, bias = fit.network.predict(task.hidden)
+    """P(right) of a task's answers at the temperature and bias predicted from its own inputs, shape (N,)."""
+    inverse, bias = fit.network.predict(task.hidden)  # (N,) each
     scale = fit.prior.moved(float(inverse.mean()), float(bias.mean()), len(inverse))
     scores = fit.learner.scores(task)
     offsets = np.array([s.logit_offset for s in scores])
@@ -158,6 +159,7 @@ def card(
     environment.filters |= {"cell": _cell, "table": markdown_table}
     template = resources.files("thermolang.training").joinpath("card.md.j2").read_text(encoding="utf-8")
     semantic = calibrator.semantic
+    # Of the largest number of samples, without the constant.
     line = semantic.coefficients[max(semantic.coefficients)][1:] if semantic else []
     return environment.from_string(template).render(
         calibrator=calibrator,

@@ -1,4 +1,4 @@
-"""The long job before any experiment: read the items of many tasks with a model, once."""
+"""The long job before any experiment: run a model over the items of many tasks, once, and keep their features."""
 
 from __future__ import annotations
 
@@ -65,6 +65,7 @@ def tasks_to_collect(
     """
     tasks = []
     for source in sources:
+        # Long items go before the draw, so that ``limit`` items remain where there are enough.
         for task in load_tasks(source, limit=None if max_characters else limit, seed=seed):
             if max_characters:
                 kept = [e for e in task.examples if _characters(e) <= max_characters]
@@ -94,6 +95,7 @@ def split(task: Task, parts: int) -> list[Task]:
     units: dict[str, list[int]] = {}
     for i, example in enumerate(task.examples):
         units.setdefault(example.context or str(i), []).append(i)
+    # A shuffle that is the same everywhere and does not depend on the order of the file.
     order = sorted(units, key=lambda text: hashlib.sha256(text.encode("utf-8", "replace")).hexdigest())
     dealt: list[list[int]] = [[] for _ in range(parts)]
     for unit in order:

@@ -1,4 +1,4 @@
-"""Reading items with a model, once: hidden states, option logits, labels, and other confidences beside them."""
+"""Running a model over items, once: hidden states, option logits, labels, and other confidences to compare with."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     pass
 
 ORDERS = 3
-"""Other orders of the options that are tried, at most: the options moved on by 1, 2, 3 places."""
+"""At most so many other orders of the options are tried: those moved on by 1, 2, 3 places."""
 
 ROWS_AT_ONCE = 32
 """Rows of one padded batch: enough to keep two cores busy, few enough that memory stays flat."""
@@ -72,7 +72,7 @@ def verbalised(
     except ModelError:
         return [float("nan")] * len(pairs)
     scores = model.read(prompts, [ids] * len(prompts), [tuple(DIGITS)] * len(prompts), prefixes=prefixes)
-    logits = np.stack([s.logits for s in scores])
+    logits = np.stack([s.logits for s in scores])  # (N, 10)
     p = np.exp(logits - logits.max(-1, keepdims=True))
     return list((p @ np.arange(len(DIGITS)) / p.sum(-1) / (len(DIGITS) - 1)).astype(float))
 
@@ -88,6 +88,7 @@ def shuffled(model: LocalModel, examples: Sequence[Example], answers: Sequence[i
     Returns:
         A share in (0, 1] for each question; a model that always says "A" gets the smallest.
     """
+    # The given order agrees with itself.
     same = np.ones(len(examples))
     orders = np.array([1 + min(ORDERS, len(e.choices) - 1) for e in examples])
     for shift in range(1, ORDERS + 1):
@@ -100,6 +101,7 @@ def shuffled(model: LocalModel, examples: Sequence[Example], answers: Sequence[i
         ids = [model.option_ids([(letter,) for letter in letters], names=letters) for letters in names]
         prefixes = [model.prefix(prompts)] * len(prompts)
         for i, scores in zip(asked, model.read(prompts, ids, names, prefixes=prefixes), strict=True):
+            # Place in the moved options -> index in the given order.
             same[i] += (int(np.argmax(scores.logits)) + shift) % len(examples[i].choices) == answers[i]
     return list((same / orders).astype(float))
 
@@ -186,6 +188,7 @@ def collect(
 
 def item_key(model: LocalModel, example: Example) -> str:
     """Identity of an item under a model: its prompt text as the model sees it, and its gold answer."""
+    # A template that writes today's date must not change the key every day.
     prompt = model.render(question_messages(example), fixed_date=True)
     gold = json.dumps([example.answers, example.label], ensure_ascii=False)
     return digest(f"{prompt}\0{gold}", 24)
@@ -218,6 +221,7 @@ def batches(model: LocalModel, task: Task, items: Sequence[int]) -> Iterator[Bat
     widest = 0
     for group in groups:
         prompts = {i: model.encode(model.render(question_messages(task.examples[i]))) for i in group}
+        # Twice if it is alone: ``prefix`` leaves each prompt at least one token of its own.
         prefix = model.prefix([*prompts.values()] * (2 if len(group) == 1 else 1))
         own = {i: len(prompt) - len(prefix.ids) for i, prompt in prompts.items()}
         for i in sorted(group, key=own.__getitem__):
@@ -246,8 +250,10 @@ def _read_choices(
         return {"chat": _choice_rows(keys, read(chat, prefixes=batch.prefixes), batch.examples)}
     begun = [{"role": "assistant", "content": ANSWER_PREFIX}]
     prefixed = [model.encode(model.render([*c, *begun])) for c in conversations]
+    # By how many tokens the prefix form goes on after the chat form; -1 if it does not begin with it.
     added = {len(p) - len(c) if p[: len(c)] == c else -1 for c, p in zip(chat, prefixed, strict=True)}
     if len(added) == 1 and (more := added.pop()) > 0:
+        # One pass reads the chat form ``more`` tokens before the end, and the prefix form at the end.
         both = model.read_at(prefixed, ids, names, ends=(more, 0), prefixes=batch.prefixes, middle=model.middle_layer)
         in_chat, in_prefix = [s[0] for s in both], [s[1] for s in both]
     else:  # a template that renders the two forms differently

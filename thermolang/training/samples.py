@@ -1,4 +1,4 @@
-"""Sampled answers of a task's questions: drawn once, kept on disk, and read as signals beside its features."""
+"""Sampled answers of a task's questions: drawn once, kept on disk, and turned into signals of its features."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ def collect_samples(
     known = _read(where)
     missing = [i for i, key in enumerate(keys) if key not in known]
     done = len(keys) - len(missing)
+    # Each question takes n rows of a batch.
     for part in parts(model, task, missing, max(1, ROWS_AT_ONCE // n)) if missing else ():
         if progress:
             progress(task.name, done, len(keys))
@@ -103,6 +104,7 @@ def parts(model: LocalModel, task: Task, items: Sequence[int], most: int) -> Ite
 
 def _sample(model: LocalModel, batch: Batch, keys: Sequence[str], n: int) -> list[Sampled]:
     generations = model.generate_batch(
+        # The n rows of the first question, then those of the second, ...
         [question_messages(example) for example in batch.examples for _ in range(n)],
         SAMPLING,
         prefixes=[prefix for prefix in batch.prefixes for _ in range(n)],
@@ -159,7 +161,7 @@ def with_samples(
     """Add what the sampled answers show to tasks that were loaded from the same folder.
 
     Args:
-        tasks: As ``rows.load`` gives them; those without samples stay as they are.
+        tasks: As ``store.load`` gives them; those without samples stay as they are.
         folder: The root that ``collect --samples`` wrote.
         model: The model as it was collected.
         samples: Number of samples a question.
@@ -179,6 +181,7 @@ def with_samples(
         if progress:
             progress(task.name, i, len(tasks))
         keyed = rows.get(task.name, {})
+        # ``store.load`` puts a task's items in this order.
         keys = sorted(keyed)
         if not keys or any(key not in drawn for key in keys):
             found.append(task)
@@ -201,6 +204,7 @@ def _signals(items: Sequence[tuple[Sampled, str]], equivalence: Equivalence) -> 
             ]
         )
         signals[f"share@{n}"], signals[f"entropy@{n}"] = shown.share, shown.entropy
+        # A lead is in [-1, 1], a signal in [0, 1].
         signals[f"lead@{n}"] = (1 + shown.lead) / 2
         signals[f"tokens@{n}"] = np.array([sum(s.tokens[:n]) for s, _ in items]) / np.maximum(total, 1)
     last = max(ROUNDS)
@@ -209,6 +213,7 @@ def _signals(items: Sequence[tuple[Sampled, str]], equivalence: Equivalence) -> 
 
 
 def _lexical(texts: Sequence[str]) -> float:
+    # (N, N, 4); column 1 is the F1 of the words, and each pair counts once.
     features = pair_features([facts(text) for text in texts], None)
     return float(features[..., 1][np.triu_indices(len(texts), 1)].mean())
 
@@ -222,7 +227,7 @@ def examples(
     most: int = 6,
     equivalence: Equivalence | None = None,
 ) -> list[dict[str, Any]]:
-    """A few questions with what was said when they were asked again, as a report shows them.
+    """A few questions with the meanings of their sampled answers, as a report shows them.
 
     Of each task the first in the order of keys with two to five meanings, so that there is something to see.
     """

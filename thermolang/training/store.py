@@ -127,6 +127,7 @@ def load(
     Raises:
         TaskFormatError: Nothing of this model lies there, or no ROUGE-L for ``paper_labels``.
     """
+    # The 8 characters hash the model's identity, which only the model itself could tell.
     homes = sorted(folder.glob(f"{short_name(model)}-????????/{form}/*/{ABOUT}"))
     if not homes:
         there = sorted(p.name for p in folder.glob("*") if p.is_dir())
@@ -185,6 +186,7 @@ def task_features(
             "task %r: in %d of %d items the options have under %g of the model's probability: it says something else"
         )
         logger.warning(shown, name, unlikely, len(rows), MIN_ANSWER_MASS)
+    # A signal of a task needs a value for every item.
     shared = set.intersection(*(set(r.signals) for r in rows))
     return TaskFeatures(
         name=name,
@@ -205,6 +207,7 @@ def to_chunk(rows: Sequence[CollectedItem]) -> tuple[dict[str, np.ndarray[Any, A
         "middle": np.stack([r.middle for r in rows]).astype(np.float16),
         "label": np.array([r.label for r in rows]),
         "mass": np.array([r.mass for r in rows]),
+        # Items may differ in K: their logits lie end to end, and the widths tell where to cut.
         "width": np.array([len(r.logits) for r in rows]),
         "logits": np.concatenate([r.logits for r in rows]),
         **{f"signal.{n}": np.array([r.signals[n] for r in rows]) for n in rows[0].signals},
@@ -251,4 +254,5 @@ def short_name(model: str) -> str:
 
 def _slug(name: str) -> str:
     short = "".join(c if c.isalnum() or c in "-_." else "-" for c in name.rsplit("/", 1)[-1])[:60].strip(".")
+    # A name that had to be changed gets a hash, so that two names never share a folder.
     return short if short and short == name else f"{short}-{digest(name, 6)}"
