@@ -7,6 +7,7 @@ from tests.training.test_features import FREE, Reader
 from thermolang.answers.equivalence import Equivalence
 from thermolang.calibration.semantic import ROUNDS
 from thermolang.training.collect import collect_all
+from thermolang.training.features import collect
 from thermolang.training.samples import examples, sampled_task, with_samples
 from thermolang.training.store import load
 from thermolang.types import Example, Generation, Task
@@ -54,6 +55,13 @@ def test_signals_are_in_range_and_belong_to_their_items(collected, tasks):
     assert sorted(task.signals["share"][~task.right].tolist()) == [(8 - i) / 8 for i in (7, 5, 3, 1)]
     assert (task.signals["tokens@8"] == 1).all() and (task.signals["tokens@2"] == 0.25).all()
     np.testing.assert_array_equal(task.labels, tasks[0].labels)
+
+
+def test_features_that_were_just_collected_get_their_own_signals(collected):
+    """They stand in the order of the examples, not in that of the keys; the folder may hold more items than they do."""
+    fresh = collect(Sampler(), Task("free", FREE.examples[2:9]), collected[0])
+    (task,) = with_samples([fresh], collected[0], "tiny", samples=SAMPLES, equivalence=Equivalence(None))
+    assert task.signals["share"].tolist() == [i / 8 if i % 2 == 0 else (8 - i) / 8 for i in range(2, 9)]
 
 
 def test_what_is_learned_from_it_has_every_round(collected, tasks):

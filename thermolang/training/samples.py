@@ -20,7 +20,7 @@ from thermolang.models.prompts import question_messages
 from thermolang.sampling import evidence
 from thermolang.storage import digest
 from thermolang.training.features import ROWS_AT_ONCE, SHORT, Batch, Progress, batches, item_key
-from thermolang.training.store import Chunk, home, read_chunks, rows_of, short_name, write_chunk
+from thermolang.training.store import Chunk, CollectedItem, home, read_chunks, rows_of, short_name, write_chunk
 from thermolang.types import Example, Generation, Task
 
 if TYPE_CHECKING:
@@ -181,14 +181,23 @@ def with_samples(
         if progress:
             progress(task.name, i, len(tasks))
         keyed = rows.get(task.name, {})
-        # ``store.load`` puts a task's items in this order.
-        keys = sorted(keyed)
+        keys = _keys_in_order(task, keyed)
         if not keys or any(key not in drawn for key in keys):
             found.append(task)
             continue
         items = [(drawn[key], keyed[key].answer) for key in keys]
         found.append(replace(task, signals={**task.signals, **_signals(items, same)}))
     return found
+
+
+def _keys_in_order(task: TaskFeatures, keyed: Mapping[str, CollectedItem]) -> list[str]:
+    """Keys of a task's items in the order of its features; empty where they are not all there."""
+    keys = sorted(keyed)  # the order of ``store.load``
+    if tuple(keyed[key].text for key in keys) == task.texts:
+        return keys
+    # Features that were just collected stand in the order of the examples.
+    by_text = {keyed[key].text: key for key in keys}
+    return [by_text[text] for text in task.texts] if by_text.keys() >= set(task.texts) else []
 
 
 def _signals(items: Sequence[tuple[Sampled, str]], equivalence: Equivalence) -> dict[str, FloatArray]:
