@@ -117,6 +117,8 @@ def test_head_and_verdict_prior_come_back(tmp_path):
         lambda fit: fit["head"].update(usual_logprob=float("nan")),
         lambda fit: fit["verdicts"].update(sd_bias=-1.0),
         lambda fit: fit["verdicts"].pop("sd_log_temperature"),
+        lambda fit: fit["verdicts"].update(colour="red"),
+        lambda fit: fit["prior"].update(colour="red"),
     ],
 )
 def test_a_damaged_head_or_verdict_prior_is_refused(tmp_path, change):

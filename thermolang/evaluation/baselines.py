@@ -436,7 +436,7 @@ for _n in LABELS:
     baseline(
         f"answer_{_n}",
         f"thermolang (answer), {_n} verdicts",
-        "As in use: verdicts move the head's level, or without a head the means of temperature and bias.",
+        "As in use: verdicts move the head's random intercept, or without a head the means of temperature and bias.",
         labels=_n,
         ours=True,
     )(partial(judged, labels=_n))

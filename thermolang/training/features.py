@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,9 +33,6 @@ from thermolang.training.store import (
     write_chunk,
 )
 from thermolang.types import Example, Message, OptionScores, Task
-
-if TYPE_CHECKING:
-    pass
 
 ORDERS = 3
 """At most so many other orders of the options are tried: those moved on by 1, 2, 3 places."""
