@@ -18,8 +18,9 @@ from thermolang.answers.equivalence import Equivalence
 from thermolang.answers.grading import given_choice
 from thermolang.calibration import calibrator as registry
 from thermolang.calibration.calibrator import Calibrator
-from thermolang.calibration.fit import AnswerScores, Fit, predictive_interval
+from thermolang.calibration.fit import Fit, predictive_interval
 from thermolang.calibration.kinds import CHOICE, SELF_CHECK, AnswerKind, KindName
+from thermolang.calibration.learner import AnswerScores
 from thermolang.calibration.task_state import TaskState, TaskVersion
 from thermolang.errors import InvalidInputError, ThermolangError
 from thermolang.models.chat_template import UNFINISHED, final_answer
@@ -123,9 +124,8 @@ def scores_of(fit: Fit, scores: OptionScores, given: int, logprob: float) -> Ans
         logprob: Exp of the answer's mean token log-probability; NaN where unknown.
     """
     # The given option comes first; ``lessons`` relies on that.
-    others = np.delete(scores.logits, given)
-    offset = float(fit.head.logit_offset(scores.hidden[None], np.array([logprob]))[0]) if fit.head else 0.0
-    return AnswerScores((float(scores.logits[given]), *map(float, others)), offset)
+    ordered = np.array([scores.logits[given], *np.delete(scores.logits, given)])
+    return fit.learner.scores_of(ordered[None], scores.hidden[None], np.array([logprob]))[0]
 
 
 def applied(
@@ -144,8 +144,9 @@ def applied(
     plain = fit.kind.option_probabilities(scores.logits, version.scale)
     # For choices p below is about the most probable option, whichever was given.
     best = int(np.argmax(scores.logits)) if fit.kind.is_choice else given
-    logits, offsets = np.array([answer.logits]), np.array([answer.logit_offset])
-    p = float(fit.learner.probability(logits, offsets, version.scale, version.intercept)[0])
+    learner, standing = fit.learner, version.standing
+    p = float(learner.probability([answer], standing)[0])
+    half_width = learner.half_width(answer, standing, fit.prior.half_width)
     # With a head p may differ from the plain probability.
     calibrated = _with(plain, best, p)  # (K,)
     value = float(calibrated[given])
@@ -156,12 +157,20 @@ def applied(
         value=value,
         temperature=1.0 / version.inverse_temperature,
         bias=version.bias,
-        interval=predictive_interval(value, version.half_width),
+        interval=predictive_interval(value, half_width),
         task_version=version.version,
         supported=novelty <= 1.0,
         novelty=novelty,
         alternatives=tuple(Alternative(scores.options[i], float(calibrated[i])) for i in others),
-        basis=Basis(answer.logits, answer.logit_offset, version.intercept, version.half_width, version.inputs),
+        basis=Basis(
+            answer.logits,
+            answer.logit_offset,
+            version.intercept,
+            half_width,
+            version.inputs,
+            answer.mean_probability,
+            answer.place,
+        ),
     )
 
 
@@ -185,7 +194,8 @@ def lessons(
         if basis is None or confidence.calibrator != calibrator or (choice and basis.logits[0] < max(basis.logits)):
             continue
         key: TaskKey = confidence.task, "choice" if choice else "self_check"
-        found.setdefault(key, []).append((AnswerScores(basis.logits, basis.logit_offset), bool(right)))
+        answer = AnswerScores(basis.logits, basis.logit_offset, basis.mean_probability, basis.place)
+        found.setdefault(key, []).append((answer, bool(right)))
     return found
 
 

@@ -287,6 +287,8 @@ class Basis:
         intercept: What it added for the task.
         half_width: Of the predictive interval, in log-odds.
         inputs: Number of the task's inputs that its state rested on.
+        mean_probability: Exp of the answer's mean token log-probability; None where unknown.
+        place: Where its hidden state lies among the kinds of input; empty where these are not told apart.
     """
 
     logits: tuple[float, ...]
@@ -294,6 +296,8 @@ class Basis:
     intercept: float = 0.0
     half_width: float = 0.0
     inputs: int = 0
+    mean_probability: float | None = None
+    place: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ def fold(kind):
         tasks = [self_check_task(f"t{i}", t, b, items=60, width=8, seed=i) for i, (t, b) in enumerate(truth)]
         predictions = [prediction_of(t, *x) for t, x in zip(tasks, truth, strict=True)]
     signals = {"verbalised": np.linspace(0, 1, 60)}
+    if kind == "self_check":  # without log-probabilities there is no level
+        signals["mean_logprob"] = np.linspace(0.2, 0.9, 60)
     predictions = [replace(r, task=replace(r.task, signals=signals)) for r in predictions]
     return Fold(tuple(predictions[:-1]), (predictions[-1],))
 
@@ -72,6 +74,10 @@ def test_what_a_method_says_is_a_probability(some_fold, fitted, name):
             "share",
             "thorough",
             "adaptive",
+            "ranker",
+            "one_kind",
+            "levelled",
+            "level",
             "ts_50",
             "ts_100",
             "verdicts_50",

@@ -21,7 +21,9 @@ from safetensors.torch import load_file, save_file
 import thermolang.pretrained
 from thermolang.calibration.fit import Fit, InputDistribution, Prior
 from thermolang.calibration.head import ANSWER_FEATURES, Head, Hyperparameters
+from thermolang.calibration.input_kinds import KindSpace
 from thermolang.calibration.kinds import KINDS, KindName
+from thermolang.calibration.level import Level
 from thermolang.calibration.posterior import VerdictPrior
 from thermolang.calibration.semantic import SemanticFit
 from thermolang.calibration.thermometer import Thermometer
@@ -71,6 +73,8 @@ class FitRecord:
         prior: As in ``Fit``.
         verdicts: As in ``Fit``.
         head: As in ``Fit``.
+        level: As in ``Fit``.
+        kind_radius: Of ``KindSpace``; None without one.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -80,13 +84,16 @@ class FitRecord:
     prior: Prior
     verdicts: VerdictPrior | None = None
     head: HeadRecord | None = None
+    level: Level | None = None
+    kind_radius: PositiveFloat | None = None
 
     @classmethod
     def of(cls, fit: Fit) -> FitRecord:
         """What is written of a fit."""
         names = HeadRecord.__dataclass_fields__
         head = HeadRecord(**{name: getattr(fit.head, name) for name in names}) if fit.head else None
-        return cls(fit.network.hidden_size, fit.inputs.radius, fit.prior, fit.verdicts, head)
+        radius = fit.space.radius if fit.space else None
+        return cls(fit.network.hidden_size, fit.inputs.radius, fit.prior, fit.verdicts, head, fit.level, radius)
 
 
 @dataclass(frozen=True)
@@ -190,6 +197,9 @@ class Calibrator(
             if fit.head is not None:
                 tensors[f"{kind}.head.coefficients"] = torch.tensor(fit.head.coefficients)
                 tensors[f"{kind}.head.weights"] = torch.tensor(fit.head.weights)
+            if fit.space is not None:
+                tensors[f"{kind}.space.center"] = torch.tensor(fit.space.center)
+                tensors[f"{kind}.space.axes"] = torch.tensor(fit.space.axes)
         # Sorted, as ``id`` hashes them in this order.
         return {name: t.to(torch.float32).contiguous() for name, t in sorted(tensors.items())}
 
@@ -312,7 +322,16 @@ def _fit(kind: KindName, record: FitRecord, tensors: dict[str, torch.Tensor], in
         raise ValueError(msg)
     inputs = InputDistribution(center, scale, record.radius)
     head = _head(kind, record.head, tensors, input_size) if record.head else None
-    return Fit(network.eval(), record.prior, inputs, record.verdicts, head)
+    space = _space(kind, record.kind_radius, tensors, input_size) if record.kind_radius else None
+    return Fit(network.eval(), record.prior, inputs, record.verdicts, head, record.level, space)
+
+
+def _space(kind: KindName, radius: float, tensors: dict[str, torch.Tensor], input_size: int) -> KindSpace:
+    center, axes = (tensors[f"{kind}.space.{name}"].numpy() for name in ("center", "axes"))
+    if center.shape != (input_size,) or axes.ndim != 2 or len(axes) != input_size:
+        msg = f"its kinds of input have shapes {center.shape} and {axes.shape} for hidden states of {input_size}"
+        raise ValueError(msg)
+    return KindSpace(center, axes, radius)
 
 
 def _head(kind: KindName, record: HeadRecord, tensors: dict[str, torch.Tensor], input_size: int) -> Head:

@@ -37,7 +37,12 @@ MIN_GROUPS = 3
 
 
 def fit_logistic(
-    x: FloatArray, right: np.ndarray[Any, Any], penalty: FloatArray, *, offset: FloatArray | float = 0.0
+    x: FloatArray,
+    right: np.ndarray[Any, Any],
+    penalty: FloatArray,
+    *,
+    offset: FloatArray | float = 0.0,
+    weights: FloatArray | None = None,
 ) -> FloatArray:
     """Coefficients b that minimise the summed NLL of sigmoid(offset + x b) plus 1/2 sum_j penalty_j b_j^2.
 
@@ -47,9 +52,10 @@ def fit_logistic(
 
     Args:
         x: Shape (N, p).
-        right: Shape (N,), 0 or 1.
+        right: Shape (N,), 0 or 1, or a share of right answers in between.
         penalty: Shape (p,), all > 0: without one, columns that separate right from wrong have no finite optimum.
         offset: Shape (N,), in the log-odds as it is.
+        weights: Shape (N,), >= 0, of each row's NLL; 1 by default.
 
     Returns:
         Shape (p,), float64.
@@ -61,17 +67,18 @@ def fit_logistic(
         msg = f"every column needs a penalty above 0, the smallest is {np.min(penalty)}"
         raise InvalidInputError(msg)
     x, y = np.asarray(x, dtype=np.float64), np.asarray(right, dtype=np.float64)
+    w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
 
     def objective(b: FloatArray) -> float:
         odds = offset + x @ b
-        return float(np.logaddexp(0, odds).sum() - y @ odds + 0.5 * penalty @ b**2)
+        return float(w @ (np.logaddexp(0, odds) - y * odds) + 0.5 * penalty @ b**2)
 
     b = np.zeros(x.shape[1])
     loss = objective(b)
     for _ in range(STEPS):
         p = expit(offset + x @ b)
-        gradient = x.T @ (p - y) + penalty * b
-        hessian = (x.T * (p * (1 - p))) @ x + np.diag(penalty)
+        gradient = x.T @ (w * (p - y)) + penalty * b
+        hessian = (x.T * (w * p * (1 - p))) @ x + np.diag(penalty)
         step = cho_solve(cho_factor(hessian), gradient)
         # A Newton step lowers the loss by about half of this product.
         if gradient @ step < 2 * TOLERANCE:

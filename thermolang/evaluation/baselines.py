@@ -7,7 +7,7 @@ report read all else from its attributes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from scipy.special import expit
 
 from thermolang.calibration.head_training import fit_probe
 from thermolang.calibration.kinds import choice_probabilities, self_check_probability
+from thermolang.calibration.learner import Learner
+from thermolang.calibration.level import task_signals
 from thermolang.calibration.posterior import robust_posterior
 from thermolang.calibration.semantic import ROUNDS, SampledTask, adaptive
 from thermolang.calibration.temperature import Isotonic, Platt, fit_task_temperature, fit_temperature, spread_of
@@ -206,14 +208,45 @@ def thermolang(fits: FoldFits) -> Predict:
 
 @baseline("head", "thermolang (answer)", ours=True, in_diagrams=True)
 def head(fits: FoldFits) -> Predict:
-    """The per-answer head; for choices, and where training says so for self-checks, at the Thermometer's mean."""
-    learner = fits.learner
+    """The per-answer head, for self-checks at the level that the unlabelled answers show."""
+    return _answers(fits, fits.learner)
+
+
+@baseline("ranker", "thermolang without level", ours=True)
+def ranker(fits: FoldFits) -> Predict:
+    """The head at the Thermometer's mean; self-checks only."""
+    return _answers(fits, fits.ranker) if fits.learner.level else _nothing
+
+
+@baseline("one_kind", "thermolang, one kind of input", ours=True)
+def one_kind(fits: FoldFits) -> Predict:
+    """One level for all inputs of a task; self-checks only."""
+    return _answers(fits, replace(fits.learner, space=None)) if fits.learner.level else _nothing
+
+
+@baseline("levelled", "Thermometer at the level", ours=True)
+def levelled(fits: FoldFits) -> Predict:
+    """Temperature without a head, its mean moved to the estimated accuracy; self-checks only."""
+    return _answers(fits, replace(fits.learner, head=None)) if fits.learner.level else _nothing
+
+
+@baseline("level", "Level alone", ours=True)
+def level(fits: FoldFits) -> Predict:
+    """The estimated accuracy for every answer of a task; self-checks only."""
+    found = fits.learner.level
+    if found is None:
+        return _nothing
+    return lambda predicted: [
+        Prediction(np.full(len(predicted.task), found.estimate(task_signals(predicted.task)).accuracy))
+    ]
+
+
+def _answers(fits: FoldFits, learner: Learner) -> Predict:
+    """P(right) of each answer by a learner, with the task's scale predicted from all its inputs."""
 
     def predict(predicted: TaskPrediction) -> list[Prediction]:
         scale, scores = fits.scale(predicted), learner.scores(predicted.task)
-        offsets = np.array([s.logit_offset for s in scores])
-        intercept = learner.intercept(scale, scores)
-        return [Prediction(learner.probability(predicted.task.logits, offsets, scale, intercept))]
+        return [Prediction(learner.probability(scores, learner.start(scale, scores)))]
 
     return predict
 
@@ -401,13 +434,11 @@ def judged(fits: FoldFits, *, labels: int) -> Predict:
 
     def predict(predicted: TaskPrediction) -> list[Prediction] | None:
         scale = fits.scale(predicted)
-        intercept = learner.intercept(scale, learner.scores(predicted.task))
+        start = learner.start(scale, learner.scores(predicted.task))
 
         def score(_whole: TaskPrediction, labelled: TaskFeatures, rest: TaskPrediction) -> Prediction:
             known = list(zip(learner.scores(labelled), labelled.right.tolist(), strict=True))
-            now = learner.learned(scale, intercept, known)
-            offsets = np.array([s.logit_offset for s in learner.scores(rest.task)])
-            return Prediction(learner.probability(rest.task.logits, offsets, now.scale, now.intercept))
+            return Prediction(learner.probability(learner.scores(rest.task), learner.learned(start, known)))
 
         return cross_scored(predicted, score, labels)
 

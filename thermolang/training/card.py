@@ -103,8 +103,7 @@ def calibrated(fit: Fit, task: TaskFeatures) -> FloatArray:
     inverse, bias = fit.network.predict(task.hidden)  # (N,) each
     scale = fit.prior.moved(float(inverse.mean()), float(bias.mean()), len(inverse))
     scores = fit.learner.scores(task)
-    offsets = np.array([s.logit_offset for s in scores])
-    return fit.learner.probability(task.logits, offsets, scale, fit.learner.intercept(scale, scores))
+    return fit.learner.probability(scores, fit.learner.start(scale, scores))
 
 
 def markdown_table(comparison: Comparison) -> str:
