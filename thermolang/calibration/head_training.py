@@ -7,7 +7,7 @@ the head is p_T itself: the probability by the task's temperature and bias alone
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,11 @@ CONSTANT_SPREAD = 5.0
 """Of the constant, in log-odds: so wide that it matters only where all answers are right, or all are wrong."""
 
 MIN_GROUPS = 3
+
+HARM = 0.005
+"""Nats a group's NLL may rise by a head; a rise that is certainly larger rules a head out, however much others gain."""
+
+CERTAIN = 0.95
 
 
 def fit_logistic(
@@ -271,6 +276,7 @@ class _Score:
     hyperparameters: Hyperparameters
     nll: FloatArray  # of each group
     auroc: FloatArray  # of each task, NaN where it has none
+    items: tuple[FloatArray, ...]  # NLL of each item, (N,) for each group
 
 
 def fit_head(
@@ -283,7 +289,7 @@ def fit_head(
     """Choose and fit a head.
 
     Candidates are compared by their NLL within left-out tasks, anchored to the mean of p_T and averaged over groups,
-    then by AUROC. Starting from p_T, these are tried in turn: another slope, which keeps the ranking; all features; for
+    then by AUROC; one that certainly harms a left-out group is no candidate. Starting from p_T, these are tried in turn: another slope, which keeps the ranking; all features; for
     self-checks also the answer's log-probability (the signal ``mean_logprob``); the hidden state. Each is kept only if
     its NLL is lower at ``config.level`` and its AUROC not lower.
 
@@ -378,14 +384,16 @@ def _choose(
         return _score(hyperparameters, anchored, answers, groups)
 
     nothing = _score(Hyperparameters(), [a.offset for a in answers], answers, groups)
+
+    def harmless(candidates: Iterable[Hyperparameters]) -> list[_Score]:
+        return [s for s in map(score, candidates) if not _harms(s, nothing)]
+
     best = nothing
     # Without log-probabilities the last two are the same, and dict.fromkeys drops one.
     for features in dict.fromkeys((1, len(ANSWER_FEATURES), answers[0].features.shape[1])):
-        best = _better(
-            best, [score(Hyperparameters(features, spread)) for spread in config.feature_spreads], config.level
-        )
+        best = _better(best, harmless(Hyperparameters(features, s) for s in config.feature_spreads), config.level)
     grid = itertools.product(config.components, config.hidden_spreads)
-    with_hidden = [score(replace(best.hyperparameters, components=r, hidden_spread=spread)) for r, spread in grid]
+    with_hidden = harmless(replace(best.hyperparameters, components=r, hidden_spread=spread) for r, spread in grid)
     return nothing, _better(best, with_hidden, config.level)
 
 
@@ -394,12 +402,30 @@ def _score(
 ) -> _Score:
     pairs = list(zip(odds, answers, strict=True))
     # -log sigmoid of the log-odds of what was the case.
-    nll = np.array([np.logaddexp(0, np.where(a.right, -o, o)).mean() for o, a in pairs])
-    return _Score(hyperparameters, group_means(nll, groups), np.array([auroc(expit(o), a.right) for o, a in pairs]))
+    items = [np.logaddexp(0, np.where(a.right, -o, o)) for o, a in pairs]
+    of_groups = [
+        np.concatenate([x for x, g in zip(items, groups, strict=True) if g == name]) for name in sorted(set(groups))
+    ]
+    nll = group_means(np.array([x.mean() for x in items]), groups)
+    return _Score(hyperparameters, nll, np.array([auroc(expit(o), a.right) for o, a in pairs]), tuple(of_groups))
+
+
+def _harms(candidate: _Score, nothing: _Score) -> bool:
+    """Whether the NLL of any left-out group rises by more than ``HARM`` beyond doubt, over the group's items."""
+    # So that among many groups of a harmless head hardly any looks harmed (Bonferroni).
+    certain = 1 - (1 - CERTAIN) / len(nothing.items)
+    for after, before in zip(candidate.items, nothing.items, strict=True):
+        rise, n = after - before, len(before)
+        error = float(rise.std(ddof=1) / np.sqrt(n)) if n > 1 else np.inf
+        if rise.mean() - float(student.ppf(certain, max(n - 1, 1))) * error > HARM:
+            return True
+    return False
 
 
 def _better(incumbent: _Score, candidates: Sequence[_Score], level: float) -> _Score:
     """The best candidate if it beats the incumbent significantly, otherwise the incumbent."""
+    if not candidates:
+        return incumbent
     # Differences below 1e-4 nats mean nothing; among such the ranking decides.
     best = min(candidates, key=lambda c: (round(float(c.nll.mean()), 4), -_mean(c.auroc)))
     gain, error = _gain(best, incumbent)
