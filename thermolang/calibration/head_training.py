@@ -289,9 +289,10 @@ def fit_head(
     """Choose and fit a head.
 
     Candidates are compared by their NLL within left-out tasks, anchored to the mean of p_T and averaged over groups,
-    then by AUROC; one that certainly harms a left-out group is no candidate. Starting from p_T, these are tried in turn: another slope, which keeps the ranking; all features; for
-    self-checks also the answer's log-probability (the signal ``mean_logprob``); the hidden state. Each is kept only if
-    its NLL is lower at ``config.level`` and its AUROC not lower.
+    then by AUROC; one that certainly harms a left-out group is none. Starting from p_T, these are tried in turn:
+    another slope, which keeps the ranking; all features; for self-checks also the answer's log-probability (the signal
+    ``mean_logprob``); the hidden state. Each is kept only if its NLL is lower at ``config.level`` and its AUROC not
+    lower.
 
     Args:
         tasks: Labelled tasks, all self-checks or all choices.
