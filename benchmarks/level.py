@@ -7,8 +7,8 @@ tasks are never measured, and with `--offline` they alone are trained on. One te
 stands for the network, whose level the estimate replaces. Prints, as Markdown:
 
 1. how far the estimated accuracy is off after 0 to 30 unlabelled inputs, beside the sampling noise of 30 labels;
-2. NLL and AUROC by what is left out of the method, and how much of the gap between uncalibrated and each task's own base
-   rate is closed;
+2. NLL and AUROC by what is left out of the method, and how much of the gap between uncalibrated and each task's own
+   base rate is closed;
 3. streams in which questions of several data sets are shuffled;
 4. NLL after verdicts, beside Platt scaling on the same labels.
 """

@@ -7,7 +7,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -20,7 +20,7 @@ from thermolang.calibration import calibrator as registry
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.fit import Fit, predictive_interval
 from thermolang.calibration.kinds import CHOICE, SELF_CHECK, AnswerKind, KindName
-from thermolang.calibration.learner import AnswerScores
+from thermolang.calibration.learner import AnswerScores, InputKind
 from thermolang.calibration.task_state import TaskState, TaskVersion
 from thermolang.errors import InvalidInputError, ThermolangError
 from thermolang.models.chat_template import UNFINISHED, final_answer
@@ -146,13 +146,14 @@ def applied(
     best = int(np.argmax(scores.logits)) if fit.kind.is_choice else given
     learner, standing = fit.learner, version.standing
     p = float(learner.probability([answer], standing)[0])
-    half_width = learner.half_width(answer, standing, fit.prior.half_width)
+    of = learner.input_kind(answer, standing)
+    half_width = standing.share * (of.estimate.half_width if of else fit.prior.half_width)
     # With a head p may differ from the plain probability.
     calibrated = _with(plain, best, p)  # (K,)
     value = float(calibrated[given])
     novelty = float(fit.inputs.novelty(scores.hidden))
     others = [i for i in np.argsort(-calibrated) if i != given] if fit.kind.is_choice else []
-    return replace(
+    found = replace(
         unscored,
         value=value,
         temperature=1.0 / version.inverse_temperature,
@@ -172,6 +173,18 @@ def applied(
             answer.place,
         ),
     )
+    return found.because(*_doubts(of, answer, version))
+
+
+def _doubts(of: InputKind | None, answer: AnswerScores, version: TaskVersion) -> Iterator[Reason]:
+    """Why the level of an answer is less certain than that of others of its task."""
+    if of is None:
+        return
+    if answer.mean_probability is None:
+        known = "the probabilities of the answer's tokens are unknown, so the level is that of the training tasks"
+        yield Reason("no_logprobs", known)
+    elif of not in version.kinds:
+        yield Reason("new_kind", "the question is unlike the task's others so far: its level rests on it alone")
 
 
 def lessons(

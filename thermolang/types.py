@@ -45,6 +45,8 @@ ReasonCode = Literal[
     "not_scored",
     "scoring_failed",
     "few_inputs",
+    "no_logprobs",
+    "new_kind",
     "weights_differ",
     "no_samples",
     "no_semantic_fit",
@@ -61,9 +63,10 @@ a reasoning model never ended), ``not_a_choice`` (the answer is none of the choi
 ``calls_tools``, ``not_scored`` (nothing in the chain scored it), ``scoring_failed`` (an unexpected error; the log has
 it).
 
-With a value, as warnings: ``few_inputs`` (the task's temperature still moves), ``weights_differ`` (slightly, or on the
-user's own wish), ``no_samples``, ``no_semantic_fit`` (the value is that of one pass), ``refusal``, ``edited`` (a person
-replaced the answer).
+With a value, as warnings: ``few_inputs`` (the task's temperature still moves), ``no_logprobs`` (without token
+probabilities a free-form answer's level is the training tasks'), ``new_kind`` (a question unlike the task's others),
+``weights_differ`` (slightly, or on the user's own wish), ``no_samples``, ``no_semantic_fit`` (the value is that of one
+pass), ``refusal``, ``edited`` (a person replaced the answer).
 """
 
 FinishReason = Literal["stop", "length"]

@@ -220,7 +220,7 @@ def test_an_input_unlike_all_others_has_a_level_of_its_own():
     (odd,) = placed(1, (50.0, 0.0), check=-4.0)
     expected = LEVEL.estimate(np.array([[-4.0, np.log(0.5)]]))
     assert learner.probability([odd], start)[0] == pytest.approx(expected.accuracy)
-    assert learner.half_width(odd, start, 9.9) == expected.half_width
+    assert learner.input_kind(odd, start).estimate == expected
     # So has any input of a task that has seen none.
     assert learner.probability([odd], Standing(SCALE))[0] == pytest.approx(expected.accuracy)
 
@@ -241,7 +241,6 @@ def test_verdicts_move_all_kinds_by_what_the_level_left_open():
     now = learner.learned(start, judged(easy, np.full(30, 1.0)))
     assert now.intercept < 0
     assert 0 < now.share < 1
-    assert learner.half_width(easy[0], now, 9.9) < learner.half_width(easy[0], start, 9.9)
 
 
 def test_answers_without_log_probabilities_are_at_the_training_accuracy():
@@ -249,4 +248,4 @@ def test_answers_without_log_probabilities_are_at_the_training_accuracy():
     unknown = [replace(a, mean_probability=None) for a in placed(30, (0.0, 0.0), check=2.0)]
     start = learner.start(SCALE, unknown)
     assert learner.probability(unknown, start).mean() == pytest.approx(expit(LEVEL.start), abs=1e-9)
-    assert learner.half_width(unknown[0], start, 9.9) == LEVEL.steps[0].half_width
+    assert learner.input_kind(unknown[0], start).estimate.half_width == LEVEL.steps[0].half_width

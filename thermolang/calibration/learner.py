@@ -150,18 +150,12 @@ class Learner:
             return found
         return np.asarray(expit(self.log_odds(answers, standing)))
 
-    def half_width(self, answer: AnswerScores, standing: Standing, before: float) -> float:
-        """Half width, in log-odds, of the 90 % interval of a task's accuracy around an answer's confidence.
+    def input_kind(self, answer: AnswerScores, standing: Standing) -> InputKind | None:
+        """The kind of input that an answer's level is taken from; one of its own if it is unlike all known ones.
 
-        Args:
-            answer: The answer.
-            standing: Of its task.
-            before: The half width of a new task, without a level.
+        None where no level was learned.
         """
-        if self.level is None:
-            return before * standing.share
-        of = self._applying([answer], self._log_odds(standing.scale, [answer]), standing)[0]
-        return of.estimate.half_width * standing.share
+        return next(iter(self._applying([answer], self._log_odds(standing.scale, [answer]), standing)), None)
 
     def learned(self, standing: Standing, verdicts: Sequence[tuple[AnswerScores, bool]]) -> Standing:
         """Move a task by verdicts to the mean of the posterior given them all: its scale, or with a head its intercept.
