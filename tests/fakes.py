@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from thermolang.errors import ModelError
+from thermolang.models.rotations import averaged, shifts, with_rotated_options
 from thermolang.types import Generation, Message, ModelIdentity, OptionScores
 
 HIDDEN = 16
@@ -87,14 +88,23 @@ class FakeModel:
         return [Generation(text, (1, 2, 3), (-0.5, -0.5, -0.5), "stop", 5) for text in texts]
 
     def choice_logits(
-        self, messages: Sequence[Message], choices: Sequence[str], answer: Generation | None = None
+        self,
+        messages: Sequence[Message],
+        choices: Sequence[str],
+        answer: Generation | None = None,
+        *,
+        rotations: int = 1,
     ) -> OptionScores:
         """Logits of the options; options that are the same share a token."""
         if len(set(choices)) < len(choices):
             msg = f"the choices share a token: {list(choices)}"
             raise ModelError(msg)
         self._note("choice_logits", messages)
-        return self._scores(messages[-1]["content"], tuple(choices))
+        if rotations == 1:
+            return self._scores(messages[-1]["content"], tuple(choices))
+        moved = shifts(len(choices), rotations)
+        texts = [with_rotated_options(messages, choices, shift)[-1]["content"] for shift in moved]
+        return averaged([self._scores(text, tuple(choices)) for text in texts], moved)
 
     def self_check_batch(self, pairs: Sequence[tuple[Sequence[Message], Generation | str]]) -> list[OptionScores]:
         """Logits of yes and no, a pair at a time."""

@@ -19,11 +19,12 @@ from thermolang.answers.grading import given_choice
 from thermolang.calibration import calibrator as registry
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.fit import Fit, predictive_interval
-from thermolang.calibration.kinds import CHOICE, SELF_CHECK, AnswerKind, KindName
+from thermolang.calibration.kinds import CHOICE, SELF_CHECK, AnswerKind, KindName, with_probability
 from thermolang.calibration.learner import AnswerScores, InputKind
 from thermolang.calibration.task_state import TaskState, TaskVersion
 from thermolang.errors import InvalidInputError, ThermolangError
 from thermolang.models.chat_template import UNFINISHED, final_answer
+from thermolang.models.rotations import check_rotations
 from thermolang.models.scoring import MIN_ANSWER_MASS
 from thermolang.sampling import SAMPLES, Thorough, check_annotate
 from thermolang.storage import data_dir, digest
@@ -57,7 +58,7 @@ NOT_FINITE = Reason("not_finite", "the model's logits or hidden state are not fi
 
 
 def read_choice(
-    model: ScoringModel, messages: Sequence[Message], answer: Generation | str, choices: list[str]
+    model: ScoringModel, messages: Sequence[Message], answer: Generation | str, choices: list[str], rotations: int = 1
 ) -> tuple[OptionScores, int] | Reason:
     """Scores of the options and the index of the given one, or why there are none."""
     if is_empty(messages):
@@ -66,9 +67,10 @@ def read_choice(
     if text is None:
         return STILL_THINKING
     try:
-        scores = model.choice_logits(messages, choices, answer if isinstance(answer, Generation) else None)
+        generation = answer if isinstance(answer, Generation) else None
+        scores = model.choice_logits(messages, choices, generation, rotations=rotations)
     except ThermolangError as error:
-        return Reason("model_error", str(error))
+        return _unscored(error)
     given = given_choice(text, choices)
     if given is None:
         shown = text if len(text) <= 40 else text[:40] + "..."
@@ -105,6 +107,10 @@ def mean_probability(answer: Generation | str, read: OptionScores | None = None)
 def is_empty(messages: Sequence[Message]) -> bool:
     """Whether nothing was asked."""
     return not messages or not messages[-1]["content"].strip()
+
+
+def _unscored(error: ThermolangError) -> Reason:
+    return Reason("bad_choices" if isinstance(error, InvalidInputError) else "model_error", str(error))
 
 
 def _unreadable(messages: Sequence[Message], answer: Generation | str) -> Reason | None:
@@ -149,7 +155,7 @@ def applied(
     of = learner.input_kind(answer, standing)
     half_width = standing.share * (of.estimate.half_width if of else fit.prior.half_width)
     # With a head p may differ from the plain probability.
-    calibrated = _with(plain, best, p)  # (K,)
+    calibrated = with_probability(plain, best, p)  # (K,)
     value = float(calibrated[given])
     novelty = float(fit.inputs.novelty(scores.hidden))
     others = [i for i in np.argsort(-calibrated) if i != given] if fit.kind.is_choice else []
@@ -212,18 +218,6 @@ def lessons(
     return found
 
 
-def _with(probabilities: FloatArray, best: int, p: float) -> FloatArray:
-    """The options' probabilities (K,) with p for the best one; the others keep their proportions."""
-    rest = 1.0 - probabilities[best]
-    if probabilities[best] == p:
-        return probabilities
-    # Where the best one had a probability of exactly 1, the others have no proportions to keep.
-    even = np.full(len(probabilities), (1.0 - p) / (len(probabilities) - 1))
-    found = probabilities * ((1.0 - p) / rest) if rest > 0 else even
-    found[best] = p
-    return np.asarray(found)
-
-
 class ConfidenceEstimator:
     """Calibrated confidence of a local model's answers.
 
@@ -282,6 +276,7 @@ class ConfidenceEstimator:
         choices: Sequence[str] | None = None,
         samples: Sequence[Generation | str] | None = None,
         annotate: bool = False,
+        rotations: int = 1,
     ) -> Confidence:
         """Compute the confidence of an answer to a conversation.
 
@@ -294,17 +289,19 @@ class ConfidenceEstimator:
                 of the answer's meaning, in any mode.
             annotate: Also tell for each sentence which share of the sampled answers supports it (experimental; that
                 share is NOT a calibrated probability).
+            rotations: As for ``choose``. The answer stays what was given, even if the average prefers another option.
 
         Returns:
             A confidence; ``value`` is None with a ``reason`` if it cannot be computed. Never raises for what
             the model or the question is like.
 
         Raises:
-            InvalidInputError: ``annotate`` without sampled answers.
+            InvalidInputError: ``annotate`` without sampled answers, or more ``rotations`` than choices.
         """
         given = None if samples is None else [samples]
-        items = [(messages, answer)]
-        return self.score_many(items, task=task, choices=choices, samples=given, annotate=annotate)[0]
+        return self.score_many(
+            [(messages, answer)], task=task, choices=choices, samples=given, annotate=annotate, rotations=rotations
+        )[0]
 
     def score_many(
         self,
@@ -316,6 +313,7 @@ class ConfidenceEstimator:
         mode: Mode | None = None,
         threshold: float | None = None,
         annotate: bool = False,
+        rotations: int = 1,
     ) -> list[Confidence]:
         """Compute the confidences of several (conversation, answer) pairs, with one forward pass for self-checks.
 
@@ -328,16 +326,18 @@ class ConfidenceEstimator:
             threshold: What an adaptive confidence must be clearly above or below of; the training tasks' mean accuracy
                 by default.
             annotate: As for ``score``; an adaptive confidence tells of sentences only where it sampled.
+            rotations: As for ``score``.
 
         Raises:
-            InvalidInputError: ``annotate`` without sampled answers.
+            InvalidInputError: ``annotate`` without sampled answers, or more ``rotations`` than choices.
         """
+        check_rotations(rotations, choices)
         if annotate:
             check_annotate(mode or self.mode, choices=bool(choices), given=samples is not None)
         start = time.perf_counter()
         kind = CHOICE if choices else SELF_CHECK
         read: list[tuple[OptionScores, int] | Reason] = (
-            [read_choice(self.model, m, a, list(choices)) for m, a in items]
+            [read_choice(self.model, m, a, list(choices), rotations) for m, a in items]
             if choices
             else read_checks(self.model, items)
         )
@@ -365,21 +365,37 @@ class ConfidenceEstimator:
         return Thorough(self.model, fit, self.equivalence, self.samples, limit, annotate)
 
     def choose(
-        self, messages: Sequence[Message], choices: Sequence[str], *, task: str | None = None
+        self, messages: Sequence[Message], choices: Sequence[str], *, task: str | None = None, rotations: int = 1
     ) -> tuple[str | None, Confidence]:
-        """Answer with the most probable option (the argmax; calibration cannot change it) and its confidence."""
+        """Answer with the most probable option (the argmax; calibration cannot change it) and its confidence.
+
+        Args:
+            messages: The conversation up to the question.
+            choices: Texts the answer may start with, such as ``["A", "B", "C"]``.
+            task: Name of the stream of questions this one belongs to.
+            rotations: Average the options' logits over so many orders of the options before anything else, which may
+                change the answer; as many as there are choices cancel a model's liking for a letter. The last user
+                message then holds a line ``A. text`` for each option. Use one number for all questions of a task.
+
+        Returns:
+            The option and its confidence; None and a confidence without a value where no option could be scored.
+
+        Raises:
+            InvalidInputError: ``rotations`` is no whole number from 1 to the number of choices.
+        """
+        check_rotations(rotations, choices)
         start = time.perf_counter()
         task = task or task_of(messages)
         if is_empty(messages):
             return None, Confidence.missing(EMPTY, task=task, source="choice")
         try:
-            scores = self.model.choice_logits(messages, choices)
+            scores = self.model.choice_logits(messages, choices, rotations=rotations)
             best = int(np.argmax(scores.logits))
             confidence = self._calibrate(scores, best, messages, task, CHOICE)
             if confidence.raw is None:  # the logits are no numbers, so no option is the best
                 return None, confidence
         except ThermolangError as error:
-            return None, Confidence.missing(Reason("model_error", str(error)), task=task, source="choice")
+            return None, Confidence.missing(_unscored(error), task=task, source="choice")
         return choices[best], replace(confidence, seconds=time.perf_counter() - start)
 
     def learn(self, verdicts: Iterable[tuple[Confidence, bool]]) -> int:

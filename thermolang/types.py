@@ -433,9 +433,17 @@ class ScoringModel(Protocol):
         """Answer a conversation N times, independently; of these the ones after the first ``after``."""
 
     def choice_logits(
-        self, messages: Sequence[Message], choices: Sequence[str], answer: Generation | None = ...
+        self,
+        messages: Sequence[Message],
+        choices: Sequence[str],
+        answer: Generation | None = ...,
+        *,
+        rotations: int = ...,
     ) -> OptionScores:
-        """Read the options' logits at the answer position, of the answer's own pass if it is given."""
+        """Read the options' logits at the answer position, of the answer's own pass if it is given.
+
+        With ``rotations`` above 1 they are the mean over so many orders of the options.
+        """
 
     def self_check_batch(self, pairs: Sequence[tuple[Sequence[Message], Generation | str]]) -> list[OptionScores]:
         """Ask the model of each (conversation, answer) pair whether the answer is right; options ``("yes", "no")``."""
