@@ -189,7 +189,7 @@ def test_an_unknown_log_probability_counts_as_the_usual_one():
 
 # The level of unlabelled answers
 
-LEVEL = Level(-0.5, (0.0, 1.0, 0.0, 0.0), (Step(0, 0.0, 2.0, 3.0), Step(1, 0.5, 1.5, 2.5), Step(10, 1.0, 0.8, 1.2)))
+LEVEL = Level(-0.5, (0.0, 1.0, 0.0), (Step(0, 0.0, 2.0, 3.0), Step(1, 0.5, 1.5, 2.5), Step(10, 1.0, 0.8, 1.2)))
 SPACE = KindSpace(np.zeros(2), np.eye(2), 2.0)
 
 

@@ -104,7 +104,7 @@ def test_too_few_groups_teach_no_level():
 
 def test_between_measured_numbers_of_inputs_it_is_interpolated():
     steps = (Step(0, 0.0, 2.0, 3.0), Step(10, 1.0, 1.0, 1.5))
-    level = Level(0.0, (0.0, 1.0, 0.0, 0.0), steps)
+    level = Level(0.0, (0.0, 1.0, 0.0), steps)
     halfway = level.estimate(np.tile([2.0, -0.1], (3, 1)))
     share = np.log1p(3) / np.log1p(10)
     assert halfway.log_odds == pytest.approx(2 * share)
@@ -114,8 +114,8 @@ def test_between_measured_numbers_of_inputs_it_is_interpolated():
 
 def test_a_level_that_is_not_finite_is_refused():
     with pytest.raises(InvalidInputError, match="finite"):
-        Level(float("nan"), (0.0, 1.0, 0.0, 0.0), (Step(0, 0.0, 1.0, 1.0),))
-    with pytest.raises(InvalidInputError, match="4 finite"):
+        Level(float("nan"), (0.0, 1.0, 0.0), (Step(0, 0.0, 1.0, 1.0),))
+    with pytest.raises(InvalidInputError, match="3 finite"):
         Level(0.0, (0.0,), (Step(0, 0.0, 1.0, 1.0),))
 
 

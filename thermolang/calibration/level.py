@@ -28,11 +28,8 @@ if TYPE_CHECKING:
 SIGNALS = ("self_check", "logprob")
 """What is read of each answer: log-odds of yes at T = 1; natural log of the mean token probability, NaN if unknown."""
 
-SUMMARY = ("mean_self_check", "mean_logprob", "low_logprob")
-"""What a task's inputs are summarised by, in order; the last is the lower quartile."""
-
-CANDIDATES = ((1,), (0, 1), (0, 1, 2))
-"""Columns of ``SUMMARY`` that the regression may use; tasks left out decide which."""
+CANDIDATES = ((1,), (0, 1))
+"""Columns of ``SIGNALS`` whose means the regression may use; tasks left out decide which."""
 
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0)
 CONSTANT_PENALTY = 1e-3
@@ -109,7 +106,7 @@ class Level:
 
     Attributes:
         start: Log-odds of the training tasks' accuracy: the estimate before any input.
-        coefficients: The constant and a weight for each of ``SUMMARY``, 0 where it is not used.
+        coefficients: The constant and a weight for the mean of each of ``SIGNALS``, 0 where it is not used.
         steps: Ascending in ``inputs``; the first has none.
     """
 
@@ -120,8 +117,8 @@ class Level:
     def __post_init__(self) -> None:
         numbers = [self.start, *self.coefficients]
         numbers += [x for s in self.steps for x in (s.weight, s.sd, s.half_width)]
-        if len(self.coefficients) != 1 + len(SUMMARY) or not self.steps or not np.isfinite(numbers).all():
-            msg = f"a level needs {1 + len(SUMMARY)} finite coefficients and its steps, got {self}"
+        if len(self.coefficients) != 1 + len(SIGNALS) or not self.steps or not np.isfinite(numbers).all():
+            msg = f"a level needs {1 + len(SIGNALS)} finite coefficients and its steps, got {self}"
             raise InvalidInputError(msg)
 
     def estimate(self, signals: FloatArray) -> Estimate:
@@ -133,7 +130,7 @@ class Level:
         weight, sd, half_width = self._at(len(known))
         if not len(known):
             return Estimate(self.start, sd, half_width)
-        regressed = self.coefficients[0] + float(summary(known) @ np.array(self.coefficients[1:]))
+        regressed = self.coefficients[0] + float(known.mean(0) @ np.array(self.coefficients[1:]))
         return Estimate(self.start + weight * (regressed - self.start), sd, half_width)
 
     def _at(self, inputs: int) -> tuple[float, float, float]:
@@ -142,11 +139,6 @@ class Level:
         rows = np.array([(s.weight, s.sd, s.half_width) for s in self.steps])
         weight, sd, half_width = (float(np.interp(math.log1p(inputs), x, column)) for column in rows.T)
         return weight, sd, half_width
-
-
-def summary(signals: FloatArray) -> FloatArray:
-    """``SUMMARY`` of inputs (n, 2), n >= 1, all known."""
-    return np.array([*signals.mean(0), np.quantile(signals[:, 1], 0.25)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,15 +162,15 @@ class _Tasks:
     def regression(
         self, keep: np.ndarray[Any, np.dtype[np.bool_]], columns: Sequence[int], penalty: float
     ) -> FloatArray:
-        """The constant and the coefficients of ``SUMMARY`` that fit some of the tasks, shape (4,)."""
-        x = np.stack([summary(s) for s, k in zip(self.signals, keep, strict=True) if k])[:, columns]
+        """The constant and the coefficients of the signals' means that fit some of the tasks, shape (3,)."""
+        x = np.stack([s.mean(0) for s, k in zip(self.signals, keep, strict=True) if k])[:, columns]
         w = self.weights[keep]
         center = np.average(x, axis=0, weights=w)
         scale = np.maximum(np.sqrt(np.average((x - center) ** 2, axis=0, weights=w)), 1e-6)
         design = np.column_stack([np.ones(len(x)), (x - center) / scale])
         penalties = np.array([CONSTANT_PENALTY, *[penalty] * len(columns)])
         b = fit_logistic(design, self.accuracy[keep], penalties, weights=w)
-        found = np.zeros(1 + len(SUMMARY))
+        found = np.zeros(1 + len(SIGNALS))
         found[1 + np.array(columns)] = b[1:] / scale
         found[0] = b[0] - center @ (b[1:] / scale)
         return found
@@ -190,7 +182,7 @@ def fit_level(tasks: Sequence[TaskFeatures], groups: Sequence[str], *, folds: in
     Args:
         tasks: Labelled self-checks.
         groups: For each task its group: groups are left out together, and each has one vote.
-        folds: In how many parts groups are left out, to choose the summary and to measure the error.
+        folds: In how many parts groups are left out, to choose the signals and to measure the error.
         seed: Of the parts and of the subsets drawn.
 
     Returns:
@@ -221,14 +213,14 @@ def _tasks(tasks: Sequence[TaskFeatures], groups: Sequence[str]) -> _Tasks:
 
 def _chosen(data: _Tasks, part: np.ndarray[Any, Any]) -> tuple[tuple[int, ...], float]:
     """Columns and penalty with the lowest NLL of the left-out tasks' accuracies, one vote a group."""
-    summaries = np.stack([summary(s) for s in data.signals])
+    means = np.stack([s.mean(0) for s in data.signals])
 
     def loss(candidate: tuple[tuple[int, ...], float]) -> float:
         odds = np.empty(len(part))
         for fold in np.unique(part):
             out = part == fold
             constant, *weights = data.regression(~out, *candidate)
-            odds[out] = constant + summaries[out] @ np.array(weights)
+            odds[out] = constant + means[out] @ np.array(weights)
         return _nll(odds, data)
 
     return min(((c, p) for c in CANDIDATES for p in PENALTIES), key=loss)
@@ -253,7 +245,7 @@ def _steps(
             constant, *weights = regressions[part[k]]
             for j in range(DRAWS):
                 drawn = signals[rng.permutation(len(signals))[:size]]
-                regressed[k, j] = constant + summary(drawn) @ np.array(weights)
+                regressed[k, j] = constant + drawn.mean(0) @ np.array(weights)
         steps.append(_step(data, size, regressed, start))
     return tuple(steps)
 
