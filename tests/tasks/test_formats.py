@@ -42,6 +42,14 @@ SAMPLES = {
         {"question": "Is it?", "mc1_targets": {"choices": ["no", "yes"], "labels": [0, 1]}},
         Example("Is it?", choices=("no", "yes"), label=1),
     ),
+    "TruthfulQA, open": (
+        {"question": "Is it?", "best_answer": "No", "correct_answers": ["No", "It is not"], "incorrect_answers": []},
+        Example("Is it?", ("No", "It is not")),
+    ),
+    "TruthfulQA, open, as a table": (
+        {"Type": "x", "Question": "Is it?", "Best Answer": "No", "Correct Answers": "It is not; No", "Source": "s"},
+        Example("Is it?", ("No", "It is not")),
+    ),
     "SQuAD": ({"title": "Rain", "paragraphs": SQUAD}, ABOUT_RAIN),
     "SQuAD of the hub": (
         {"id": "1", "title": "Rain", "context": "It rains.", "question": "What?", "answers": {"text": ["It rains"]}},

@@ -8,6 +8,8 @@ accepted answer (an alias). A longer answer is right if it contains an alias as 
   more, makes it wrong, unless every other item is an alias too.
 - *Numbers*: an alias that is a number is compared by value with the last number of the answer; number words up to one
   hundred count only if the answer has no digits.
+- *Declined*: where every accepted answer declines ("The passage does not say."), an answer that declines is right and
+  any other is wrong; ``rules.replies.is_refusal`` says which ones do.
 - *Short aliases* (one or two Latin letters, such as "K" or "He") must end the answer or stand before a punctuation
   mark, because "a", "in" and "he" are words.
 - *Japanese and Chinese* have no spaces: an alias may stand inside the text, but not inside a longer word of the same
@@ -31,6 +33,7 @@ from thermolang.answers.rules.dates import DATE_FIELDS, PartialDateTime, dates_a
 from thermolang.answers.rules.guards import Facts, facts
 from thermolang.answers.rules.numerals import SMALL_NUMBERS, TENS, VALUES, fold_superscripts
 from thermolang.answers.rules.quantities import Quantity, same_quantity
+from thermolang.answers.rules.replies import is_refusal
 from thermolang.answers.rules.spelling import (
     HAS_JAPANESE,
     KANJI,
@@ -82,11 +85,15 @@ def is_right(answer: str, answers: Sequence[str]) -> bool:
     Example:
         >>> is_right("The capital of France is Paris.", ["Paris"]), is_right("It is not Paris.", ["Paris"])
         (True, False)
+        >>> is_right("It is not mentioned in the text.", ["The passage does not say."])
+        True
     """
     folded = fold_signs(answer)
     given = normalize(answer)
     if not given:
         return False
+    if answers and all(is_refusal(alias) for alias in answers):
+        return is_refusal(answer)
     values = {alias: _number(fold_signs(alias)) for alias in answers if normalize(alias)}
     if any(value is not None and _says_number(folded, value) for value in values.values()):
         return True

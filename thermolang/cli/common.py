@@ -34,6 +34,26 @@ def local_model(name: str) -> Any:
         return LocalModel.load(name)
 
 
+def runs_on(model: Any) -> str:
+    """Number format and device of a model, for people."""
+    dtype, device = str(model.model.dtype).removeprefix("torch."), model.model.device
+    if device.type != "cuda":
+        return f"{dtype} on {device}"
+    import torch
+
+    return f"{dtype} on {device} ({torch.cuda.get_device_name(device)})"
+
+
+@contextmanager
+def resumable(kept: Path) -> Iterator[None]:
+    """Say at Ctrl-C where the work done so far is, and that the same command goes on from there."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        errors.print(f"stopped: what is done is kept in {kept}; the same command goes on", markup=False, soft_wrap=True)
+        raise typer.Exit(130) from None
+
+
 @contextmanager
 def quietly(what: str) -> Iterator[None]:
     """Show a spinner and keep the libraries' own progress bars and notes off the terminal."""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from thermolang.cli.common import ModelOption, console, errors, local_model, quietly, writable
+from thermolang.cli.common import ModelOption, console, errors, local_model, quietly, resumable, writable
 from thermolang.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from thermolang.bulk.files import Summary
     from thermolang.calibration.kinds import KindName
+    from thermolang.training.labels import Regraded
 
 Form = Literal["chat", "prefix"]
 
@@ -58,7 +59,7 @@ def collect(
     items = sum(len(t.examples) for t in tasks)
     console.print(f"{len(tasks)} tasks, {items} items -> {out}", highlight=False, markup=False, soft_wrap=True)
     local = local_model(model)
-    with collecting_bar(console, total=items) as report:
+    with resumable(out), collecting_bar(console, total=items) as report:
         collect_all(local, tasks, out, form="prefix", report=report, signals=signals, samples=samples)
 
 
@@ -80,12 +81,14 @@ def train(
 ) -> None:
     """Train a calibrator on collected features: the published objective, optimiser and selection.
 
-    The model is loaded to record whose calibrator it is; nothing is read with it again.
+    The model is loaded to record whose calibrator it is; nothing is read with it again. Free-form answers are graded
+    anew, as graders become better; those collected without their gold answers keep their labels.
     """
     from thermolang.calibration.calibrator import folder_for
     from thermolang.calibration.training import TrainingConfig
     from thermolang.cli.show import progress_bars
     from thermolang.training.calibrate import train_calibrator
+    from thermolang.training.labels import regrade
     from thermolang.training.samples import with_samples
     from thermolang.training.store import load
 
@@ -96,12 +99,22 @@ def train(
     local = local_model(model)
     tasks = []
     for folder, k in zip(features, kinds, strict=True):
+        if k == "self_check" and (told := _regraded(regrade(folder, local.name))):
+            console.print(f"{folder}: {told}", markup=False, highlight=False, soft_wrap=True)
         read = load(folder, local.name, form=form, kind=cast("KindName", k))
         tasks += with_samples(read, folder, local.name, samples=samples) if samples else read
-    with progress_bars(console, total_tasks=0) as progress:
+    with progress_bars(console) as progress:
         calibrator = train_calibrator(local, tasks, config=TrainingConfig(steps=steps, seed=seed), progress=progress)
     saved = calibrator.save(out or folder_for(local.identity, local.name))
     console.print(f"Saved {calibrator.id} in {saved}", markup=False, soft_wrap=True)
+
+
+def _regraded(found: Regraded) -> str:
+    """What became of the labels; empty if nothing."""
+    said = [f"{found.changed} of {found.graded} answers got another label"] if found.changed else []
+    if found.without_gold:
+        said.append(f"{found.without_gold} answers keep their labels: they were collected without their gold answers")
+    return "; ".join(said)
 
 
 def evaluate(
@@ -150,7 +163,7 @@ def evaluate(
     results = results_file.opened(json_file)
     wanted = [(m, f, la) for m in model for f in form or ["chat"] for la in layer or ["last"]]
     for one, in_form, of_layer in wanted:
-        with progress_bars(console, total_tasks=0) as progress:
+        with progress_bars(console) as progress:
             setting = results_file.run_on_features(
                 features,
                 one,
@@ -213,7 +226,7 @@ def score(
         estimator = ConfidenceEstimator(local, calibrator)
     if missing := estimator.why_no_calibrator():
         errors.print(f"warning: no answer will have a confidence: {missing.text}", markup=False, soft_wrap=True)
-    with collecting_bar(console, total=total) as report:
+    with resumable(out), collecting_bar(console, total=total) as report:
         summary = score_file(estimator, file, out, task=task, policy=policy, batch_size=batch, progress=report)
     for line in _told(summary, file, out, threshold):
         console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from thermolang.cli.demo import DemoItem, Threshold
     from thermolang.training.card import Comparison
     from thermolang.training.collect import Collected
+    from thermolang.training.recipes import Ingredients
     from thermolang.types import Confidence
 
 WIDTH = 10
@@ -259,9 +260,24 @@ def show_setting(console: Console, setting: dict[str, Any]) -> None:
         console.print(table)
 
 
+def show_data_sets(console: Console, found: Ingredients) -> None:
+    """Which data sets a calibrator is made from, where they were found, and what is left out."""
+    if found.found:
+        table = Table(box=None, padding=(0, 2), header_style="")
+        for column in ("data set", "tasks", "items", "licence", "from"):
+            table.add_column(column)
+        for one in found.found:
+            items = sum(len(task.examples) for task in one.tasks)
+            texts = (one.data_set.name, str(len(one.tasks)), str(items), one.data_set.licence, one.place)
+            table.add_row(*map(escape, texts))
+        console.print(table)
+    for sentence in found.missing:
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
-def progress_bars(console: Console, *, total_tasks: int) -> Iterator[Callable[[str, int, int], None]]:
-    """One bar over all tasks and one for the current job, with the time left."""
+def progress_bars(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for the current job, with the time left."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -271,17 +287,12 @@ def progress_bars(console: Console, *, total_tasks: int) -> Iterator[Callable[[s
         TimeRemainingColumn(elapsed_when_finished=False),
     )
     with Progress(*columns, console=console) as progress:
-        overall = progress.add_task("tasks read", total=total_tasks, visible=total_tasks > 0)
         current = progress.add_task("", total=None)
-        finished: set[str] = set()
 
         def update(what: str, done: int, total: int) -> None:
             if done == 0 or progress.tasks[current].description != what:
                 progress.reset(current, total=total, description=what)
             progress.update(current, completed=done, total=total)
-            if done == total and not what.startswith("training") and what not in finished:
-                finished.add(what)
-                progress.update(overall, completed=len(finished))
 
         yield update
 
@@ -296,8 +307,8 @@ def collecting_bar(console: Console, *, total: int) -> Iterator[Callable[[Collec
         def report(at: Collected) -> None:
             nonlocal said
             left = "" if at.seconds_left is None else f", {_duration(at.seconds_left)} left"
-            speed = f"{at.rate:.1f} items/s{left}"
-            progress.update(job, description=at.task, completed=at.done, speed=speed)
+            speed = f"{at.rate:.1f} {at.unit}/s{left}"
+            progress.update(job, description=at.task, completed=at.done, total=at.total, speed=speed)
             if not console.is_terminal and (time.monotonic() - said > 30 or at.done == at.total):
                 said = time.monotonic()
                 line = f"{at.done}/{at.total}  {speed}  {at.task}"

@@ -280,18 +280,32 @@ def tasks_of(name: str, rows: Sequence[Located]) -> list[Task]:
     Raises:
         TaskFormatError: Naming the place, what was found and what was expected.
     """
-    place, first = rows[0]
-    known = format_of(first)
+    known = format_of(rows[0][1])
     if known is None:
-        if "question" in first and first.keys() & {"answers", "choices"}:
-            return [Task(name, tuple(own_example(place, row) for place, row in rows))]
-        msg = f"{place}: found {sorted(map(str, first))}; the known formats: {known_formats()}"
-        raise TaskFormatError(msg)
+        return [Task(name, tuple(examples_of(rows)))]
     parts: dict[str, list[tuple[str, Example]]] = {}
     for place, row in rows:
         found = [(place, example) for example in _examples(known, place, row)]
         parts.setdefault(str(row[known.task_column]) if known.task_column else name, []).extend(found)
     return [Task(part, _usable(part, found)) for part, found in parts.items()]
+
+
+def examples_of(rows: Sequence[Located]) -> list[Example]:
+    """All questions of rows that share the first one's format, those without a gold answer too.
+
+    Args:
+        rows: At least one, each with its place.
+
+    Raises:
+        TaskFormatError: Naming the place, what was found and what was expected.
+    """
+    place, first = rows[0]
+    if known := format_of(first):
+        return [example for place, row in rows for example in _examples(known, place, row)]
+    if "question" in first and first.keys() & {"answers", "choices"}:
+        return [own_example(place, row) for place, row in rows]
+    msg = f"{place}: found {sorted(map(str, first))}; the known formats: {known_formats()}"
+    raise TaskFormatError(msg)
 
 
 def _examples(known: Format, place: str, row: Row) -> list[Example]:
@@ -403,6 +417,15 @@ def _webquestions(row: Row) -> list[Example]:
     return [Example(row["qText"].strip(), distinct(row["answers"]))]
 
 
+def _truthfulqa_open(row: Row) -> list[Example]:
+    return [Example(row["question"].strip(), distinct([row["best_answer"], *row["correct_answers"]]))]
+
+
+def _truthfulqa_table(row: Row) -> list[Example]:
+    answers = distinct([row["Best Answer"], *row["Correct Answers"].split(";")])
+    return [Example(row["Question"].strip(), answers)]
+
+
 FORMATS = (
     Format("MMLU", {"question": str, "subject": str, "choices": list, "answer": int}, _mmlu, "subject"),
     Format("BIG-bench", {"input": str, "target_scores": dict}, _bigbench),
@@ -415,6 +438,12 @@ FORMATS = (
     Format("ARC or CommonsenseQA of the hub", {"question": str, "choices": dict, "answerKey": str}, _lettered),
     Format("JCommonsenseQA", {"question": str, "choice0": str, "choice1": str, "label": int}, _numbered),
     Format("TruthfulQA", {"question": str, "mc1_targets": dict}, _truthfulqa),
+    Format("TruthfulQA, open", {"question": str, "best_answer": str, "correct_answers": list}, _truthfulqa_open),
+    Format(
+        "TruthfulQA, open, as a table",
+        {"Question": str, "Best Answer": str, "Correct Answers": str},
+        _truthfulqa_table,
+    ),
     Format("SQuAD", {"paragraphs": list}, squad_article),
     Format("SQuAD of the hub", {"context": str, "question": str, "answers": dict}, squad_row),
     Format("SQuAD of OLMo", {"query": str, "answers_text": list}, squad_olmo),

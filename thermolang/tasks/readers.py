@@ -22,6 +22,7 @@ QUESTIONS_PER_CONTEXT = 8
 """Most questions that are drawn about one passage, so that a task has many passages."""
 
 HUB = "hf:"
+ENDINGS = (".json", ".jsonl", ".csv")
 SPLITS = ("validation", "test", "train")
 """Splits of a hub data set, first choice first: test splits often come without answers."""
 
@@ -67,12 +68,30 @@ def load_tasks(source: str | Path, *, limit: int | None = None, seed: int = 0) -
     if limit is not None and limit < 1:
         msg = f"limit={limit}: at least 1 item a task is needed; None takes all"
         raise InvalidInputError(msg)
-    if str(source).startswith(HUB):
-        tasks = _hub_tasks(str(source))
+    path = Path(source)
+    if path.is_dir() and not str(source).startswith(HUB):
+        tasks = _folder_tasks(path)
     else:
-        path = Path(source)
-        tasks = _folder_tasks(path) if path.is_dir() else _file_tasks(path)
+        rows = read_source(source)
+        tasks = tasks_of(_hub_name(str(source)) if str(source).startswith(HUB) else _file_name(path, rows), rows)
     return tasks if limit is None else [replace(t, examples=drawn(t.examples, limit, seed)) for t in tasks]
+
+
+def read_source(source: str | Path) -> list[Located]:
+    """Read the rows of a file or of a hub data set, each with its place; at least one.
+
+    Args:
+        source: A path, or ``"hf:..."`` as ``load_tasks`` takes it.
+
+    Raises:
+        TaskFormatError: It cannot be read, or holds nothing.
+        MissingExtraError: A hub data set without the extra ``eval``.
+    """
+    rows = _hub_rows(str(source)) if str(source).startswith(HUB) else _file_rows(Path(source))
+    if not rows:
+        msg = f"{source}: holds no questions; the known formats: {known_formats()}"
+        raise TaskFormatError(msg)
+    return rows
 
 
 def drawn(examples: Sequence[Example], limit: int, seed: int) -> tuple[Example, ...]:
@@ -103,25 +122,23 @@ def _folder_tasks(folder: Path) -> list[Task]:
     return [task for path, c in contents.items() for task in tasks_of(_name(path), _bigbench_rows(path, c))]
 
 
-def _file_tasks(path: Path) -> list[Task]:
+def _file_rows(path: Path) -> list[Located]:
     ending = path.suffix.lower()
-    if not path.exists() or ending not in {".json", ".jsonl", ".csv"}:
+    if not path.exists() or ending not in ENDINGS:
         found = f"not {path.suffix!r}" if path.exists() else "and there is nothing of this name"
         msg = f"{path}: a folder, a .json, .jsonl or .csv file, or {HUB}NAME is expected, {found}"
         raise TaskFormatError(msg)
     if ending == ".json":
-        rows = _json_rows(path)
-    elif ending == ".csv" and _is_mmlu(path):
-        rows = _mmlu_rows(path)
-    else:
-        rows = read_rows(path)
-    if not rows:
-        msg = f"{path}: holds no questions; the known formats: {known_formats()}"
-        raise TaskFormatError(msg)
-    return tasks_of(_name(path) if format_of(rows[0][1]) else path.stem, rows)
+        return _json_rows(path)
+    return _mmlu_rows(path) if ending == ".csv" and _is_mmlu(path) else read_rows(path)
 
 
-def _hub_tasks(source: str) -> list[Task]:
+def _file_name(path: Path, rows: Sequence[Located]) -> str:
+    return _name(path) if format_of(rows[0][1]) else path.stem
+
+
+def _hub_parts(source: str) -> tuple[str, str, str]:
+    """Name, configuration and split of a hub data set; the last two are empty if not named."""
     name, *rest = source.removeprefix(HUB).split(":")
     if len(rest) == 1 and rest[0] in SPLITS:
         rest = ["", *rest]
@@ -129,6 +146,17 @@ def _hub_tasks(source: str) -> list[Task]:
     if not name or more:
         msg = f"{source!r}: expected {HUB}NAME, {HUB}NAME:CONFIG, {HUB}NAME:SPLIT or {HUB}NAME:CONFIG:SPLIT"
         raise TaskFormatError(msg)
+    return name, config, split
+
+
+def _hub_name(source: str) -> str:
+    name, config, _ = _hub_parts(source)
+    short = name.rstrip("/").rsplit("/", 1)[-1]
+    return f"{short}-{config}" if config else short
+
+
+def _hub_rows(source: str) -> list[Located]:
+    name, config, split = _hub_parts(source)
     try:
         found = require("datasets", "eval").load_dataset(name, config or None, split=split or None)
     except (OSError, ValueError, RuntimeError) as error:
@@ -136,12 +164,7 @@ def _hub_tasks(source: str) -> list[Task]:
         raise TaskFormatError(msg) from error
     if isinstance(found, dict):
         found = found[next((s for s in SPLITS if s in found), next(iter(found)))]
-    rows = [(f"{source}, row {i}", dict(row)) for i, row in enumerate(found, 1)]
-    if not rows:
-        msg = f"{source}: holds no questions"
-        raise TaskFormatError(msg)
-    short = name.rstrip("/").rsplit("/", 1)[-1]
-    return tasks_of(f"{short}-{config}" if config else short, rows)
+    return [(f"{source}, row {i}", dict(row)) for i, row in enumerate(found, 1)]
 
 
 def _json(path: Path) -> Any:

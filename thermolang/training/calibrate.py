@@ -19,8 +19,10 @@ from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import InvalidInputError, NotEnoughDataError
 from thermolang.models.local import LocalModel
 from thermolang.training.card import Comparison, card, compare, compare_left_out
-from thermolang.training.features import collect, is_choice
-from thermolang.training.samples import collect_samples, sampled_task, with_samples
+from thermolang.training.collect import Report, collect_all, steps
+from thermolang.training.features import is_choice
+from thermolang.training.labels import regrade
+from thermolang.training.samples import sampled_task, with_samples
 from thermolang.types import Task
 
 logger = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ def calibrate(
     config: TrainingConfig | None = None,
     features: Path | None = None,
     samples: int = 0,
-    progress: Progress | None = None,
+    report: Report | None = None,
 ) -> Calibrated:
     """Train a calibrator for a model.
 
@@ -55,10 +57,11 @@ def calibrate(
             kind are left out with a warning.
         test_tasks: Tasks the calibrator is measured on and never sees.
         config: How to train; the paper's settings by default, with a bias for self-checks.
-        features: Folder where the features are kept, so that an interrupted run goes on; None keeps none.
+        features: Folder where the features are kept, so that an interrupted run goes on; None keeps none. Labels of
+            answers that lie there already are graded anew.
         samples: Also sample so many answers to each free-form question, for the confidence of meanings; that takes
             ``features``.
-        progress: Called as the work goes on.
+        report: Called as the work goes on, with items of the whole run and then with steps of training.
 
     Raises:
         NotEnoughDataError: Neither kind has three tasks.
@@ -67,18 +70,25 @@ def calibrate(
     if samples and (features is None or samples < max(ROUNDS)):
         msg = f"sampled answers need a folder (features=) and at least {max(ROUNDS)} samples, got {features}, {samples}"
         raise InvalidInputError(msg)
-    report = progress or (lambda _what, _done, _total: None)
+    report = report or (lambda _at: None)
     # Before the model reads anything, which takes hours: a malformed task, or too few of them.
     wanted, held_out = _enough(_by_source(train_tasks)), _by_source(test_tasks)
-    read = partial(collect, model, folder=features, progress=progress)
-    training = [read(task) for of in wanted.values() for task in of]
-    testing = [read(task) for source in wanted for task in held_out.get(source, ())]
-    if samples and features is not None and "self_check" in wanted:
-        for task in [*wanted["self_check"], *held_out.get("self_check", ())]:
-            collect_samples(model, task, features, n=samples, progress=progress)
-        add = partial(with_samples, folder=features, model=model.name, samples=samples, progress=report)
-        training, testing = add(training), add(testing)
-    calibrator, comparisons = _trained(model, training, testing, config or TrainingConfig(), report)
+    training = [task for of in wanted.values() for task in of]
+    testing = [task for source in wanted for task in held_out.get(source, ())]
+    if features is not None:
+        regrade(features, model.name)
+    read = collect_all(model, [*training, *testing], features, form="chat", report=report, samples=samples)
+    progress = steps(report)
+    if samples and features is not None:
+        read = with_samples(
+            read,
+            features,
+            model.name,
+            samples=samples,
+            progress=lambda _task, done, total: progress("grouping the sampled answers", done, total),
+        )
+    learned, measured = read[: len(training)], read[len(training) :]
+    calibrator, comparisons = _trained(model, learned, measured, config or TrainingConfig(), progress)
     return Calibrated(calibrator, comparisons)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from thermolang.answers.grading import is_right, rouge_l
+from thermolang.answers.grading import rouge_l
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.kinds import CHOICE, SELF_CHECK
 from thermolang.errors import ModelError, TaskFormatError
@@ -19,6 +19,7 @@ from thermolang.models.decoding import Prefix, Sampling
 from thermolang.models.local import LocalModel
 from thermolang.models.prompts import ANSWER_PREFIX, DIGITS, LETTERS, how_sure_messages, question_messages
 from thermolang.storage import digest, write_atomically
+from thermolang.training.labels import label
 from thermolang.training.store import (
     ABOUT,
     CollectedItem,
@@ -285,7 +286,7 @@ def _read_answers(
     sure = verbalised(model, pairs, prefixes=batch.prefixes)
     rows, rouge = [], importlib.util.find_spec("rouge_score") is not None
     for key, s, e, g, v in zip(keys, scores, batch.examples, generations, sure, strict=True):
-        row = _row(key, e, s, 0 if is_right(g.text, e.answers) else 1, g.text)
+        row = _row(key, e, s, label(g.text, e.answers, e.question), g.text)
         signals = {"mean_logprob": float(np.exp(np.mean(g.logprobs))), "verbalised": v}
         if rouge:
             signals["rouge_l"] = rouge_l(g.text, e.answers)
@@ -293,9 +294,20 @@ def _read_answers(
     return {"chat": rows}
 
 
-def _row(key: str, example: Example, scores: OptionScores, label: int, answer: str) -> CollectedItem:
+def _row(key: str, example: Example, scores: OptionScores, right: int, answer: str) -> CollectedItem:
     # Rounded as they are on disk, so that a run that was interrupted ends with the numbers of one that was not.
     between = np.zeros(0) if scores.middle is None else np.clip(scores.middle, -HALF, HALF)
     hidden, middle = (x.astype(np.float16).astype(np.float32) for x in (scores.hidden, between))
     logits = scores.logits.astype(np.float32)
-    return CollectedItem(key, hidden, middle, logits, label, scores.answer_mass, answer, text_key(example))
+    return CollectedItem(
+        key,
+        hidden,
+        middle,
+        logits,
+        right,
+        scores.answer_mass,
+        answer,
+        text_key(example),
+        question=example.question,
+        gold=example.answers,
+    )

@@ -138,7 +138,7 @@ def _to_chunk(found: Sequence[Sampled]) -> Chunk:
 
 def _read(folder: Path) -> dict[str, Sampled]:
     known: dict[str, Sampled] = {}
-    for tensors, texts in read_chunks(folder):
+    for tensors, texts in read_chunks(folder).values():
         columns = zip(
             texts["keys"], texts["questions"], texts["samples"], tensors["logprobs"], tensors["tokens"], strict=True
         )
