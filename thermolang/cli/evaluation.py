@@ -39,7 +39,7 @@ def collect(
     ] = 1,
     max_characters: Annotated[int | None, typer.Option(min=1, help="Leave longer items out.")] = None,
     signals: Annotated[
-        bool, typer.Option("--signals", help="Also read verbalised and shuffled-options baselines; into another --out.")
+        bool, typer.Option("--signals", help="Also read verbalised confidences and other option orders; another --out.")
     ] = False,
     samples: Annotated[
         int, typer.Option(min=0, help="Also sample so many answers to each free-form question; 8 are usual.")

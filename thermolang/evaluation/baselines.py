@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import expit
 
 from thermolang.calibration.head_training import fit_probe
-from thermolang.calibration.kinds import choice_probabilities, self_check_probability
+from thermolang.calibration.kinds import choice_probabilities, self_check_probability, with_probability
 from thermolang.calibration.learner import Learner
 from thermolang.calibration.level import task_signals
 from thermolang.calibration.posterior import robust_posterior
@@ -26,6 +26,7 @@ from thermolang.errors import InvalidInputError
 from thermolang.evaluation.fold_fits import FoldFits, clipped_log_odds, groups_of
 from thermolang.evaluation.protocol import TaskPrediction
 from thermolang.storage import digest
+from thermolang.training.features import with_rotations
 from thermolang.training.samples import sampled_task
 from thermolang.types import Scale
 
@@ -281,6 +282,42 @@ _register_signal(
     "Share of option orders that give the same answer.",
     "Pezeshkpour and Hruschka, NAACL 2024",
 )
+
+
+@baseline("rotations", "Rotated options", citation="Zheng et al., ICLR 2024, arXiv 2309.03882")
+def rotations(_fits: FoldFits) -> Predict:
+    """The options' probabilities by their mean logits over orders; of the answer in the given order."""
+
+    def predict(predicted: TaskPrediction) -> list[Prediction] | None:
+        task = with_rotations(predicted.task)
+        return None if task is None else [_of_given(predicted.task, choice_probabilities(task.logits, 1.0))]
+
+    return predict
+
+
+def _of_given(task: TaskFeatures, probabilities: FloatArray) -> Prediction:
+    """Prediction from probabilities (N, K) of the options for the answers that were given."""
+    return Prediction(probabilities[np.arange(len(task)), task.kind.given(task.logits)], probabilities)
+
+
+@baseline("rotations_head", "thermolang (answer, rotated options)", ours=True)
+def rotated_head(fits: FoldFits) -> Predict:
+    """The per-answer head on the options' mean logits over orders; of the answer in the given order."""
+    answer = head(fits)
+
+    def predict(predicted: TaskPrediction) -> list[Prediction] | None:
+        task = with_rotations(predicted.task)
+        if task is None:
+            return None
+        moved = replace(predicted, task=task)
+        plain = choice_probabilities(task.logits, fits.scale(moved).inverse_temperature)
+        (best,) = answer(moved) or ()
+        rows = zip(plain, plain.argmax(-1), best.confidence, strict=True)
+        return [_of_given(predicted.task, np.stack([with_probability(*row) for row in rows]))]
+
+    return predict
+
+
 _register_signal(
     "mean_logprob",
     "Mean log-prob",

@@ -206,6 +206,8 @@ def task_features(
 
 def to_chunk(rows: Sequence[CollectedItem]) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, list[str]]]:
     """Arrays and texts of rows, as ``write_chunk`` takes them; hidden states as float16."""
+    # A question of more options has more signals.
+    names = sorted({n for r in rows for n in r.signals})
     tensors = {
         "hidden": np.stack([r.hidden for r in rows]).astype(np.float16),
         "middle": np.stack([r.middle for r in rows]).astype(np.float16),
@@ -214,7 +216,7 @@ def to_chunk(rows: Sequence[CollectedItem]) -> tuple[dict[str, np.ndarray[Any, A
         # Items may differ in K: their logits lie end to end, and the widths tell where to cut.
         "width": np.array([len(r.logits) for r in rows]),
         "logits": np.concatenate([r.logits for r in rows]),
-        **{f"signal.{n}": np.array([r.signals[n] for r in rows]) for n in rows[0].signals},
+        **{f"signal.{n}": np.array([r.signals.get(n, np.nan) for r in rows]) for n in names},
     }
     texts = {
         "keys": [r.key for r in rows],
