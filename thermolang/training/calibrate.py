@@ -27,6 +27,9 @@ from thermolang.types import Task
 
 logger = logging.getLogger(__name__)
 
+MOST_SAMPLED = 16
+"""Questions of a task that answers are sampled to: that is slow, and more questions tell little more of a task."""
+
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, done, total)."""
 
@@ -59,8 +62,8 @@ def calibrate(
         config: How to train; the paper's settings by default, with a bias for self-checks.
         features: Folder where the features are kept, so that an interrupted run goes on; None keeps none. Labels of
             answers that lie there already are graded anew.
-        samples: Also sample so many answers to each free-form question, for the confidence of meanings; that takes
-            ``features``.
+        samples: Also sample so many answers to the first 16 questions of each free-form task, for the confidence of
+            meanings; that takes ``features``.
         report: Called as the work goes on, with items of the whole run and then with steps of training.
 
     Raises:
@@ -77,7 +80,8 @@ def calibrate(
     testing = [task for source in wanted for task in held_out.get(source, ())]
     if features is not None:
         regrade(features, model.name)
-    read = collect_all(model, [*training, *testing], features, form="chat", report=report, samples=samples)
+    every = [*training, *testing]
+    read = collect_all(model, every, features, form="chat", report=report, samples=samples, sampled=MOST_SAMPLED)
     progress = steps(report)
     if samples and features is not None:
         read = with_samples(
