@@ -171,7 +171,7 @@ def with_samples(
     Returns:
         The tasks, with signals that are NaN for questions that were not sampled: ``share@N``, ``entropy@N``, ``lead@N``
         (moved into [0, 1]) and ``tokens@N`` (part of all sampled tokens) for each N of ``ROUNDS``, and ``share``,
-        ``semantic_entropy`` (1 minus it over log N) and ``lexical`` (mean token F1 of all pairs, after Lin et al., 2024,
+        ``semantic_entropy`` (1 minus it over log N) and ``lexical`` (mean token F1 of all pairs; Lin et al., 2024,
         arXiv 2305.19187) for the last.
     """
     drawn = load_samples(folder, model, n=samples)
