@@ -11,14 +11,24 @@ from thermolang.calibration.training import TrainingConfig
 from thermolang.cli import main as cli
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.models.local import LocalModel
+from thermolang.tasks.starter import Family
 from thermolang.training import calibrate as calibrating
-from thermolang.training import recipes
+from thermolang.training import difficulty
 from thermolang.training.store import load
-from thermolang.types import Example, Task
+from thermolang.types import Example
 
-SUMS = [
-    Task(f"sums {n}", tuple(Example(f"{n} + {i}?", (str(n + i),)) for i in range(4)), f"sums {n}") for n in range(3)
-]
+SUMS = {
+    f"sums {n}": Family(
+        f"sums {n}",
+        f"sums {n}",
+        "train",
+        "free_form",
+        f"sums {n}",
+        1,
+        tuple(Example(f"{n} + {i}?", (str(n + i),)) for i in range(4)),
+    )
+    for n in range(3)
+}
 
 
 @pytest.fixture
@@ -49,14 +59,14 @@ def tiny(monkeypatch, tiny_model):
 
     monkeypatch.setattr(calibrating, "calibrate", quick)
     monkeypatch.setattr(LocalModel, "load", lambda name: tiny_model)
-    monkeypatch.setattr(recipes, "starters", lambda items, split: SUMS if split == "train" else [])
+    monkeypatch.setattr(difficulty, "families", lambda: SUMS)
     return tiny_model
 
 
 @pytest.fixture
 def no_model(monkeypatch):
     monkeypatch.setattr(LocalModel, "load", lambda *a, **k: pytest.fail("a model was loaded"))
-    monkeypatch.setattr(recipes, "starters", lambda items, split: SUMS if split == "train" else [])
+    monkeypatch.setattr(difficulty, "families", lambda: SUMS)
 
 
 @pytest.fixture
@@ -73,7 +83,11 @@ def test_the_standard_recipe_makes_a_calibrator_of_files(run, tiny, public, tmp_
     status, out, err = run(*options, "--out", tmp_path / "made")
     assert status == 0, err
     assert "squad 3 9 CC BY-SA 4.0" in out and "triviaqa 1 3" in out
-    assert f"18 tasks, 60 items; tiny, float32 on cpu; kept in {tmp_path / 'features'}" in out
+    assert f"tiny, float32 on cpu; kept in {tmp_path / 'features'}" in out
+    assert (
+        "3 starter levels were chosen; on a few items of each the model is right: 3 at below 5 % 18 tasks, 60 items"
+        in out
+    )
     assert out.count("float32 on cpu") == 1
     assert "60/60" in out and "training (self_check)" in out
     card = (tmp_path / "made" / "README.md").read_text(encoding="utf-8")

@@ -236,7 +236,7 @@ def test_progress_is_that_of_the_current_job():
 
 def test_collecting_goes_on_to_training_in_the_same_bar():
     screen = console()
-    with terminal.collecting_bar(screen, total=20) as report:
+    with terminal.collecting_bar(screen) as report:
         report(Collected("capitals", 20, 20, 2.0, 0.0))
         report(Collected("training (choice)", 5000, 5000, 40.0, 0.0, "steps"))
     shown = screen.file.getvalue().splitlines()
@@ -250,7 +250,7 @@ def test_data_sets_are_shown_with_their_licences_and_places():
     task = Task("nq", (Example("who", ("Ada",)),) * 3, "nq")
     one = next(d for d in DATA_SETS if d.name == "nq")
     screen = console()
-    terminal.show_data_sets(screen, Ingredients((task,), (), (Found(one, "[x].jsonl", (task,)),), ("boolq is out",)))
+    terminal.show_data_sets(screen, Ingredients((task,), False, (Found(one, "[x].jsonl", (task,)),), ("boolq is out",)))
     shown = screen.file.getvalue()
     for text in ("nq", "3", "CC BY-SA 3.0", "[x].jsonl", "boolq is out"):
         assert text in shown

@@ -10,7 +10,7 @@ import pytest
 from tests.training.public_files import squad, write_all, write_json, write_lines
 from thermolang.answers.grading import is_right
 from thermolang.errors import NotEnoughDataError
-from thermolang.training import recipes
+from thermolang.tasks.starter import Family
 from thermolang.training.recipes import (
     DATA_SETS,
     MOST_CHARACTERS,
@@ -23,13 +23,7 @@ from thermolang.training.recipes import (
 )
 from thermolang.types import Example, Task
 
-STARTERS = {split: [Task(f"{split} sums", (Example("1 + 1?", ("2",)),) * 2)] for split in ("train", "test")}
 NAMES = [d.name for d in DATA_SETS]
-
-
-@pytest.fixture(autouse=True)
-def few_starters(monkeypatch):
-    monkeypatch.setattr(recipes, "starters", lambda items, split: STARTERS[split])
 
 
 @pytest.fixture
@@ -39,7 +33,7 @@ def folder(tmp_path):
 
 
 def made(found):
-    return {task.name: task for task in found.training}
+    return {task.name: task for task in found.tasks}
 
 
 # The table
@@ -107,14 +101,13 @@ def test_the_standard_recipe_has_all_views_and_the_starter_tasks(folder):
     assert list(tasks) == [
         *("squad", "squad-unanswerable", "squad-closed-book", "boolq", "coqa", "drop", "nq", "triviaqa"),
         *("webquestions", "truthfulqa", "jsquad", "jsquad-closed-book", "commonsenseqa", "arc", "jcommonsenseqa"),
-        "train sums",
     ]
-    assert [task.name for task in found.testing] == ["test sums"]
+    assert found.starter
     assert [one.data_set.name for one in found.found] == NAMES and found.missing == ()
     groups = {task.group for one in found.found for task in one.tasks}
     assert groups == set(NAMES)  # one vote a data set
     assert {tasks[n].group for n in ("squad", "squad-unanswerable", "squad-closed-book")} == {"squad"}
-    assert not any(e.choices for t in found.training for e in t.examples)
+    assert not any(e.choices for t in found.tasks for e in t.examples)
 
 
 def test_closed_book_asks_the_same_questions_without_their_passages(folder):
@@ -266,9 +259,27 @@ def test_without_a_hub_the_remedies_are_named(hub):
 # The other recipes
 
 
-def test_offline_is_the_starter_tasks_and_own_tasks_stand_first():
+SUMS = {
+    f"{split} {kind}": Family(f"{split} {kind}", f"{split} {kind}", split, kind, "sums", 1, items)
+    for split in ("train", "test")
+    for kind, items in (
+        ("free_form", tuple(Example(f"1 + {i}?", (str(1 + i),)) for i in range(40))),
+        ("choice", tuple(Example(f"1 + {i}?", choices=(str(1 + i), "none"), label=0) for i in range(100))),
+    )
+}
+
+
+def test_offline_is_the_starter_tasks_and_own_tasks_stand_first(monkeypatch, tiny_model):
+    monkeypatch.setattr("thermolang.training.difficulty.families", lambda: SUMS)
     own = [Task("mine", (Example("q?", ("a",)),) * 2)]
-    assert ingredients("offline").training == tuple(STARTERS["train"])
-    assert ingredients("offline", own=own).training == (*own, *STARTERS["train"])
-    assert ingredients(None, own=own).training == tuple(own)
-    assert ingredients(None, own=own).testing == tuple(STARTERS["test"])
+    offline, both, alone = ingredients("offline"), ingredients("offline", own=own), ingredients(None, own=own)
+    found = [i.gathered(tiny_model, 30, None, lambda _at: None) for i in (offline, both, alone)]
+    assert [[t.name for t in g.training] for g in found] == [
+        ["train choice", "train free_form"],
+        ["mine", "train choice", "train free_form"],
+        ["mine"],
+    ]
+    assert [[(t.name, len(t.examples)) for t in g.testing] for g in found] == [
+        [("test choice", 30), ("test free_form", 24)]
+    ] * 3
+    assert [len(g.levels) for g in found] == [1, 1, 0]

@@ -59,7 +59,7 @@ def calibrate(
     """
     from thermolang.calibration.calibrator import folder_for
     from thermolang.calibration.training import TrainingConfig
-    from thermolang.cli.show import collecting_bar, show_comparisons, show_data_sets
+    from thermolang.cli.show import collecting_bar, show_comparisons, show_data_sets, show_levels
     from thermolang.storage import cache_dir
     from thermolang.tasks.formats import read_task
     from thermolang.training import calibrate as calibrating
@@ -72,20 +72,22 @@ def calibrate(
     found = ingredients(recipe or (None if own else "offline"), own=own, items=items, data_folder=data_folder)
     show_data_sets(console, found)
     local, kept = local_model(model), features or cache_dir() / "features"
-    every = [*found.training, *found.testing]
-    total = sum(len(task.examples) for task in every)
-    said = f"{len(every)} tasks, {total} items; {local.name}, {runs_on(local)}; kept in {kept}"
+    said = f"{local.name}, {runs_on(local)}; kept in {kept}"
     console.print(said, highlight=False, markup=False, soft_wrap=True)
-    with resumable(kept), collecting_bar(console, total=total) as report:
-        result = calibrating.calibrate(
-            local,
-            found.training,
-            found.testing,
-            config=TrainingConfig(seed=seed),
-            features=kept,
-            samples=samples,
-            report=report,
-        )
+    with resumable(kept):
+        with collecting_bar(console) as report:
+            gathered = found.gathered(local, items, kept, report)
+        show_levels(console, gathered)
+        with collecting_bar(console) as report:
+            result = calibrating.calibrate(
+                local,
+                gathered.training,
+                gathered.testing,
+                config=TrainingConfig(seed=seed),
+                features=kept,
+                samples=samples,
+                report=report,
+            )
     folder = result.calibrator.save(out or folder_for(local.identity, local.name))
     show_comparisons(console, result.comparisons)
     console.print(f"Saved [bold]{result.calibrator.id}[/] in {escaped(str(folder))}", soft_wrap=True)

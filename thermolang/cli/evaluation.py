@@ -59,7 +59,7 @@ def collect(
     items = sum(len(t.examples) for t in tasks)
     console.print(f"{len(tasks)} tasks, {items} items -> {out}", highlight=False, markup=False, soft_wrap=True)
     local = local_model(model)
-    with resumable(out), collecting_bar(console, total=items) as report:
+    with resumable(out), collecting_bar(console) as report:
         collect_all(local, tasks, out, form="prefix", report=report, signals=signals, samples=samples)
 
 
@@ -220,13 +220,14 @@ def score(
     from thermolang.estimator import ConfidenceEstimator
     from thermolang.routing.policy import Policy
 
-    total, policy = count_lines(file), None if threshold is None else Policy(threshold)
+    count_lines(file)  # a file that cannot be read is refused before a model loads
+    policy = None if threshold is None else Policy(threshold)
     local = local_model(model)
     with quietly("finding its calibrator"):
         estimator = ConfidenceEstimator(local, calibrator)
     if missing := estimator.why_no_calibrator():
         errors.print(f"warning: no answer will have a confidence: {missing.text}", markup=False, soft_wrap=True)
-    with resumable(out), collecting_bar(console, total=total) as report:
+    with resumable(out), collecting_bar(console) as report:
         summary = score_file(estimator, file, out, task=task, policy=policy, batch_size=batch, progress=report)
     for line in _told(summary, file, out, threshold):
         console.print(line, markup=False, highlight=False, soft_wrap=True)

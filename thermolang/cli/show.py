@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from thermolang.cli.demo import DemoItem, Threshold
     from thermolang.training.card import Comparison
     from thermolang.training.collect import Collected
-    from thermolang.training.recipes import Ingredients
+    from thermolang.training.recipes import Gathered, Ingredients
     from thermolang.types import Confidence
 
 WIDTH = 10
@@ -275,6 +275,19 @@ def show_data_sets(console: Console, found: Ingredients) -> None:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
+def show_levels(console: Console, gathered: Gathered) -> None:
+    """How the accuracies of the starter levels that were chosen for a model are spread, and how much is read in all."""
+    from thermolang.training.difficulty import histogram
+
+    if gathered.levels:
+        counts = ", ".join(f"{n} at {name}" for name, n in histogram(gathered.levels).items() if n)
+        tell = f"{len(gathered.levels)} starter levels were chosen; on a few items of each the model is right: {counts}"
+        console.print(tell, highlight=False, markup=False, soft_wrap=True)
+    every = [*gathered.training, *gathered.testing]
+    total = sum(len(task.examples) for task in every)
+    console.print(f"{len(every)} tasks, {total} items", highlight=False, markup=False)
+
+
 @contextmanager
 def progress_bars(console: Console) -> Iterator[Callable[[str, int, int], None]]:
     """A bar for the current job, with the time left."""
@@ -298,11 +311,11 @@ def progress_bars(console: Console) -> Iterator[Callable[[str, int, int], None]]
 
 
 @contextmanager
-def collecting_bar(console: Console, *, total: int) -> Iterator[Callable[[Collected], None]]:
+def collecting_bar(console: Console) -> Iterator[Callable[[Collected], None]]:
     """A bar with items a second and the time left; where nobody looks, a line every half minute."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        job, said = progress.add_task("", total=total, speed=""), -math.inf
+        job, said = progress.add_task("", total=None, speed=""), -math.inf
 
         def report(at: Collected) -> None:
             nonlocal said

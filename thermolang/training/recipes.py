@@ -14,10 +14,12 @@ from typing import Literal, NamedTuple
 
 from thermolang.answers.rules.spelling import HAS_JAPANESE
 from thermolang.errors import NotEnoughDataError, TaskFormatError, ThermolangError
+from thermolang.models.local import LocalModel
 from thermolang.storage import digest
 from thermolang.tasks.formats import Row, examples_of, format_of
 from thermolang.tasks.readers import ENDINGS, drawn, read_source
-from thermolang.tasks.starter import Split, starter_tasks
+from thermolang.training.collect import Report
+from thermolang.training.difficulty import Tried, choice_tasks, starter_levels
 from thermolang.types import Example, Task
 
 RecipeName = Literal["standard", "offline"]
@@ -194,26 +196,62 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Ingredients:
-    """What a calibrator is made from.
+class Gathered:
+    """All tasks of a calibrator for one model.
 
     Attributes:
-        training: Tasks to learn from.
-        testing: Starter tasks of other families, to measure on.
-        found: The data sets among the training tasks.
-        missing: Sentences about what is left out, and why.
+        training: To learn from.
+        testing: Starter tasks about other facts, to measure on.
+        levels: The starter levels among the training tasks, and how the model did on a few items of each.
     """
 
     training: tuple[Task, ...]
     testing: tuple[Task, ...]
+    levels: tuple[Tried, ...]
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What a calibrator is made from.
+
+    Attributes:
+        own: The user's tasks.
+        starter: Whether the starter tasks are learned from; which levels of them, the model decides.
+        found: The data sets among the training tasks.
+        missing: Sentences about what is left out, and why.
+    """
+
+    own: tuple[Task, ...]
+    starter: bool
     found: tuple[Found, ...] = ()
     missing: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The user's and the public ones."""
+        return (*self.own, *(task for one in self.found for task in one.tasks))
+
+    def gathered(self, model: LocalModel, items: int, folder: Path | None, report: Report) -> Gathered:
+        """Add those levels of the starter tasks that suit a model, which a few items of each are read for.
+
+        Args:
+            model: The model.
+            items: Most items of a task.
+            folder: Where the features are kept.
+            report: Called after every batch.
+        """
+        levels = starter_levels(model, folder, split="train", report=report) if self.starter else []
+        held_out = starter_levels(model, folder, split="test", report=report)
+        choices = choice_tasks("train", items) if self.starter else []
+        training = (*self.tasks, *choices, *(t.task(items) for t in levels))
+        testing = (*choice_tasks("test", items), *(t.task(items) for t in held_out))
+        return Gathered(training, testing, tuple(levels))
 
 
 def ingredients(
     recipe: RecipeName | None, *, own: Sequence[Task] = (), items: int = 120, data_folder: Path | None = None
 ) -> Ingredients:
-    """Gather the tasks of a recipe.
+    """Gather the tasks of a recipe, without the starter tasks.
 
     Args:
         recipe: ``"standard"``, the public data sets of ``DATA_SETS`` and the starter tasks; ``"offline"``, the
@@ -224,12 +262,9 @@ def ingredients(
 
     Raises:
         NotEnoughDataError: Fewer than three data sets were found.
-        MissingExtraError: The starter tasks need the extra ``starter``.
     """
     found, missing = _data_sets(items, data_folder) if recipe == "standard" else ([], [])
-    public = [task for one in found for task in one.tasks]
-    training = (*own, *public, *(starters(items, "train") if recipe else ()))
-    return Ingredients(training, tuple(starters(items, "test")), tuple(found), tuple(missing))
+    return Ingredients(tuple(own), recipe is not None, tuple(found), tuple(missing))
 
 
 def _data_sets(items: int, folder: Path | None) -> tuple[list[Found], list[str]]:
@@ -250,11 +285,6 @@ def _data_sets(items: int, folder: Path | None) -> tuple[list[Found], list[str]]
     if len(found) < MIN_DATA_SETS:
         raise NotEnoughDataError(_too_few(found, missing, folder))
     return found, missing
-
-
-def starters(items: int, split: Split) -> list[Task]:
-    """The starter tasks of a recipe."""
-    return starter_tasks(split=split, per_family=items)
 
 
 def _too_few(found: Sequence[Found], missing: Sequence[str], folder: Path | None) -> str:

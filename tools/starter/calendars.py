@@ -180,7 +180,9 @@ def age_on(level: int, rng: random.Random) -> Items:
         years = then.year - born.year
         before = (then.month, then.day) < (born.month, born.day)
         if level == 1:
-            question = f"A woman was born on 1 January {born.year}. How many years old was she at the end of {then.year}?"
+            question = (
+                f"A woman was born on 1 January {born.year}. How many years old was she at the end of {then.year}?"
+            )
             yield number(question, years)
         elif level == 2:
             question = f"A woman was born on {written(born)}. How many years old was she on {written(then)}?"

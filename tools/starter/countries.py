@@ -89,9 +89,7 @@ def capital_choice(level: int, rng: random.Random) -> Items:
 
 
 def with_currency(of: tuple[Country, ...]) -> list[Country]:
-    return [
-        c for c in of if c.iso not in _NEW_CURRENCY and get_territory_currencies(c.iso) == [c.currency_code]
-    ]
+    return [c for c in of if c.iso not in _NEW_CURRENCY and get_territory_currencies(c.iso) == [c.currency_code]]
 
 
 @family("currencies", levels=4)
@@ -192,7 +190,9 @@ def _with_own_code() -> list[Country]:
 def calling_code(level: int, rng: random.Random) -> Items:
     """What is the international calling code of Japan?"""
     asked = [
-        free(f"What is the international telephone calling code of {c.in_text}?", c.phone, f"+{c.phone}", f"00{c.phone}")
+        free(
+            f"What is the international telephone calling code of {c.in_text}?", c.phone, f"+{c.phone}", f"00{c.phone}"
+        )
         for c in _with_own_code()
     ]
     return banded(asked, level, 3)

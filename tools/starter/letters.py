@@ -224,7 +224,9 @@ def _learned_plurals() -> dict[str, tuple[str, ...]]:
     found = {}
     for word, kind, forms in lexicon():
         plain = kind == "noun" and word.isalpha() and word.isascii() and word.islower() and 4 <= len(word) <= 12
-        if plain and not word.endswith(("man", "child", "foot", "tooth", "mouse", "life", "leaf", "shelf", "self", "loaf")):
+        if plain and not word.endswith(
+            ("man", "child", "foot", "tooth", "mouse", "life", "leaf", "shelf", "self", "loaf")
+        ):
             if any(form.isalpha() and not form.endswith("s") for form in forms) and word not in forms:
                 found[word] = forms
     return found

@@ -10,8 +10,8 @@ from functools import lru_cache
 from importlib.resources import files
 
 from scipy import constants
-
 from thermolang.tasks.starter_items import choice, data, distractors, free
+
 from thermolang.types import Example
 
 _LAST_ELEMENT = 100
