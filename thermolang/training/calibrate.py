@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +14,7 @@ import numpy as np
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.fit import MIN_TASKS, Fit, fit, log_odds
+from thermolang.calibration.given import GivenFit, GivenTask, fit_given
 from thermolang.calibration.kinds import SELF_CHECK, AnswerKind, KindName
 from thermolang.calibration.semantic import ROUNDS, SemanticFit, fit_semantic
 from thermolang.calibration.training import TrainingConfig
@@ -20,6 +22,7 @@ from thermolang.errors import InvalidInputError, NotEnoughDataError
 from thermolang.models.local import LocalModel
 from thermolang.training.card import Comparison, card, compare, compare_left_out
 from thermolang.training.features import collect, is_choice
+from thermolang.training.given import collect_given
 from thermolang.training.samples import collect_samples, sampled_task, with_samples
 from thermolang.types import Task
 
@@ -45,6 +48,7 @@ def calibrate(
     config: TrainingConfig | None = None,
     features: Path | None = None,
     samples: int = 0,
+    given: bool = True,
     progress: Progress | None = None,
 ) -> Calibrated:
     """Train a calibrator for a model.
@@ -58,6 +62,8 @@ def calibrate(
         features: Folder where the features are kept, so that an interrupted run goes on; None keeps none.
         samples: Also sample so many answers to each free-form question, for the confidence of meanings; that takes
             ``features``.
+        given: Also read texts that stand for answers written elsewhere, a few a free-form task, for
+            ``ConfidenceEstimator.score(..., written_elsewhere=True)``.
         progress: Called as the work goes on.
 
     Raises:
@@ -67,18 +73,28 @@ def calibrate(
     if samples and (features is None or samples < max(ROUNDS)):
         msg = f"sampled answers need a folder (features=) and at least {max(ROUNDS)} samples, got {features}, {samples}"
         raise InvalidInputError(msg)
+    if features is None:
+        with tempfile.TemporaryDirectory() as folder:
+            return calibrate(
+                model, train_tasks, test_tasks, config=config, features=Path(folder), given=given, progress=progress
+            )
     report = progress or (lambda _what, _done, _total: None)
     # Before the model reads anything, which takes hours: a malformed task, or too few of them.
     wanted, held_out = _enough(_by_source(train_tasks)), _by_source(test_tasks)
     read = partial(collect, model, folder=features, progress=progress)
     training = [read(task) for of in wanted.values() for task in of]
     testing = [read(task) for source in wanted for task in held_out.get(source, ())]
-    if samples and features is not None and "self_check" in wanted:
+    if samples and "self_check" in wanted:
         for task in [*wanted["self_check"], *held_out.get("self_check", ())]:
             collect_samples(model, task, features, n=samples, progress=progress)
         add = partial(with_samples, folder=features, model=model.name, samples=samples, progress=report)
         training, testing = add(training), add(testing)
-    calibrator, comparisons = _trained(model, training, testing, config or TrainingConfig(), report)
+    texts = (
+        [collect_given(model, task, features, progress=progress) for task in wanted.get("self_check", ())]
+        if given
+        else []
+    )
+    calibrator, comparisons = _trained(model, training, testing, config or TrainingConfig(), report, texts)
     return Calibrated(calibrator, comparisons)
 
 
@@ -110,6 +126,7 @@ def _trained(
     testing: Sequence[TaskFeatures],
     config: TrainingConfig,
     report: Progress,
+    texts: Sequence[GivenTask] = (),
 ) -> tuple[Calibrator, dict[str, Comparison]]:
     fits: dict[KindName, Fit] = {}
     comparisons: dict[str, Comparison] = {}
@@ -125,7 +142,8 @@ def _trained(
         elif not testing:
             comparisons[kind.name] = compare_left_out(fits[kind.name], tasks)
     semantic = _semantic(by_kind.get(SELF_CHECK, []), fits.get("self_check"))
-    calibrator = Calibrator(model.identity, fits, model.probe(), model_name=model.name, semantic=semantic)
+    given = _given(texts)
+    calibrator = Calibrator(model.identity, fits, model.probe(), model_name=model.name, semantic=semantic, given=given)
     training_tasks = {kind.name: tasks for kind, tasks in by_kind.items()}
     calibrator.card = card(calibrator, training_tasks, comparisons, left_out=not testing)
     return calibrator, comparisons
@@ -138,6 +156,15 @@ def _semantic(tasks: Sequence[TaskFeatures], fit: Fit | None) -> SemanticFit | N
     odds = [np.clip(o, log_odds(0.0), log_odds(1.0)) for o in fit.odds]  # in use they are clipped, too
     sampled = [s for t, o in zip(tasks, odds, strict=True) if (s := sampled_task(t, o)) is not None]
     return fit_semantic(sampled) if sampled else None
+
+
+def _given(texts: Sequence[GivenTask]) -> GivenFit | None:
+    """What texts that were written elsewhere tell; None if too few tasks have some."""
+    try:
+        return fit_given(texts) if texts else None
+    except NotEnoughDataError as error:
+        logger.warning("texts written elsewhere will have no confidence: %s", error)
+        return None
 
 
 def _by_source(tasks: Sequence[Task]) -> dict[str, list[Task]]:
