@@ -103,7 +103,7 @@ def test_answers_are_taken_for_texts_from_elsewhere_unless_it_is_said(run, score
         "6 without a confidence, most often because: this calibrator has no fit for"
     )
     found = [json.loads(line)["confidence"] for line in out.read_text(encoding="utf-8").splitlines()]
-    assert [c["reason_code"] for c in found] == ["given_text"] * 5 + [None, "bad_input", "model_error"]
+    assert [c["reason_code"] for c in found] == ["given_text"] * 5 + ["few_inputs", "bad_input", "model_error"]
     status, _, wrong = score()
     assert status == 1 and "line 1, was scored with own_answers=False, not True: give another" in wrong
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from thermolang.answers.equivalence import Equivalence
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.fit import MIN_TASKS, Fit, fit, log_odds
@@ -89,11 +90,8 @@ def calibrate(
             collect_samples(model, task, features, n=samples, progress=progress)
         add = partial(with_samples, folder=features, model=model.name, samples=samples, progress=report)
         training, testing = add(training), add(testing)
-    texts = (
-        [collect_given(model, task, features, progress=progress) for task in wanted.get("self_check", ())]
-        if given
-        else []
-    )
+    of_texts = partial(collect_given, model, folder=features, equivalence=Equivalence(), progress=progress)
+    texts = [of_texts(task) for task in wanted.get("self_check", ())] if given else []
     calibrator, comparisons = _trained(model, training, testing, config or TrainingConfig(), report, texts)
     return Calibrated(calibrator, comparisons)
 
