@@ -23,6 +23,7 @@ from thermolang.calibration.kinds import CHOICE, SELF_CHECK, AnswerKind, KindNam
 from thermolang.calibration.learner import AnswerScores, InputKind
 from thermolang.calibration.task_state import TaskState, TaskVersion
 from thermolang.errors import InvalidInputError, ThermolangError
+from thermolang.given import NO_GIVEN_FIT, Compared, compare, given_confidence
 from thermolang.models.chat_template import UNFINISHED, final_answer
 from thermolang.models.rotations import check_rotations
 from thermolang.models.scoring import MIN_ANSWER_MASS
@@ -42,6 +43,7 @@ from thermolang.types import (
 )
 
 if TYPE_CHECKING:
+    from thermolang.calibration.given import GivenFit
     from thermolang.types import FloatArray
 
 logger = logging.getLogger(__name__)
@@ -277,6 +279,7 @@ class ConfidenceEstimator:
         samples: Sequence[Generation | str] | None = None,
         annotate: bool = False,
         rotations: int = 1,
+        written_elsewhere: bool = False,
     ) -> Confidence:
         """Compute the confidence of an answer to a conversation.
 
@@ -290,17 +293,26 @@ class ConfidenceEstimator:
             annotate: Also tell for each sentence which share of the sampled answers supports it (experimental; that
                 share is NOT a calibrated probability).
             rotations: As for ``choose``. The answer stays what was given, even if the average prefers another option.
+            written_elsewhere: Another system or a person wrote the answer. Its wording is improbable under the model
+                for that alone, so the model answers, too, and the two are compared. The task learns nothing from it.
+                With ``choices`` it makes no difference.
 
         Returns:
             A confidence; ``value`` is None with a ``reason`` if it cannot be computed. Never raises for what
             the model or the question is like.
 
         Raises:
-            InvalidInputError: ``annotate`` without sampled answers, or more ``rotations`` than choices.
+            InvalidInputError: ``annotate`` without sampled answers, samples for an answer written elsewhere, or more
+                ``rotations`` than choices.
         """
-        given = None if samples is None else [samples]
         return self.score_many(
-            [(messages, answer)], task=task, choices=choices, samples=given, annotate=annotate, rotations=rotations
+            [(messages, answer)],
+            task=task,
+            choices=choices,
+            samples=None if samples is None else [samples],
+            annotate=annotate,
+            rotations=rotations,
+            written_elsewhere=written_elsewhere,
         )[0]
 
     def score_many(
@@ -314,6 +326,7 @@ class ConfidenceEstimator:
         threshold: float | None = None,
         annotate: bool = False,
         rotations: int = 1,
+        written_elsewhere: bool = False,
     ) -> list[Confidence]:
         """Compute the confidences of several (conversation, answer) pairs, with one forward pass for self-checks.
 
@@ -327,11 +340,20 @@ class ConfidenceEstimator:
                 by default.
             annotate: As for ``score``; an adaptive confidence tells of sentences only where it sampled.
             rotations: As for ``score``.
+            written_elsewhere: As for ``score``; it holds for all items, and ``mode`` plays no part then.
 
         Raises:
-            InvalidInputError: ``annotate`` without sampled answers, or more ``rotations`` than choices.
+            InvalidInputError: ``annotate`` without sampled answers, samples for answers written elsewhere, or more
+                ``rotations`` than choices.
         """
         check_rotations(rotations, choices)
+        if written_elsewhere and not choices:
+            if annotate or samples is not None:
+                msg = (
+                    "annotate= and samples= are for the model's own answers, not for those that were written elsewhere"
+                )
+                raise InvalidInputError(msg)
+            return self._given(items, task)
         if annotate:
             check_annotate(mode or self.mode, choices=bool(choices), given=samples is not None)
         start = time.perf_counter()
@@ -357,6 +379,39 @@ class ConfidenceEstimator:
             fast if isinstance(one, Reason) else thorough.confidence(*item, fast, samples[i] if samples else None)
             for i, (item, one, fast) in enumerate(zip(items, read, found, strict=True))
         ]
+
+    def _given(self, items: Sequence[tuple[Sequence[Message], Generation | str]], task: str | None) -> list[Confidence]:
+        """Confidences of texts that were written elsewhere; no task state is asked or told."""
+        start = time.perf_counter()
+        # As texts: how probable the tokens were where they were written says nothing here.
+        texts = [(messages, a.text if isinstance(a, Generation) else a) for messages, a in items]
+        read = read_checks(self.model, texts)
+        found = [
+            Confidence.missing(one, task=task or task_of(messages))
+            if isinstance(one, Reason)
+            else self._unscored(*one, task or task_of(messages), SELF_CHECK).because(self._why_not_given())
+            for (messages, _), one in zip(texts, read, strict=True)
+        ]
+        usable = {i: one[0] for i, one in enumerate(read) if not isinstance(one, Reason) and not found[i].reason}
+        checked = [(*texts[i], scores) for i, scores in usable.items()]
+        for i, one in zip(usable, compare(self.model, checked, self.equivalence, read_checks), strict=True):
+            found[i] = found[i].because(one) if isinstance(one, Reason) else self._given_value(found[i], one)
+        seconds = (time.perf_counter() - start) / max(len(items), 1)
+        return [replace(confidence, source="given", seconds=seconds) for confidence in found]
+
+    def _given_value(self, unscored: Confidence, compared: Compared) -> Confidence:
+        """The confidence by the calibrator, which has all that is needed."""
+        calibrator = cast("Calibrator", self.calibrator)
+        # Of the own answer: the question, not somebody's wording, is what the calibrator was trained on.
+        novelty = float(calibrator.fits["self_check"].inputs.novelty(compared.own_scores.hidden))
+        known = replace(unscored, calibrator=calibrator.id, novelty=novelty, supported=novelty <= 1.0)
+        return given_confidence(known, cast("GivenFit", calibrator.given), compared).because(self.warning)
+
+    def _why_not_given(self) -> Reason | None:
+        """Why no text that was written elsewhere will get a confidence; None if they can."""
+        if self.calibrator is None or "self_check" not in self.calibrator.fits:
+            return self._why_uncalibrated(SELF_CHECK)
+        return NO_GIVEN_FIT if self.calibrator.given is None else None
 
     def _thorough(self, mode: Mode, threshold: float | None, annotate: bool) -> Thorough:
         fit = self.calibrator.semantic if self.calibrator else None
@@ -471,13 +526,9 @@ class ConfidenceEstimator:
         logprob: float = math.nan,
     ) -> Confidence:
         """From the scores of the options to a confidence in the option ``given``."""
-        if not all(np.isfinite(x).all() for x in (scores.logits, scores.hidden, scores.answer_mass)):
-            return Confidence.missing(NOT_FINITE, task=task, source=kind.name)
-        raw = kind.option_probabilities(scores.logits, UNCALIBRATED)
-        unscored = Confidence(None, raw=float(raw[given]), task=task, source=kind.name)
-        if scores.answer_mass < MIN_ANSWER_MASS:
-            share = f"only {scores.answer_mass:.2%} of the model's next-token probability"
-            return unscored.because(Reason("off_options", f"{share} is on the options {scores.options}"))
+        unscored = self._unscored(scores, given, task, kind)
+        if unscored.reason:
+            return unscored
         fit = self.calibrator.fits.get(kind.name) if self.calibrator else None
         if fit is None or self.calibrator is None:
             return unscored.because(self._why_uncalibrated(kind))
@@ -488,6 +539,17 @@ class ConfidenceEstimator:
             return unscored.because(Reason("not_finite", str(error)))
         found = applied(unscored, fit, version, scores, answer, given)
         return replace(found, calibrator=self.calibrator.id).because(self.warning or version.warning)
+
+    def _unscored(self, scores: OptionScores, given: int, task: str, kind: AnswerKind) -> Confidence:
+        """What is known without a calibrator; with a reason if the scores are of no use."""
+        if not all(np.isfinite(x).all() for x in (scores.logits, scores.hidden, scores.answer_mass)):
+            return Confidence.missing(NOT_FINITE, task=task, source=kind.name)
+        raw = kind.option_probabilities(scores.logits, UNCALIBRATED)
+        unscored = Confidence(None, raw=float(raw[given]), task=task, source=kind.name)
+        if scores.answer_mass < MIN_ANSWER_MASS:
+            share = f"only {scores.answer_mass:.2%} of the model's next-token probability"
+            return unscored.because(Reason("off_options", f"{share} is on the options {scores.options}"))
+        return unscored
 
     def _observed(
         self, fit: Fit, hidden: FloatArray, answer: AnswerScores, messages: Sequence[Message], task: str

@@ -20,7 +20,7 @@ Message = dict[str, Any]
 """One chat message as Hugging Face templates take it: ``{"role": "user", "content": "..."}``; ``content`` is text, and
 ``tool_calls`` may stand beside it."""
 
-Source = Literal["choice", "self_check", "meaning"]
+Source = Literal["choice", "self_check", "meaning", "given"]
 Mode = Literal["fast", "thorough", "adaptive"]
 """How a free-form answer is scored: with one pass; with sampled answers beside it; with as many samples as the decision
 needs."""
@@ -50,6 +50,7 @@ ReasonCode = Literal[
     "weights_differ",
     "no_samples",
     "no_semantic_fit",
+    "given_text",
     "refusal",
     "edited",
 ]
@@ -61,12 +62,14 @@ a reasoning model never ended), ``not_a_choice`` (the answer is none of the choi
 (the model wants to say something else than the options), ``not_finite`` (NaN in logits or hidden state),
 ``model_error`` (such as a conversation that is too long), ``bad_input`` (such as a line of a file that cannot be read),
 ``calls_tools``, ``not_scored`` (nothing in the chain scored it), ``scoring_failed`` (an unexpected error; the log has
-it).
+it), ``given_text`` (a text written elsewhere, for which the calibrator has no fit or which cannot be compared with an
+answer of the model's own).
 
 With a value, as warnings: ``few_inputs`` (the task's temperature still moves), ``no_logprobs`` (without token
 probabilities a free-form answer's level is the training tasks'), ``new_kind`` (a question unlike the task's others),
 ``weights_differ`` (slightly, or on the user's own wish), ``no_samples``, ``no_semantic_fit`` (the value is that of one
-pass), ``refusal``, ``edited`` (a person replaced the answer).
+pass), ``given_text`` (it is longer than what could be read of it), ``refusal``, ``edited`` (a person replaced the
+answer).
 """
 
 FinishReason = Literal["stop", "length"]
@@ -208,6 +211,7 @@ class OptionScores:
         middle: Shape (d,), float32; output of a middle layer at the same position, where it was asked for.
         answer_logprob: Exp of the mean log-probability of the tokens of an answer that was given as text, in [0, 1];
             None where it was not read.
+        answer_cut: Whether that answer has more tokens than are read: then it is that of the last ones.
     """
 
     options: tuple[str, ...]
@@ -218,6 +222,7 @@ class OptionScores:
     cache_reused: bool = False
     middle: FloatArray | None = field(default=None, repr=False)
     answer_logprob: float | None = None
+    answer_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -315,7 +320,8 @@ class Confidence(JsonRecord):
         bias: Added to the log-odds; 0 for choices without verdicts.
         interval: Predictive 90 % interval of the task's accuracy at this confidence, from how far the calibrator was
             off on tasks held out in training, and narrower after verdicts; not the sampling error of a mean.
-        source: Where the number comes from.
+        source: Where the number comes from: the options of a choice, one self-check, the meanings of sampled answers,
+            or, for a text that was written elsewhere, a comparison with the model's own answer (``"given"``).
         task: Name of the task whose temperature was used.
         task_version: Version of the task's state.
         supported: False if the input is unlike what the calibrator was trained on.
@@ -360,7 +366,7 @@ class Confidence(JsonRecord):
             Alternative(text='Paris', share=0.75, count=6)
         """
         share = sum(a.share for a in self.alternatives)
-        if self.source == "choice" or not (self.source == "meaning" or share):
+        if self.source in ("choice", "given") or not (self.source == "meaning" or share):
             return ()
         said = sum(a.count for a in self.alternatives)
         samples = round(said / share) if share else 0
@@ -416,6 +422,9 @@ class ScoringModel(Protocol):
         stop: Sequence[str] = ...,
     ) -> Generation:
         """Answer a conversation."""
+
+    def generate_batch(self, conversations: Sequence[Sequence[Message]], sampling: Any) -> list[Generation]:
+        """Answer several conversations in one padded batch; ``sampling`` is a ``models.decoding.Sampling``."""
 
     def sample(
         self,

@@ -14,7 +14,8 @@ import pytest
 from filelock import FileLock
 
 from tests.fakes import HIDDEN, FakeModel
-from thermolang.bulk.files import EXPECTED, score_file
+from thermolang.bulk import files
+from thermolang.bulk.files import EXPECTED
 from thermolang.calibration.task_state import SETTLED
 from thermolang.errors import InvalidInputError, TaskFormatError
 from thermolang.estimator import ConfidenceEstimator
@@ -24,6 +25,11 @@ from thermolang.routing.policy import Policy
 from thermolang.types import Example
 
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "首都は?"}]
+
+
+def score_file(*arguments, **options):
+    """Of the model's own answers; texts from elsewhere have tests of their own."""
+    return files.score_file(*arguments, own_answers=True, **options)
 
 
 def hidden(text):
@@ -414,7 +420,8 @@ def test_a_process_that_is_killed_loses_nothing(made, mixed, out, tmp_path, cali
                 time.sleep(0.005)
                 return super().self_check(*pair)
         folder, source, target = sys.argv[1:]
-        score_file(ConfidenceEstimator(Slow(hidden=hidden), folder, state_dir=None), source, target, task="t")
+        estimator = ConfidenceEstimator(Slow(hidden=hidden), folder, state_dir=None)
+        score_file(estimator, source, target, task="t", own_answers=True)
     """
     command = [sys.executable, "-c", textwrap.dedent(script), tmp_path / "calibrator", many, out]
     process = subprocess.Popen(command)

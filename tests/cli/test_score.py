@@ -50,9 +50,10 @@ def answers(tmp_path):
 
 @pytest.fixture
 def score(run, answers, tmp_path, calibrator):
-    """Score the answers; returns what ``run`` does."""
+    """Score the model's own answers; returns what ``run`` does."""
     out = tmp_path / "out.jsonl"
-    return lambda *more: run("score", answers, "--out", out, "--model", "tiny", "--calibrator", calibrator, *more)
+    options = ("--out", out, "--model", "tiny", "--calibrator", calibrator, "--own-answers")
+    return lambda *more: run("score", answers, *options, *more)
 
 
 def test_score_writes_a_confidence_for_every_line_and_sums_up(score, answers, tmp_path):
@@ -92,6 +93,19 @@ def test_score_without_a_calibrator_warns_once_and_goes_on(run, answers, tmp_pat
     assert (status, wrong) == (0, f"warning: no answer will have a confidence: {missing}")
     assert said[-3].endswith("finished: 8 lines, 0 scored")
     assert said[-2] == f"7 without a confidence, most often because: {missing}"
+
+
+def test_answers_are_taken_for_texts_from_elsewhere_unless_it_is_said(run, score, answers, tmp_path, calibrator):
+    out = tmp_path / "out.jsonl"
+    arguments = ("score", answers, "--out", out, "--model", "tiny", "--calibrator", calibrator)
+    status, said, _ = run(*arguments)
+    assert status == 0 and said[-2].startswith(
+        "6 without a confidence, most often because: this calibrator has no fit for"
+    )
+    found = [json.loads(line)["confidence"] for line in out.read_text(encoding="utf-8").splitlines()]
+    assert [c["reason_code"] for c in found] == ["given_text"] * 5 + ["few_inputs", "bad_input", "model_error"]
+    status, _, wrong = score()
+    assert status == 1 and "line 1, was scored with own_answers=False, not True: give another" in wrong
 
 
 def test_what_does_not_go_together_is_one_line(score, run, answers, tmp_path):
@@ -134,5 +148,6 @@ def test_help_teaches():
     result = CliRunner().invoke(cli.app, ["score", "--help"], env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
     assert result.exit_code == 0
     wanted = ["--out", "--model", "--task", "--calibrator", "--threshold", "--batch", '"messages"', "start it again"]
+    wanted += ["--own-answers", "Another system or a person wrote them?"]
     assert all(text in result.output for text in wanted)
     assert "thermolang score answers.jsonl --out scored.jsonl --model smollm2-135m --threshold 0.7" in result.output

@@ -1,4 +1,4 @@
-"""Confidences for a file of answers that were generated elsewhere, or edited by people; an interrupted run goes on."""
+"""Confidences for a file of answers: texts that were written elsewhere, or the model's own. Interrupted, it goes on."""
 
 from __future__ import annotations
 
@@ -198,10 +198,10 @@ class Summary:
 class SoFar:
     """Running totals of the lines in the target, and the version of each task's state that they were scored under."""
 
-    def __init__(self, estimator: ConfidenceEstimator, policy: Policy | None) -> None:
+    def __init__(self, estimator: ConfidenceEstimator, policy: Policy | None, *, own_answers: bool) -> None:
         self._calibrator = estimator.calibrator.id if estimator.calibrator else ""
         missing = estimator.why_no_calibrator()
-        self._missing, self._policy = missing.text if missing else "", policy
+        self._missing, self._policy, self._own = missing.text if missing else "", policy, own_answers
         self.lines = self.end = self._scored = self._accepted = self._bad = 0
         self._sum, self._first_bad = 0.0, list[int]()
         self._reasons: dict[str | None, tuple[int, str]] = {}
@@ -270,6 +270,9 @@ class SoFar:
             return f"{theirs!r}, not with {ours or self._calibrator or self._missing!r}"
         if not line.problem and confidence.task != line.key[0]:
             return f"the task {confidence.task!r}, not {line.key[0]!r}"
+        own = confidence.source != "given"
+        if not line.problem and not line.choices and own != self._own:
+            return f"own_answers={own}, not {self._own}"
         before, now = (p.threshold if p else None for p in (decision, self._policy))
         return f"the threshold {before}, not {now}" if before != now else ""
 
@@ -297,6 +300,7 @@ def score_file(
     *,
     task: str | None = None,
     policy: Policy | None = None,
+    own_answers: bool = False,
     batch_size: int = 8,
     progress: Report | None = None,
 ) -> Summary:
@@ -314,6 +318,9 @@ def score_file(
         target: The file to write, or to go on with.
         task: Name of the stream of questions, for lines that name none.
         policy: Also writes a ``decision`` on each line.
+        own_answers: The estimator's model wrote the answers, with these very conversations. Otherwise they were written
+            elsewhere, and each free-form one is compared with what the model itself says; see
+            ``ConfidenceEstimator.score``.
         batch_size: Lines that go through the model together if they follow each other and share task and choices.
         progress: Called after every batch.
 
@@ -327,19 +334,22 @@ def score_file(
         msg = f"expected a batch of at least 1 and another file than {source} to write, got {batch_size} and {target}"
         raise InvalidInputError(msg)
     with _alone(target):
-        so_far = SoFar(estimator, policy)
+        so_far = SoFar(estimator, policy, own_answers=own_answers)
         if target.exists():
             so_far.read(target, lines_of(source, task, policy, family))
         found, report = so_far.lines, _clock(source.name, total, so_far.lines, progress)
         if found < total:
             lines = lines_of(source, task, policy, family)
+            if not own_answers:  # texts from elsewhere have no temperature
+                lines = (line for line in lines if line.choices)
             versions = _settled(estimator, lines, so_far.versions, lambda: report(found))
             snapshot = estimator.snapshot(versions)
             with target.open("ab") as out:
                 # A torn last line is written again as a whole.
                 out.truncate(so_far.end)
                 for batch, written in _batches(lines_of(source, task, policy, family), batch_size, skip=found):
-                    scored = list(zip(batch, _confidences(snapshot, batch), strict=True))
+                    confidences = _confidences(snapshot, batch, own_answers=own_answers)
+                    scored = list(zip(batch, confidences, strict=True))
                     out.write(b"".join(so_far.added(line, confidence) for line, confidence in scored[written:]))
                     out.flush()
                     report(so_far.lines)
@@ -358,12 +368,13 @@ def _batches(lines: Iterable[Line], size: int, skip: int) -> Iterator[tuple[list
             skip = max(0, skip - len(batch))
 
 
-def _confidences(estimator: ConfidenceEstimator, batch: Sequence[Line]) -> Iterator[Confidence]:
+def _confidences(estimator: ConfidenceEstimator, batch: Sequence[Line], *, own_answers: bool) -> Iterator[Confidence]:
     if batch[0].problem:
         yield from (Confidence.missing(Reason("bad_input", line.problem)) for line in batch)
         return
     pairs = [(line.messages, line.answer) for line in batch]
-    found = estimator.score_many(pairs, task=batch[0].task, choices=batch[0].choices or None)
+    choices = batch[0].choices or None
+    found = estimator.score_many(pairs, task=batch[0].task, choices=choices, written_elsewhere=not own_answers)
     for line, confidence in zip(batch, found, strict=True):
         named = dict(zip(line.choices, line.options, strict=False))
         others = tuple(replace(a, text=named.get(a.text, a.text)) for a in confidence.alternatives)

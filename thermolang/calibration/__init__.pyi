@@ -2,6 +2,7 @@ from .calibrator import Calibrator as Calibrator
 from .features import TaskFeatures as TaskFeatures
 from .fit import Fit as Fit
 from .fit import Prior as Prior
+from .given import GivenFit as GivenFit
 from .head import Head as Head
 from .kinds import CHOICE as CHOICE
 from .kinds import SELF_CHECK as SELF_CHECK

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 
 import thermolang.pretrained
 from thermolang.calibration.fit import Fit, InputDistribution, Prior
+from thermolang.calibration.given import GivenFit
 from thermolang.calibration.head import ANSWER_FEATURES, Head, Hyperparameters
 from thermolang.calibration.input_kinds import KindSpace
 from thermolang.calibration.kinds import KINDS, KindName
@@ -107,6 +108,7 @@ class CalibratorConfig:
     identity: ModelIdentity
     fits: dict[KindName, FitRecord]
     semantic: SemanticFit | None = None
+    given: GivenFit | None = None
 
 
 _CONFIG = TypeAdapter(CalibratorConfig)
@@ -127,6 +129,7 @@ class Calibrator(
         model_name: Name of the model, for people.
         card: Markdown text of the README.
         semantic: What was learned about sampled answers; None if none were sampled.
+        given: What was learned about texts that were written elsewhere; None if none were read.
     """
 
     def __init__(
@@ -138,9 +141,11 @@ class Calibrator(
         model_name: str = "",
         card: str = "",
         semantic: SemanticFit | None = None,
+        given: GivenFit | None = None,
     ) -> None:
         self.identity, self.fits, self.probe = identity, dict(fits), probe
-        self.model_name, self.card, self.semantic = model_name, card, semantic
+        self.model_name, self.card = model_name, card
+        self.semantic, self.given = semantic, given
 
     @cached_property
     def id(self) -> str:
@@ -186,7 +191,7 @@ class Calibrator(
 
     def _config(self) -> CalibratorConfig:
         fits = {kind: FitRecord.of(fit) for kind, fit in self.fits.items()}
-        return CalibratorConfig(FORMAT, self.model_name, self.identity, fits, self.semantic)
+        return CalibratorConfig(FORMAT, self.model_name, self.identity, fits, self.semantic, self.given)
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         tensors = {"probe.hidden": torch.tensor(self.probe[0]), "probe.logits": torch.tensor(self.probe[1])}
@@ -254,7 +259,15 @@ class Calibrator(
         if probe[0].ndim != 2 or probe[0].shape[1] != width or len(probe[1]) != len(probe[0]):
             msg = f"its probe has hidden states of shape {probe[0].shape} and logits of shape {probe[1].shape}"
             raise ValueError(msg)
-        return cls(config.identity, fits, probe, model_name=config.model_name, card=card, semantic=config.semantic)
+        return cls(
+            config.identity,
+            fits,
+            probe,
+            model_name=config.model_name,
+            card=card,
+            semantic=config.semantic,
+            given=config.given,
+        )
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> Calibrator:

@@ -201,16 +201,26 @@ def score(
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Also decide: accept from this confidence, review the others.")
     ] = None,
+    own_answers: Annotated[
+        bool,
+        typer.Option(
+            "--own-answers", help="This very model wrote the answers, with these prompts; nobody has edited them."
+        ),
+    ] = False,
     batch: Annotated[int, typer.Option(min=1, help="Lines that go through the model together.")] = 8,
 ) -> None:
-    """Score answers that were generated elsewhere, or edited by people: a confidence for every line of a file.
+    """Score answers that exist already: a confidence for every line of a file.
+
+    Another system or a person wrote them? Then leave --own-answers out: the model answers each question, too, and the
+    two are compared, since words that are not its own look improbable to it even where they are right. Did the model
+    itself write them? Then --own-answers is quicker and knows more: it reads how probable its own words were.
 
     A line is {"question": ..., "answer": ...}, with "context" if there is one, or {"messages": [...], "answer": ...}.
     With "choices" (list of texts) the answer is one of them. "task" in a line comes before --task, and all other
     keys are kept. Each line comes back in its place with its "confidence"; one that cannot be read says why there.
 
-    Stop it at any time and start it again: no line is lost or scored twice. The first 30 questions of a task are
-    read once more, before anything is scored, so that all its answers are scored under one temperature.
+    Stop it at any time and start it again: no line is lost or scored twice. With --own-answers the first 30 questions
+    of a task are read once more, before anything is scored, so that all its answers are scored under one temperature.
 
     Example: thermolang score answers.jsonl --out scored.jsonl --model smollm2-135m --threshold 0.7
     """
@@ -228,7 +238,16 @@ def score(
     if missing := estimator.why_no_calibrator():
         errors.print(f"warning: no answer will have a confidence: {missing.text}", markup=False, soft_wrap=True)
     with resumable(out), collecting_bar(console) as report:
-        summary = score_file(estimator, file, out, task=task, policy=policy, batch_size=batch, progress=report)
+        summary = score_file(
+            estimator,
+            file,
+            out,
+            task=task,
+            policy=policy,
+            own_answers=own_answers,
+            batch_size=batch,
+            progress=report,
+        )
     for line in _told(summary, file, out, threshold):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -257,7 +257,9 @@ class OptionScorer(ChatTokenizer):
             if span:
                 columns = [offsets.index(offset) for offset in chosen_at[row]]
                 probability = mean_probability(logits[row, columns].float(), [prompt[t] for t in span])
-                scores = [replace(s, answer_logprob=probability) for s in scores]
+                # ``answer_span`` gives no longer one; at the limit there may be more before it.
+                cut = len(span) >= LONGEST_SPAN
+                scores = [replace(s, answer_logprob=probability, answer_cut=cut) for s in scores]
             batch.append(scores)
         return batch
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from thermolang.answers.equivalence import Equivalence
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.fit import MIN_TASKS, Fit, fit, log_odds
+from thermolang.calibration.given import GivenFit, GivenTask, fit_given
 from thermolang.calibration.kinds import SELF_CHECK, AnswerKind, KindName
 from thermolang.calibration.semantic import ROUNDS, SemanticFit, fit_semantic
 from thermolang.calibration.training import TrainingConfig
@@ -21,6 +24,7 @@ from thermolang.models.local import LocalModel
 from thermolang.training.card import Comparison, card, compare, compare_left_out
 from thermolang.training.collect import Report, collect_all, steps
 from thermolang.training.features import is_choice
+from thermolang.training.given import collect_given
 from thermolang.training.labels import regrade
 from thermolang.training.samples import sampled_task, with_samples
 from thermolang.types import Task
@@ -50,6 +54,7 @@ def calibrate(
     config: TrainingConfig | None = None,
     features: Path | None = None,
     samples: int = 0,
+    given: bool = True,
     report: Report | None = None,
 ) -> Calibrated:
     """Train a calibrator for a model.
@@ -64,6 +69,8 @@ def calibrate(
             answers that lie there already are graded anew.
         samples: Also sample so many answers to the first 16 questions of each free-form task, for the confidence of
             meanings; that takes ``features``.
+        given: Also read texts that stand for answers written elsewhere, a few a free-form task, for
+            ``ConfidenceEstimator.score(..., written_elsewhere=True)``.
         report: Called as the work goes on, with items of the whole run and then with steps of training.
 
     Raises:
@@ -73,17 +80,20 @@ def calibrate(
     if samples and (features is None or samples < max(ROUNDS)):
         msg = f"sampled answers need a folder (features=) and at least {max(ROUNDS)} samples, got {features}, {samples}"
         raise InvalidInputError(msg)
+    if features is None:
+        with tempfile.TemporaryDirectory() as folder:
+            kept = Path(folder)
+            return calibrate(model, train_tasks, test_tasks, config=config, features=kept, given=given, report=report)
     report = report or (lambda _at: None)
     # Before the model reads anything, which takes hours: a malformed task, or too few of them.
     wanted, held_out = _enough(_by_source(train_tasks)), _by_source(test_tasks)
     training = [task for of in wanted.values() for task in of]
     testing = [task for source in wanted for task in held_out.get(source, ())]
-    if features is not None:
-        regrade(features, model.name)
+    regrade(features, model.name)
     every = [*training, *testing]
     read = collect_all(model, every, features, form="chat", report=report, samples=samples, sampled=MOST_SAMPLED)
     progress = steps(report)
-    if samples and features is not None:
+    if samples:
         read = with_samples(
             read,
             features,
@@ -92,7 +102,8 @@ def calibrate(
             progress=lambda _task, done, total: progress("grouping the sampled answers", done, total),
         )
     learned, measured = read[: len(training)], read[len(training) :]
-    calibrator, comparisons = _trained(model, learned, measured, config or TrainingConfig(), progress)
+    texts = _texts(model, wanted.get("self_check", []), features, progress) if given else []
+    calibrator, comparisons = _trained(model, learned, measured, config or TrainingConfig(), progress, texts)
     return Calibrated(calibrator, comparisons)
 
 
@@ -124,6 +135,7 @@ def _trained(
     testing: Sequence[TaskFeatures],
     config: TrainingConfig,
     report: Progress,
+    texts: Sequence[GivenTask] = (),
 ) -> tuple[Calibrator, dict[str, Comparison]]:
     fits: dict[KindName, Fit] = {}
     comparisons: dict[str, Comparison] = {}
@@ -139,7 +151,8 @@ def _trained(
         elif not testing:
             comparisons[kind.name] = compare_left_out(fits[kind.name], tasks)
     semantic = _semantic(by_kind.get(SELF_CHECK, []), fits.get("self_check"))
-    calibrator = Calibrator(model.identity, fits, model.probe(), model_name=model.name, semantic=semantic)
+    given = _given(texts)
+    calibrator = Calibrator(model.identity, fits, model.probe(), model_name=model.name, semantic=semantic, given=given)
     training_tasks = {kind.name: tasks for kind, tasks in by_kind.items()}
     calibrator.card = card(calibrator, training_tasks, comparisons, left_out=not testing)
     return calibrator, comparisons
@@ -152,6 +165,24 @@ def _semantic(tasks: Sequence[TaskFeatures], fit: Fit | None) -> SemanticFit | N
     odds = [np.clip(o, log_odds(0.0), log_odds(1.0)) for o in fit.odds]  # in use they are clipped, too
     sampled = [s for t, o in zip(tasks, odds, strict=True) if (s := sampled_task(t, o)) is not None]
     return fit_semantic(sampled) if sampled else None
+
+
+def _texts(model: LocalModel, tasks: Sequence[Task], folder: Path, progress: Progress) -> list[GivenTask]:
+    same, found = Equivalence(), []
+    for i, task in enumerate(tasks):
+        progress("texts written elsewhere", i, len(tasks))
+        found.append(collect_given(model, task, folder, equivalence=same))
+    progress("texts written elsewhere", len(tasks), len(tasks))
+    return found
+
+
+def _given(texts: Sequence[GivenTask]) -> GivenFit | None:
+    """What texts that were written elsewhere tell; None if too few tasks have some."""
+    try:
+        return fit_given(texts) if texts else None
+    except NotEnoughDataError as error:
+        logger.warning("texts written elsewhere will have no confidence: %s", error)
+        return None
 
 
 def _by_source(tasks: Sequence[Task]) -> dict[str, list[Task]]:

@@ -16,6 +16,7 @@ from thermolang._version import __version__
 from thermolang.calibration.bootstrap import Interval, bootstrap
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.fit import Fit
+from thermolang.calibration.given import GIVEN_FEATURES
 from thermolang.calibration.kinds import KindName
 from thermolang.calibration.metrics import METRICS, Metric
 from thermolang.calibration.semantic import SEMANTIC_FEATURES
@@ -160,6 +161,7 @@ def card(
     semantic = calibrator.semantic
     # Of the largest number of samples, without the constant.
     line = semantic.coefficients[max(semantic.coefficients)][1:] if semantic else []
+    given = calibrator.given
     return environment.from_string(template).render(
         calibrator=calibrator,
         version=__version__,
@@ -169,6 +171,10 @@ def card(
         left_out=left_out,
         semantic=semantic,
         weights=list(zip(SEMANTIC_FEATURES, line, strict=bool(semantic))),
+        given=given,
+        given_weights=[(n, w) for n, w in zip(GIVEN_FEATURES, given.coefficients[1:], strict=True) if w]
+        if given
+        else [],
     )
 
 

@@ -16,7 +16,7 @@ from thermolang.answers.grading import rouge_l
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.kinds import CHOICE, SELF_CHECK, choice_probabilities
 from thermolang.errors import ModelError, TaskFormatError
-from thermolang.models.decoding import Prefix, Sampling
+from thermolang.models.decoding import SHORT, Prefix
 from thermolang.models.local import LocalModel
 from thermolang.models.prompts import ANSWER_PREFIX, DIGITS, LETTERS, how_sure_messages, question_messages
 from thermolang.models.rotations import rotated, shifts
@@ -54,8 +54,6 @@ TOKENS_AT_ONCE = 4096
 
 HALF = float(np.finfo(np.float16).max)
 """A few coordinates of middle layers are enormous; half precision must not make them infinite."""
-
-SHORT = Sampling(max_new_tokens=32, stop=("\n",))
 
 Progress = Callable[[str, int, int], None]
 

@@ -15,11 +15,12 @@ from thermolang.answers.equivalence import Equivalence, pair_features
 from thermolang.answers.rules.guards import facts
 from thermolang.calibration.semantic import ROUNDS, Evidence, SampledTask
 from thermolang.errors import TaskFormatError
+from thermolang.models.decoding import SHORT
 from thermolang.models.local import LocalModel, row_seeds
 from thermolang.models.prompts import question_messages
 from thermolang.sampling import evidence
 from thermolang.storage import digest
-from thermolang.training.features import ROWS_AT_ONCE, SHORT, Batch, Progress, batches, item_key
+from thermolang.training.features import ROWS_AT_ONCE, Batch, Progress, batches, item_key
 from thermolang.training.store import Chunk, CollectedItem, home, read_chunks, rows_of, short_name, write_chunk
 from thermolang.types import Example, Generation, Task
 
