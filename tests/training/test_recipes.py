@@ -280,6 +280,6 @@ def test_offline_is_the_starter_tasks_and_own_tasks_stand_first(monkeypatch, tin
         ["mine"],
     ]
     assert [[(t.name, len(t.examples)) for t in g.testing] for g in found] == [
-        [("test choice", 30), ("test free_form", 24)]
+        [("test choice", 30), ("test free_form", 20)]
     ] * 3
     assert [len(g.levels) for g in found] == [1, 1, 0]

@@ -21,7 +21,7 @@ from thermolang.types import Task
 PROBES = 10
 """Items of a level that are tried."""
 
-STARTER_ITEMS = 24
+STARTER_ITEMS = 20
 """Most items of a level that is kept: many small tasks tell more of a new task than few large ones."""
 
 EDGES = (0.05, 0.2, 0.4, 0.6, 0.8, 0.95)
@@ -64,6 +64,8 @@ class Tried:
 def starter_levels(model: LocalModel, folder: Path | None, *, split: Split, report: Report) -> list[Tried]:
     """Try levels of the free-form starter families on a model, and keep those that are spread best.
 
+    Of each group of facts the family with the most levels is tried, and two where questions are about a passage.
+
     Args:
         model: The model.
         folder: Where the features are kept, so that what was tried is not read again.
@@ -75,12 +77,23 @@ def starter_levels(model: LocalModel, folder: Path | None, *, split: Split, repo
         return [int(t.right.sum()) for t in collect_all(model, tasks, folder, form="chat", report=report)]
 
     free = [f for f in families().values() if f.kind == "free_form" and f.split == split]
-    return spread(tried(free, probe))
+    return spread(tried(with_most_levels(free), probe))
 
 
 def choice_tasks(split: Split, items: int) -> list[Task]:
     """The multiple-choice starter tasks, which have no levels."""
     return [_task(f, items) for f in families().values() if f.kind == "choice" and f.split == split]
+
+
+def with_most_levels(levels: Sequence[Family]) -> list[Family]:
+    """The levels of one family of each group of facts, or of two where its questions are about a passage."""
+    ladders = [list(of) for _, of in groupby(levels, key=lambda f: f.name)]
+    kept: list[str] = []
+    for facts in dict.fromkeys(f.facts for f in levels):
+        of = sorted((ladder for ladder in ladders if ladder[0].facts == facts), key=len, reverse=True)
+        about_passages = any(item.context for ladder in of for item in ladder[0].items)
+        kept += [ladder[0].name for ladder in of[: 2 if about_passages else 1]]
+    return [f for f in levels if f.name in kept]
 
 
 def tried(levels: Sequence[Family], probe: Probe) -> list[Tried]:
