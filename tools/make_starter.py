@@ -13,7 +13,7 @@ import lzma
 import random
 import sys
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def _is_fit(item: Example, shows: bool) -> bool:
     return _are_gradable(item.answers) and (shows or not is_right(item.question, item.answers))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _are_gradable(answers: tuple[str, ...]) -> bool:
     return bool(answers) and all(normalize(a) and is_right(a, answers) for a in answers)
 

@@ -158,7 +158,15 @@ def test_where_the_passage_lacks_the_answer_only_saying_so_is_right(name):
 @pytest.mark.parametrize("name", [LACKING[0], "ja_shops_lacking-1"])
 def test_every_accepted_wording_reads_as_a_refusal(name):
     wordings = FAMILIES[name].items[0].answers
-    frames = ["{}", "The text {}.", "The text {} us.", "It {}.", "The answer {}.", "The answer is {}.", "There is {} of it."]
+    frames = [
+        "{}",
+        "The text {}.",
+        "The text {} us.",
+        "It {}.",
+        "The answer {}.",
+        "The answer is {}.",
+        "There is {} of it.",
+    ]
     said = {text: [frame.format(text) for frame in frames] for text in wordings}
     assert [text for text, ways in said.items() if not any(map(is_refusal, ways))] == []
     assert len(wordings) >= 20
@@ -214,7 +222,20 @@ def test_sums_are_right_and_grow_with_the_level(name):
 
 
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-MONTHS = "January February March April May June July August September October November December".split()
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 
 
 def dates_in(text):

@@ -272,7 +272,7 @@ def expression(level: int, rng: random.Random) -> Items:
     """What is ((3 + 4) * 2)? Two to eight operations, with brackets."""
     for _ in range(DRAWS):
         text = _grown((2, 3, 5, 8)[level - 1], rng)
-        yield number(f"What is {text}?", eval(text))  # noqa: S307
+        yield number(f"What is {text}?", eval(text))
 
 
 def _grown(operations: int, rng: random.Random) -> str:
@@ -289,7 +289,7 @@ def truth_value(level: int, rng: random.Random) -> Items:
     def drawn() -> Items:
         for _ in range(2 * DRAWS):
             text = _joined((2, 4, 7, 12)[level - 1], rng)
-            value = str(eval(text.replace("true", "True").replace("false", "False"))).lower()  # noqa: S307
+            value = str(eval(text.replace("true", "True").replace("false", "False"))).lower()
             yield free(f"Evaluate the logical expression. Reply with its value only: {text}", value)
 
     return balanced(drawn(), rng)
@@ -322,7 +322,9 @@ def combinations(level: int, rng: random.Random) -> Items:
         for k in ((1, 2), (2, 3), (3, 4), (5, 6, 7))[level - 1]:
             for thing in rng.sample(things, (6, 4, 2, 1)[level - 1]):
                 if k < n:
-                    question = f"In how many different ways can {k} of {n} {thing} be chosen, if the order is irrelevant?"
+                    question = (
+                        f"In how many different ways can {k} of {n} {thing} be chosen, if the order is irrelevant?"
+                    )
                     yield number(question, math.comb(n, k))
 
 

@@ -89,9 +89,8 @@ def capital_choice(level: int, rng: random.Random) -> Items:
 
 
 def with_currency(of: tuple[Country, ...]) -> list[Country]:
-    return [
-        c for c in of if c.iso not in _NEW_CURRENCY and get_territory_currencies(c.iso) == [c.currency_code]
-    ]
+    """Those on whose single currency GeoNames and the CLDR agree."""
+    return [c for c in of if c.iso not in _NEW_CURRENCY and get_territory_currencies(c.iso) == [c.currency_code]]
 
 
 @family("currencies", levels=4)
@@ -192,7 +191,9 @@ def _with_own_code() -> list[Country]:
 def calling_code(level: int, rng: random.Random) -> Items:
     """What is the international calling code of Japan?"""
     asked = [
-        free(f"What is the international telephone calling code of {c.in_text}?", c.phone, f"+{c.phone}", f"00{c.phone}")
+        free(
+            f"What is the international telephone calling code of {c.in_text}?", c.phone, f"+{c.phone}", f"00{c.phone}"
+        )
         for c in _with_own_code()
     ]
     return banded(asked, level, 3)
@@ -341,7 +342,7 @@ def state_of_county(level: int, rng: random.Random) -> Items:
 def japanese_country_choice(level: int, rng: random.Random) -> Items:
     """What is the country 「ドイツ」 called in English? Asked in Japanese."""
     names = [(c, locale("ja").territories[c.iso]) for c in countries()]
-    plain = [(c, name) for c, name in names if "(" not in name and "（" not in name]  # noqa: RUF001
+    plain = [(c, name) for c, name in names if "(" not in name and "（" not in name]
     apart = told_apart([[name, *c.names] for c, name in plain])
     named = [pair for pair, alone in zip(plain, apart, strict=True) if alone]
     pool = [c.name for c, _ in named]

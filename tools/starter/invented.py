@@ -79,9 +79,10 @@ INSTRUCTION = "Answer from the text below only. If it does not tell, say so."
 
 _GIVEN = ("Alma", "Boris", "Carmen", "Dimitri", "Edda", "Farid", "Greta", "Hassan", "Ingrid", "Jonas", "Keiko", "Lars")
 _GIVEN = (*_GIVEN, "Milena", "Nils", "Olga", "Pavel", "Rosa", "Stefan", "Tomas", "Ulla", "Viktor", "Wanda")
-_STARTS = "b br d dr f g gr h k kr l m n p r s st t tr v w z".split()
-_MIDDLES = "a a e e i i o o u au".split()
-_CODAS = "l m n r s nd rk".split()
+_STARTS = ("b", "br", "d", "dr", "f", "g", "gr", "h", "k", "kr", "l", "m", "n", "p", "r", "s", "st", "t", "tr")
+_STARTS = (*_STARTS, "v", "w", "z")
+_MIDDLES = ("a", "a", "e", "e", "i", "i", "o", "o", "u", "au")
+_CODAS = ("l", "m", "n", "r", "s", "nd", "rk")
 
 
 def coined(rng: random.Random, end: str = "", parts: int = 2) -> str:
@@ -161,7 +162,9 @@ SCHEMAS = (
         "the village",
         lambda rng, parts: coined(rng, rng.choice(("wick", "ford", "holm", "by")), parts),
         (
-            Attribute("The mayor of {name} is {value}.", "Who is the mayor of {name}?", person, "whose mayor is {value}"),
+            Attribute(
+                "The mayor of {name} is {value}.", "Who is the mayor of {name}?", person, "whose mayor is {value}"
+            ),
             Attribute(
                 "{name} has {value} inhabitants.",
                 "How many inhabitants does {name} have?",
@@ -177,7 +180,9 @@ SCHEMAS = (
                 lambda rng: coined(rng, "a"),
                 "on the river {value}",
             ),
-            Attribute("Its fair is held in {value} every year.", "In which month is the fair of {name} held?", one_of(*MONTHS)),
+            Attribute(
+                "Its fair is held in {value} every year.", "In which month is the fair of {name} held?", one_of(*MONTHS)
+            ),
             Attribute(
                 "{name} was founded in {value}.",
                 "In which year was {name} founded?",
@@ -219,7 +224,9 @@ SCHEMAS = (
             Attribute(
                 "It makes {value}.",
                 "What does {name} make?",
-                one_of("zips", "kettles", "ladders", "tents", "clocks", "ropes", "bicycles", "pianos", "gloves", "lamps"),
+                one_of(
+                    "zips", "kettles", "ladders", "tents", "clocks", "ropes", "bicycles", "pianos", "gloves", "lamps"
+                ),
             ),
             Attribute(
                 "{name} has existed since {value}.",
@@ -538,4 +545,3 @@ def _enter(schema: Schema) -> None:
 
 for _schema in SCHEMAS:
     _enter(_schema)
-

@@ -140,7 +140,7 @@ def _cities_in_japanese() -> dict[str, str]:
 
 def _country(c: Country) -> tuple[str, ...]:
     name = locale("ja").territories[c.iso]
-    return (name, *re.split(r"[ ()（）]+", name)) if " " in name or "(" in name else (name,)  # noqa: RUF001
+    return (name, *re.split(r"[ ()（）]+", name)) if " " in name or "(" in name else (name,)
 
 
 def _capitals() -> list[tuple[Country, str]]:
@@ -153,7 +153,9 @@ def _capitals() -> list[tuple[Country, str]]:
 @family("capitals", levels=3)
 def ja_capital_of_country(level: int, rng: random.Random) -> Items:
     """フランスの首都はどこですか。"""
-    asked = [free(f"{_country(c)[0]}の首都はどこですか。", city, *_spellings(city), *c.capitals) for c, city in _capitals()]
+    asked = [
+        free(f"{_country(c)[0]}の首都はどこですか。", city, *_spellings(city), *c.capitals) for c, city in _capitals()
+    ]
     return banded(asked, level, 3)
 
 
@@ -186,7 +188,12 @@ def ja_country_of_city(level: int, rng: random.Random) -> Items:
     capitals = {without_accents(name) for c in places() for name in c.capitals}
     for english, name in _cities_in_japanese().items():
         isos = owners.get(english, [])
-        if len(set(isos)) == 1 and isos[0] in by_iso and english not in capitals and not any(sign in name for sign in "州島基・"):
+        if (
+            len(set(isos)) == 1
+            and isos[0] in by_iso
+            and english not in capitals
+            and not any(sign in name for sign in "州島基・")
+        ):
             country = by_iso[isos[0]]
             yield free(f"{name}はどの国にありますか。", *_country(country), *_other_names(country), *country.names)
 
@@ -204,20 +211,23 @@ def ja_currency_of_country(level: int, rng: random.Random) -> Items:
         full = get_currency_name(c.currency_code, locale="ja")
         unit = re.sub(r".*?([ァ-ヶー]*)$", r"\1", full)
         if not any(n in full for n in _country(c)):
-            items.append(free(f"{_country(c)[0]}の通貨は何ですか。", full, full.replace(" ", ""), unit, c.currency_code))
+            items.append(
+                free(f"{_country(c)[0]}の通貨は何ですか。", full, full.replace(" ", ""), unit, c.currency_code)
+            )
     return banded(items, level, 2)
 
 
-_KANA = (
-    "キャ kya キュ kyu キョ kyo シャ sha シュ shu ショ sho チャ cha チュ chu チョ cho ニャ nya ニュ nyu ニョ nyo ヒャ hya "
-    "ヒュ hyu ヒョ hyo ミャ mya ミュ myu ミョ myo リャ rya リュ ryu リョ ryo ギャ gya ギュ gyu ギョ gyo ジャ ja ジュ ju "
-    "ジョ jo ビャ bya ビュ byu ビョ byo ピャ pya ピュ pyu ピョ pyo ア a イ i ウ u エ e オ o カ ka キ ki ク ku ケ ke コ ko "
-    "サ sa シ shi ス su セ se ソ so タ ta チ chi ツ tsu テ te ト to ナ na ニ ni ヌ nu ネ ne ノ no ハ ha ヒ hi フ fu ヘ he "
-    "ホ ho マ ma ミ mi ム mu メ me モ mo ヤ ya ユ yu ヨ yo ラ ra リ ri ル ru レ re ロ ro ワ wa ヲ o ン n ガ ga ギ gi "
-    "グ gu ゲ ge ゴ go ザ za ジ ji ズ zu ゼ ze ゾ zo ダ da ヂ ji ヅ zu デ de ド do バ ba ビ bi ブ bu ベ be ボ bo パ pa "
-    "ピ pi プ pu ペ pe ポ po ッ _ ー -"
-).split()
-_ROMAN = dict(zip(_KANA[::2], _KANA[1::2], strict=True))
+_KANA = """
+キャ kya キュ kyu キョ kyo シャ sha シュ shu ショ sho チャ cha チュ chu チョ cho ニャ nya ニュ nyu ニョ nyo
+ヒャ hya ヒュ hyu ヒョ hyo ミャ mya ミュ myu ミョ myo リャ rya リュ ryu リョ ryo ギャ gya ギュ gyu ギョ gyo
+ジャ ja ジュ ju ジョ jo ビャ bya ビュ byu ビョ byo ピャ pya ピュ pyu ピョ pyo
+ア a イ i ウ u エ e オ o カ ka キ ki ク ku ケ ke コ ko サ sa シ shi ス su セ se ソ so
+タ ta チ chi ツ tsu テ te ト to ナ na ニ ni ヌ nu ネ ne ノ no ハ ha ヒ hi フ fu ヘ he ホ ho
+マ ma ミ mi ム mu メ me モ mo ヤ ya ユ yu ヨ yo ラ ra リ ri ル ru レ re ロ ro ワ wa ヲ o ン n
+ガ ga ギ gi グ gu ゲ ge ゴ go ザ za ジ ji ズ zu ゼ ze ゾ zo ダ da ヂ ji ヅ zu デ de ド do
+バ ba ビ bi ブ bu ベ be ボ bo パ pa ピ pi プ pu ペ pe ポ po ッ _ ー -
+"""
+_ROMAN = dict(zip(_KANA.split()[::2], _KANA.split()[1::2], strict=True))
 
 
 def romanised(katakana: str) -> str:
@@ -338,7 +348,7 @@ REFUSALS = (
 )
 """What counts as saying that a Japanese passage does not tell."""
 
-_INSTRUCTION = "次の文章だけを読んで答えてください。書かれていなければ、そう答えてください。"  # noqa: S105
+_INSTRUCTION = "次の文章だけを読んで答えてください。書かれていなければ、そう答えてください。"
 _GOODS = ("傘", "時計", "花瓶", "太鼓", "提灯", "靴", "帽子", "茶碗")
 
 
@@ -350,7 +360,7 @@ def _shop_name(rng: random.Random) -> str:
 def _shop(rng: random.Random) -> dict[str, str]:
     return {
         "name": _shop_name(rng),
-        "店主": rng.choice("青木 石井 岡田 川口 木村 坂本 清水 原田 藤井 村上".split()),
+        "店主": rng.choice(["青木", "石井", "岡田", "川口", "木村", "坂本", "清水", "原田", "藤井", "村上"]),
         "年": str(rng.randint(1870, 1999)),
         "人": str(rng.randint(3, 80)),
         "品": rng.choice(_GOODS),
@@ -381,9 +391,7 @@ def _shops(count: int, rng: random.Random) -> list[dict[str, str]]:
 
 
 def _shop_passage(shops: list[dict[str, str]], without: tuple[str, str] = ("", "")) -> str:
-    said = [
-        text.format(**shop) for shop in shops for key, text in _TOLD.items() if (shop["name"], key) != without
-    ]
+    said = [text.format(**shop) for shop in shops for key, text in _TOLD.items() if (shop["name"], key) != without]
     return "".join(said)
 
 
@@ -436,5 +444,3 @@ def ja_shops_mixed(level: int, rng: random.Random) -> Items:
         other = rng.choice([k for k in sorted(_ASKED) if k != key])
         yield free(_ASKED[key].format(**shop), *REFUSALS, context=context)
         yield free(_ASKED[other].format(**shop), *_shop_answers(shop, other), context=context)
-
-

@@ -21,7 +21,7 @@ def _written() -> tuple[str, ...]:
             continue
         try:
             own = locale(code)
-        except Exception:  # noqa: BLE001, S112 - babel has several errors for languages it lacks
+        except Exception:
             continue
         monday = own.days["stand-alone"]["wide"].get(0, "Mon")
         if monday not in ("Mon", "Monday") and own.territories.get("DE", "DE") not in ("DE", "Germany"):
@@ -134,6 +134,8 @@ def language_of_word(level: int, rng: random.Random) -> Items:
     by_iso = {c.iso: c for c in countries()}
     for code in _third(_latin(), level):
         mine = [(iso, locale(code).territories.get(iso, "")) for iso in sorted(by_iso)[:80]]
-        fit = [(i, w) for i, w in mine if owners.get((i, without_accents(w).casefold())) == {code} and w != by_iso[i].name]
+        fit = [
+            (i, w) for i, w in mine if owners.get((i, without_accents(w).casefold())) == {code} and w != by_iso[i].name
+        ]
         for iso, word in rng.sample(fit, min(5, len(fit))):
             yield free(f'In which language is {by_iso[iso].in_text} called "{word}"?', *language_names(code))

@@ -80,9 +80,7 @@ def relative(level: int, rng: random.Random) -> Items:
         word = _RELATIONS[up, down][line[-1][1]]
         question = f"{' '.join(told)} What relation is {line[-1][0]} to {line[0][0]}?"
         answers = (word, word.replace("-", " "), word.replace("-", ""), *_SAME_RELATION.get(word, ()))
-        if level > 1:
-            yield free(question, *answers)
-        elif f"{line[-1][0]} is the" not in told[0]:
+        if level > 1 or f"{line[-1][0]} is the" not in told[0]:
             yield free(question, *answers)
 
 

@@ -12,7 +12,7 @@ import matplotlib.colors
 import periodictable
 import pint
 
-from tools.starter.items import Items, balanced, banded, choice, distractors, family, free, number, yes_no
+from tools.starter.items import Items, balanced, choice, distractors, family, free, number, yes_no
 from tools.starter.letters import everyday_nouns
 
 _LAST_NATURAL = 100
@@ -265,5 +265,3 @@ def _move(level: int, start: tuple[int, int], end: tuple[int, int], rng: random.
     }[piece]
     question = f"On an empty chessboard, can a {piece} move from {_square(start)} to {_square(end)} in one move?"
     return yes_no(question, right)
-
-

@@ -14,7 +14,6 @@ import airportsdata
 from tools.starter.items import (
     Items,
     balanced,
-    banded,
     choice,
     distractors,
     family,
@@ -29,7 +28,6 @@ from tools.starter.world import (
     Country,
     big_cities,
     countries,
-    geonames,
     nameable,
     towns,
 )
@@ -82,7 +80,9 @@ def _asked_cities() -> list[tuple[str, Country]]:
 def population_of_city(level: int, rng: random.Random) -> Items:
     """Does Osaka have more than a million people? Then exact figures of large cities and of small towns."""
     if level == 1:
-        asked = [(n, True) for n, _, _ in towns(4_000_000, 10**9, 4)] + [(n, False) for n, _, _ in towns(15000, 40000, 1)]
+        asked = [(n, True) for n, _, _ in towns(4_000_000, 10**9, 4)] + [
+            (n, False) for n, _, _ in towns(15000, 40000, 1)
+        ]
         return balanced((yes_no(f"Do more than a million people live in {n}?", large) for n, large in asked), rng)
     source = "According to the GeoNames database, how many people live in"
     found = towns(1_000_000, 10**9, 3) if level == 2 else towns(3000, 9000, 1)
@@ -225,5 +225,3 @@ def airport_details(level: int, rng: random.Random) -> Items:
             if names[r["name"]] == 1:
                 question = f"What is the elevation in feet of the airfield {r['name']} ({r['icao']})?"
                 yield number(question, round(r["elevation"]))
-
-
