@@ -92,11 +92,18 @@ def test_labelled_questions_are_of_other_families_and_new_to_the_calibrator():
 def test_doubtful_answers_are_in_the_store(estimator, store, threshold):
     asked = questions(15)
     items = []
+
+    def doubtful():
+        # The store replaces NUL, which a model of random weights may well say.
+        return {
+            (i.question, i.answer.replace("\0", "\N{REPLACEMENT CHARACTER}")) for i in items if i.decision == "review"
+        }
+
     for found in demo.run(estimator, store, asked, Policy(threshold, review_unsupported=False), batch_size=2):
         items.append(found)
         waiting = {(i.question, i.answer.strip()) for i in store.list()}
-        assert waiting >= {(i.question, i.answer) for i in items if i.decision == "review"}
-    assert waiting == {(i.question, i.answer) for i in items if i.decision == "review"}
+        assert waiting >= doubtful()
+    assert waiting == doubtful()
     assert [(i.task, i.question) for i in items] == [(task, example.question) for task, example in asked]
     for found in items:
         assert found.decision == ("accept" if (found.confidence or -1) >= threshold else "review")

@@ -116,12 +116,11 @@ def time_after(level: int, rng: random.Random) -> Items:
         seconds = rng.randint(1, 59) if level == 5 else 0
         then = start + timedelta(hours=hours, minutes=minutes, seconds=seconds)
         within = then.hour == start.hour
-        if level > 2 or within == (level == 1):
-            if then.day == start.day or level > 3:
-                passed = f"{hours} hour{'s' * (hours > 1)} and " * (hours > 0) + f"{minutes} minutes"
-                passed += f" and {seconds} seconds" * (seconds > 0)
-                question = f"It is {start:%H:%M} (24-hour clock). What time will it be {passed} later?"
-                yield free(question, *_times(then, seconds > 0))
+        if (level > 2 or within == (level == 1)) and (level > 3 or then.day == start.day):
+            passed = f"{hours} hour{'s' * (hours > 1)} and " * (hours > 0) + f"{minutes} minutes"
+            passed += f" and {seconds} seconds" * (seconds > 0)
+            question = f"It is {start:%H:%M} (24-hour clock). What time will it be {passed} later?"
+            yield free(question, *_times(then, seconds > 0))
 
 
 def _times(then: datetime, seconds: bool) -> list[str]:

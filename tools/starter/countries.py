@@ -89,6 +89,10 @@ def capital_choice(level: int, rng: random.Random) -> Items:
 
 
 def with_currency(of: tuple[Country, ...]) -> list[Country]:
+<<<<<<< HEAD
+=======
+    """Those on whose single currency GeoNames and the CLDR agree."""
+>>>>>>> starter
     return [c for c in of if c.iso not in _NEW_CURRENCY and get_territory_currencies(c.iso) == [c.currency_code]]
 
 
@@ -341,7 +345,7 @@ def state_of_county(level: int, rng: random.Random) -> Items:
 def japanese_country_choice(level: int, rng: random.Random) -> Items:
     """What is the country 「ドイツ」 called in English? Asked in Japanese."""
     names = [(c, locale("ja").territories[c.iso]) for c in countries()]
-    plain = [(c, name) for c, name in names if "(" not in name and "（" not in name]  # noqa: RUF001
+    plain = [(c, name) for c, name in names if "(" not in name and "（" not in name]
     apart = told_apart([[name, *c.names] for c, name in plain])
     named = [pair for pair, alone in zip(plain, apart, strict=True) if alone]
     pool = [c.name for c, _ in named]

@@ -79,6 +79,7 @@ INSTRUCTION = "Answer from the text below only. If it does not tell, say so."
 
 _GIVEN = ("Alma", "Boris", "Carmen", "Dimitri", "Edda", "Farid", "Greta", "Hassan", "Ingrid", "Jonas", "Keiko", "Lars")
 _GIVEN = (*_GIVEN, "Milena", "Nils", "Olga", "Pavel", "Rosa", "Stefan", "Tomas", "Ulla", "Viktor", "Wanda")
+<<<<<<< HEAD
 _STARTS = [
     "b",
     "br",
@@ -105,6 +106,12 @@ _STARTS = [
 ]
 _MIDDLES = ["a", "a", "e", "e", "i", "i", "o", "o", "u", "au"]
 _CODAS = ["l", "m", "n", "r", "s", "nd", "rk"]
+=======
+_STARTS = ("b", "br", "d", "dr", "f", "g", "gr", "h", "k", "kr", "l", "m", "n", "p", "r", "s", "st", "t", "tr")
+_STARTS = (*_STARTS, "v", "w", "z")
+_MIDDLES = ("a", "a", "e", "e", "i", "i", "o", "o", "u", "au")
+_CODAS = ("l", "m", "n", "r", "s", "nd", "rk")
+>>>>>>> starter
 
 
 def coined(rng: random.Random, end: str = "", parts: int = 2) -> str:

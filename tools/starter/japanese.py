@@ -140,7 +140,7 @@ def _cities_in_japanese() -> dict[str, str]:
 
 def _country(c: Country) -> tuple[str, ...]:
     name = locale("ja").territories[c.iso]
-    return (name, *re.split(r"[ ()（）]+", name)) if " " in name or "(" in name else (name,)  # noqa: RUF001
+    return (name, *re.split(r"[ ()（）]+", name)) if " " in name or "(" in name else (name,)
 
 
 def _capitals() -> list[tuple[Country, str]]:
@@ -217,6 +217,7 @@ def ja_currency_of_country(level: int, rng: random.Random) -> Items:
     return banded(items, level, 2)
 
 
+<<<<<<< HEAD
 _KANA = [
     "キャ",
     "kya",
@@ -432,6 +433,19 @@ _KANA = [
     "-",
 ]
 _ROMAN = dict(zip(_KANA[::2], _KANA[1::2], strict=True))
+=======
+_KANA = """
+キャ kya キュ kyu キョ kyo シャ sha シュ shu ショ sho チャ cha チュ chu チョ cho ニャ nya ニュ nyu ニョ nyo
+ヒャ hya ヒュ hyu ヒョ hyo ミャ mya ミュ myu ミョ myo リャ rya リュ ryu リョ ryo ギャ gya ギュ gyu ギョ gyo
+ジャ ja ジュ ju ジョ jo ビャ bya ビュ byu ビョ byo ピャ pya ピュ pyu ピョ pyo
+ア a イ i ウ u エ e オ o カ ka キ ki ク ku ケ ke コ ko サ sa シ shi ス su セ se ソ so
+タ ta チ chi ツ tsu テ te ト to ナ na ニ ni ヌ nu ネ ne ノ no ハ ha ヒ hi フ fu ヘ he ホ ho
+マ ma ミ mi ム mu メ me モ mo ヤ ya ユ yu ヨ yo ラ ra リ ri ル ru レ re ロ ro ワ wa ヲ o ン n
+ガ ga ギ gi グ gu ゲ ge ゴ go ザ za ジ ji ズ zu ゼ ze ゾ zo ダ da ヂ ji ヅ zu デ de ド do
+バ ba ビ bi ブ bu ベ be ボ bo パ pa ピ pi プ pu ペ pe ポ po ッ _ ー -
+"""
+_ROMAN = dict(zip(_KANA.split()[::2], _KANA.split()[1::2], strict=True))
+>>>>>>> starter
 
 
 def romanised(katakana: str) -> str:

@@ -218,8 +218,12 @@ def _everyday_plurals() -> dict[str, tuple[str, ...]]:
     return {noun: many for noun, many in forms.items() if noun not in many}
 
 
+_GERMANIC = ("man", "child", "foot", "tooth", "mouse", "life", "leaf", "shelf", "self", "loaf")
+
+
 @lru_cache(maxsize=1)
 def _learned_plurals() -> dict[str, tuple[str, ...]]:
+<<<<<<< HEAD
     """Nouns with a plural as in Latin or Greek, without those that end in "-man"."""
     found = {}
     for word, kind, forms in lexicon():
@@ -230,6 +234,16 @@ def _learned_plurals() -> dict[str, tuple[str, ...]]:
             if any(form.isalpha() and not form.endswith("s") for form in forms) and word not in forms:
                 found[word] = forms
     return found
+=======
+    """Nouns with a plural as in Latin or Greek."""
+    return {word: forms for word, kind, forms in lexicon() if kind == "noun" and _is_learned(word, forms)}
+
+
+def _is_learned(word: str, forms: tuple[str, ...]) -> bool:
+    plain = word.isalpha() and word.isascii() and word.islower() and 4 <= len(word) <= 12
+    learned = any(form.isalpha() and not form.endswith("s") for form in forms) and word not in forms
+    return plain and learned and not word.endswith(_GERMANIC)
+>>>>>>> starter
 
 
 def _plurals(level: int, rng: random.Random) -> dict[str, tuple[str, ...]]:
