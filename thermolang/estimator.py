@@ -23,7 +23,7 @@ from thermolang.calibration.kinds import CHOICE, SELF_CHECK, AnswerKind, KindNam
 from thermolang.calibration.learner import AnswerScores, InputKind
 from thermolang.calibration.task_state import TaskState, TaskVersion
 from thermolang.errors import InvalidInputError, ThermolangError
-from thermolang.given import NO_GIVEN_FIT, Compared, compare, given_confidence
+from thermolang.given import compare, given_confidence, why_not_given
 from thermolang.models.chat_template import UNFINISHED, final_answer
 from thermolang.models.rotations import check_rotations
 from thermolang.models.scoring import MIN_ANSWER_MASS
@@ -43,7 +43,6 @@ from thermolang.types import (
 )
 
 if TYPE_CHECKING:
-    from thermolang.calibration.given import GivenFit
     from thermolang.types import FloatArray
 
 logger = logging.getLogger(__name__)
@@ -386,32 +385,22 @@ class ConfidenceEstimator:
         # As texts: how probable the tokens were where they were written says nothing here.
         texts = [(messages, a.text if isinstance(a, Generation) else a) for messages, a in items]
         read = read_checks(self.model, texts)
+        why = self._why_uncalibrated(SELF_CHECK) if self.calibrator is None else why_not_given(self.calibrator)
         found = [
             Confidence.missing(one, task=task or task_of(messages))
             if isinstance(one, Reason)
-            else self._unscored(*one, task or task_of(messages), SELF_CHECK).because(self._why_not_given())
+            else self._unscored(*one, task or task_of(messages), SELF_CHECK).because(why)
             for (messages, _), one in zip(texts, read, strict=True)
         ]
         usable = {i: one[0] for i, one in enumerate(read) if not isinstance(one, Reason) and not found[i].reason}
         checked = [(*texts[i], scores) for i, scores in usable.items()]
         for i, one in zip(usable, compare(self.model, checked, self.equivalence, read_checks), strict=True):
-            found[i] = found[i].because(one) if isinstance(one, Reason) else self._given_value(found[i], one)
+            valued = (
+                one if isinstance(one, Reason) else given_confidence(found[i], cast("Calibrator", self.calibrator), one)
+            )
+            found[i] = found[i].because(valued) if isinstance(valued, Reason) else valued.because(self.warning)
         seconds = (time.perf_counter() - start) / max(len(items), 1)
         return [replace(confidence, source="given", seconds=seconds) for confidence in found]
-
-    def _given_value(self, unscored: Confidence, compared: Compared) -> Confidence:
-        """The confidence by the calibrator, which has all that is needed."""
-        calibrator = cast("Calibrator", self.calibrator)
-        # Of the own answer: the question, not somebody's wording, is what the calibrator was trained on.
-        novelty = float(calibrator.fits["self_check"].inputs.novelty(compared.own_scores.hidden))
-        known = replace(unscored, calibrator=calibrator.id, novelty=novelty, supported=novelty <= 1.0)
-        return given_confidence(known, cast("GivenFit", calibrator.given), compared).because(self.warning)
-
-    def _why_not_given(self) -> Reason | None:
-        """Why no text that was written elsewhere will get a confidence; None if they can."""
-        if self.calibrator is None or "self_check" not in self.calibrator.fits:
-            return self._why_uncalibrated(SELF_CHECK)
-        return NO_GIVEN_FIT if self.calibrator.given is None else None
 
     def _thorough(self, mode: Mode, threshold: float | None, annotate: bool) -> Thorough:
         fit = self.calibrator.semantic if self.calibrator else None

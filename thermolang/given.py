@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from scipy.special import expit
 
 from thermolang.calibration.fit import predictive_interval
-from thermolang.calibration.given import GivenFit, GivenTexts
+from thermolang.calibration.given import GivenTexts
 from thermolang.errors import ThermolangError
 from thermolang.models.chat_template import final_answer
 from thermolang.models.decoding import SHORT
@@ -19,15 +19,12 @@ from thermolang.types import Confidence, Generation, Message, OptionScores, Reas
 
 if TYPE_CHECKING:
     from thermolang.answers.equivalence import Equivalence
+    from thermolang.calibration.calibrator import Calibrator
+    from thermolang.calibration.given import GivenFit
     from thermolang.types import FloatArray, ScoringModel
 
 Pairs = Sequence[tuple[Sequence[Message], Generation | str]]
 
-NO_GIVEN_FIT = Reason(
-    "given_text",
-    "this calibrator has no fit for texts that were written elsewhere, and what it knows of the model's own answers "
-    "does not hold for them: make it anew with thermolang calibrate --model NAME",
-)
 NO_OWN_ANSWER = Reason("given_text", "the text cannot be compared: the model itself gives no answer to the question")
 UNKNOWN = Reason("given_text", "the text cannot be compared: its probability under the model cannot be read")
 LONG = Reason("given_text", "the text is longer than what calibrators learn from: only the end of it was compared")
@@ -93,26 +90,43 @@ def _own_answers(model: ScoringModel, conversations: Sequence[Sequence[Message]]
         return [Reason("model_error", str(error))]
 
 
-def given_confidence(unscored: Confidence, fit: GivenFit, compared: Compared) -> Confidence:
+def why_not_given(calibrator: Calibrator) -> Reason | None:
+    """Why no text that was written elsewhere will get a confidence; None if they can."""
+    if calibrator.given is not None and "self_check" in calibrator.fits:
+        return None
+    no_fit = "this calibrator has no fit for texts that were written elsewhere, and what it knows of the model's own"
+    remedy = f"make it anew with thermolang calibrate --model {calibrator.model_name or 'NAME'}"
+    return Reason("given_text", f"{no_fit} answers does not hold for them: {remedy}")
+
+
+def given_confidence(unscored: Confidence, calibrator: Calibrator, compared: Compared) -> Confidence | Reason:
     """The confidence of a text that was written elsewhere.
 
     Args:
-        unscored: What is known of it without the fit.
-        fit: What was learned about such texts.
+        unscored: What is known of it without the calibrator.
+        calibrator: One of which ``why_not_given`` says nothing.
         compared: The text beside the model's own answer.
 
     Returns:
-        ``unscored`` with a value, or with the reason why there is none. A text of which only the end could be read is
-        marked as unsupported, and its value lies halfway to what texts in training had.
+        ``unscored`` with a value, or the reason why there is none. A text of which only the end could be read is marked
+        as unsupported, and its value lies halfway to what texts in training had.
     """
-    texts, cut = features_of([compared]), compared.scores.answer_cut
-    odds = float(fit.log_odds(texts, np.array([cut]))[0])
+    fit, cut = cast("GivenFit", calibrator.given), compared.scores.answer_cut
+    odds = float(fit.log_odds(features_of([compared]), np.array([cut]))[0])
     if not math.isfinite(odds):
-        return unscored.because(UNKNOWN)
+        return UNKNOWN
+    # Of the own answer: the question, not somebody's wording, is what the calibrator was trained on.
+    novelty = float(calibrator.fits["self_check"].inputs.novelty(compared.own_scores.hidden))
     value = float(expit(odds))
-    half_width = fit.half_width * (2 if cut else 1)
-    found = replace(unscored, value=value, interval=predictive_interval(value, half_width))
-    return replace(found, supported=False).because(LONG) if cut else found
+    found = replace(
+        unscored,
+        value=value,
+        interval=predictive_interval(value, fit.half_width * (2 if cut else 1)),
+        calibrator=calibrator.id,
+        novelty=novelty,
+        supported=novelty <= 1.0 and not cut,
+    )
+    return found.because(LONG if cut else None)
 
 
 def features_of(compared: Sequence[Compared]) -> GivenTexts:
