@@ -165,9 +165,9 @@ def rows(path, *, count, start=0):
         ("bad.jsonl", '{"question": "q", "answers": ["a"]}\n{"question": "q"}\n', "bad.jsonl, line 2: expected"),
         ("bad.jsonl", "not json\n", "bad.jsonl, line 1: not JSON"),
         ("bad.csv", "question,answers\nq,a\nq,a,b\n", "bad.csv, line 3: 2 columns are expected"),
-        ("bad.txt", "q", "bad.txt: a file of questions ends in .jsonl or .csv"),
+        ("bad.txt", "q", "bad.txt: a folder, a file that ends in .jsonl"),
         ("empty.jsonl", "", "empty.jsonl: holds no questions"),
-        (None, None, "no-such.jsonl: cannot be read"),
+        (None, None, "no-such.jsonl: a folder, a file that ends in"),
     ],
 )
 def test_file_and_line_are_named_before_a_model_loads(run, no_model, tmp_path, name, content, said):
@@ -185,6 +185,22 @@ def test_own_files_alone_or_beside_a_recipe(run, tiny, tmp_path):
     assert status == 0, err
     assert "3 tasks, 9 items" in out
     assert "6 tasks, 21 items" in run(*own, "--recipe", "offline", "--out", tmp_path / "made")[1]
+
+
+def test_columns_are_shown_or_named(run, tiny, tmp_path):
+    own = []
+    for n in range(3):
+        path = tmp_path / f"mine{n}.csv"
+        path.write_text("Q;A;id\n" + "".join(f"{n}-{i}?;a;7\n" for i in range(3)), encoding="utf-8")
+        own += ["--tasks", path]
+    status, _, err = run(*own)
+    assert status == 1 and "found the columns ['A', 'Q', 'id']" in err and "--columns question=NAME" in err
+    status, out, err = run(*own, "--columns", "question=Q,answers=A", "--out", tmp_path / "made")
+    assert status == 0, err
+    assert f"{own[1]}: question: Q, answers: A; not used: id" in out
+    assert "3 tasks, 9 items" in out
+    status, _, err = run(*own, "--columns", "Q")
+    assert status == 1 and "pairs such as question=Q,answers=A are expected" in err
 
 
 def test_it_is_saved_where_with_confidence_looks(run, monkeypatch, tiny, tmp_path):

@@ -79,12 +79,12 @@ def test_help_teaches(command):
         "ask": ["--choices", "Paris,Rome,Oslo", "--json", "--model", "smollm2-135m"],
         "calibrate": [
             *("--recipe", "standard", "offline", "JSQuAD", "--data-folder", "as published", "--items", "--features"),
-            *("--tasks", "JSONL or CSV", "--out", "goes on where it stopped"),
+            *("--tasks", "JSONL, JSON, CSV, Excel or Parquet", "--columns", "--out", "goes on where it stopped"),
             "thermolang calibrate --model ./my-model --recipe standard --data-folder ./data --items 200",
         ],
         "collect": ["--task", "hf:NAME", "--limit", "--parts", "start it again"],
         "evaluate": ["--protocol", "leave-one-task-out", "--report", "--json", "left out of its training"],
-        "score": ["--out", "--threshold", "no line is lost or scored twice"],
+        "score": ["--out", "--threshold", "--columns", "no line is lost or scored twice"],
         "train": ["--model", "--out", "published objective"],
         "demo": [
             "--questions",

@@ -70,7 +70,8 @@ def test_score_writes_a_confidence_for_every_line_and_sums_up(score, answers, tm
         f"1 bad lines: {answers}:7",
         f"{accepted} accepted at 0.1, {8 - accepted} for review",
     ]
-    assert said[0].startswith("0/8  0.0 items/s")  # where nobody looks, a line now and then
+    assert said[0] == f"{answers}: question: question, answers: answer"
+    assert said[1].startswith("0/8  0.0 items/s")  # where nobody looks, a line now and then
     assert said[-5].startswith("8/8  ") and "left" in said[-5]
 
 
@@ -83,7 +84,7 @@ def test_score_goes_on_and_says_when_it_is_finished(score, tmp_path):
     assert status == 0 and any("out.jsonl finished: 8 lines" in line for line in said)
     finished = out.read_bytes()
     status, said, _ = score()
-    assert status == 0 and said[0].startswith(f"{out} was finished already: 8 lines, 6 scored")
+    assert status == 0 and said[1].startswith(f"{out} was finished already: 8 lines, 6 scored")
     assert out.read_bytes() == finished
 
 
@@ -111,7 +112,7 @@ def test_answers_are_taken_for_texts_from_elsewhere_unless_it_is_said(run, score
 def test_what_does_not_go_together_is_one_line(score, run, answers, tmp_path):
     score("--task", "t")
     status, said, wrong = score("--task", "u")
-    assert (status, said) == (1, [])
+    assert (status, said) == (1, [f"{answers}: question: question, answers: answer"])
     assert wrong.startswith(f"error: {tmp_path}/out.jsonl, line 1, was scored with the task 't', not 'u': give another")
     status, _, wrong = run(
         "score", answers, "--out", tmp_path / "o", "--model", "tiny", "--calibrator", tmp_path / "no"
@@ -124,7 +125,12 @@ def test_what_does_not_go_together_is_one_line(score, run, answers, tmp_path):
     [
         ("missing.jsonl", "out.jsonl", "missing.jsonl: cannot be read"),
         ("empty.jsonl", "out.jsonl", "empty.jsonl: holds no lines; expected `answer`"),
-        (".", "out.jsonl", "cannot be read"),
+        (".", "out.jsonl", "a file ends in .jsonl"),
+        (
+            "answers.doc",
+            "out.jsonl",
+            "a file ends in .jsonl, .ndjson, .json, .csv, .tsv, .xlsx or .parquet, not '.doc'",
+        ),
         ("answers[1].jsonl", "nowhere/out.jsonl", "does not exist"),
         ("answers[1].jsonl", ".", "it is a folder"),
     ],

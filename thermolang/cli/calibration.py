@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from thermolang.cli.common import DEFAULT_MODEL, ModelOption, console, escaped, local_model, resumable, runs_on
+from thermolang.cli.common import (
+    DEFAULT_MODEL,
+    ColumnsOption,
+    ModelOption,
+    console,
+    escaped,
+    local_model,
+    resumable,
+    runs_on,
+)
 from thermolang.errors import InvalidInputError
 
 
@@ -26,9 +35,12 @@ def calibrate(
         typer.Option(help="With standard: a folder with files of the data sets, as published, in any layout."),
     ] = None,
     tasks: Annotated[
-        list[Path] | None,
-        typer.Option("--tasks", help="Your own questions: JSONL or CSV files, one task each; repeatable."),
+        list[str] | None,
+        typer.Option(
+            "--tasks", help="Your own questions: JSONL, JSON, CSV, Excel or Parquet, one task a file; repeatable."
+        ),
     ] = None,
+    columns: ColumnsOption = None,
     items: Annotated[int, typer.Option(min=30, help="Most items of each task; more are better and slower.")] = 120,
     samples: Annotated[
         int, typer.Option(min=0, help="Also sample so many answers to free-form questions, for `ask --samples`; 8.")
@@ -59,17 +71,20 @@ def calibrate(
     """
     from thermolang.calibration.calibrator import folder_for
     from thermolang.calibration.training import TrainingConfig
-    from thermolang.cli.show import collecting_bar, show_comparisons, show_data_sets, show_levels
+    from thermolang.cli.show import collecting_bar, show_comparisons, show_data_sets, show_files, show_levels
     from thermolang.storage import cache_dir
-    from thermolang.tasks.formats import read_task
+    from thermolang.tasks.columns import given_columns
     from thermolang.training import calibrate as calibrating
+    from thermolang.training.collect import tasks_to_collect
     from thermolang.training.recipes import ingredients
 
     if data_folder is not None and recipe != "standard":
         msg = "--data-folder names the files of the recipe standard: add --recipe standard, or leave it out"
         raise InvalidInputError(msg)
-    own = [read_task(path) for path in tasks or ()]
+    names = given_columns(columns) if columns else {}
+    own = tasks_to_collect(tasks or (), columns=names)
     found = ingredients(recipe or (None if own else "offline"), own=own, items=items, data_folder=data_folder)
+    show_files(console, tasks or (), names)
     show_data_sets(console, found)
     local, kept = local_model(model), features or cache_dir() / "features"
     said = f"{local.name}, {runs_on(local)}; kept in {kept}"

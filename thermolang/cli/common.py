@@ -26,6 +26,15 @@ ModelOption = Annotated[
 ]
 
 
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Names of columns that are not told by theirs, such as question=Q,answers=A; also choices, context and "
+        "answer (the right one of choices, or the one to score)."
+    ),
+]
+
+
 def local_model(name: str) -> Any:
     """Load a model with a spinner."""
     with quietly(f"loading {name}"):

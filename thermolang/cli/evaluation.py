@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from thermolang.cli.common import ModelOption, console, errors, local_model, quietly, resumable, writable
+from thermolang.cli.common import (
+    ColumnsOption,
+    ModelOption,
+    console,
+    errors,
+    local_model,
+    quietly,
+    resumable,
+    writable,
+)
 from thermolang.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -27,8 +36,8 @@ def collect(
         typer.Option(
             "--task",
             "-t",
-            help="A file or folder of tasks (MMLU, BIG-bench, ARC, SQuAD, CoQA, ... or your own JSONL/CSV), or "
-            "hf:NAME[:CONFIG][:SPLIT]. Repeat it for more.",
+            help="A file or folder of tasks (MMLU, BIG-bench, ARC, SQuAD, CoQA, ... or your own JSONL, JSON, CSV, "
+            "Excel or Parquet), or hf:NAME[:CONFIG][:SPLIT]. Repeat it for more.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to keep the features in. The same command again goes on.")],
@@ -44,6 +53,7 @@ def collect(
     samples: Annotated[
         int, typer.Option(min=0, help="Also sample so many answers to each free-form question; 8 are usual.")
     ] = 0,
+    columns: ColumnsOption = None,
     seed: Annotated[int, typer.Option(help="Of the drawing.")] = 0,
 ) -> None:
     """Read the hidden states and option logits of many tasks with a model, once.
@@ -52,10 +62,13 @@ def collect(
     read; stop it at any time and start it again. Multiple-choice questions are read in two forms at once, with
     the bare chat prompt and with the answer begun. Next: thermolang evaluate, or thermolang train.
     """
-    from thermolang.cli.show import collecting_bar
+    from thermolang.cli.show import collecting_bar, show_files
+    from thermolang.tasks.columns import given_columns
     from thermolang.training.collect import collect_all, tasks_to_collect
 
-    tasks = tasks_to_collect(task, limit=limit, seed=seed, parts=parts, max_characters=max_characters)
+    names = given_columns(columns) if columns else {}
+    tasks = tasks_to_collect(task, limit=limit, seed=seed, parts=parts, max_characters=max_characters, columns=names)
+    show_files(console, task, names)
     items = sum(len(t.examples) for t in tasks)
     console.print(f"{len(tasks)} tasks, {items} items -> {out}", highlight=False, markup=False, soft_wrap=True)
     local = local_model(model)
@@ -189,7 +202,9 @@ def evaluate(
 
 
 def score(
-    file: Annotated[Path, typer.Argument(help="JSONL: an object with an answer and its question in each line.")],
+    file: Annotated[
+        Path, typer.Argument(help="JSONL, JSON, CSV, Excel or Parquet: an answer and its question in each line.")
+    ],
     out: Annotated[Path, typer.Option(help="JSONL file to write. The same command again goes on.")],
     model: ModelOption,
     task: Annotated[
@@ -207,6 +222,7 @@ def score(
             "--own-answers", help="This very model wrote the answers, with these prompts; nobody has edited them."
         ),
     ] = False,
+    columns: ColumnsOption = None,
     batch: Annotated[int, typer.Option(min=1, help="Lines that go through the model together.")] = 8,
 ) -> None:
     """Score answers that exist already: a confidence for every line of a file.
@@ -217,7 +233,8 @@ def score(
 
     A line is {"question": ..., "answer": ...}, with "context" if there is one, or {"messages": [...], "answer": ...}.
     With "choices" (list of texts) the answer is one of them. "task" in a line comes before --task, and all other
-    keys are kept. Each line comes back in its place with its "confidence"; one that cannot be read says why there.
+    keys are kept. In a table these are columns; others are named by --columns question=Q,answer=A. Each line comes back
+    in its place with its "confidence", as JSONL in UTF-8; one that cannot be read says why there.
 
     Stop it at any time and start it again: no line is lost or scored twice. With --own-answers the first 30 questions
     of a task are read once more, before anything is scored, so that all its answers are scored under one temperature.
@@ -225,18 +242,20 @@ def score(
     Example: thermolang score answers.jsonl --out scored.jsonl --model smollm2-135m --threshold 0.7
     """
     writable(out)
-    from thermolang.bulk.files import count_lines, score_file
+    from thermolang.bulk.files import count_lines, described, score_file
     from thermolang.cli.show import collecting_bar
     from thermolang.estimator import ConfidenceEstimator
     from thermolang.routing.policy import Policy
+    from thermolang.tasks.columns import given_columns
 
-    count_lines(file)  # a file that cannot be read is refused before a model loads
-    policy = None if threshold is None else Policy(threshold)
+    names, policy = given_columns(columns) if columns else {}, None if threshold is None else Policy(threshold)
+    count_lines(file, names)  # a file that cannot be read is refused before a model loads
     local = local_model(model)
     with quietly("finding its calibrator"):
         estimator = ConfidenceEstimator(local, calibrator)
     if missing := estimator.why_no_calibrator():
         errors.print(f"warning: no answer will have a confidence: {missing.text}", markup=False, soft_wrap=True)
+    console.print(f"{file}: {described(file, names)}", markup=False, highlight=False, soft_wrap=True)
     with resumable(out), collecting_bar(console) as report:
         summary = score_file(
             estimator,
@@ -246,6 +265,7 @@ def score(
             policy=policy,
             own_answers=own_answers,
             batch_size=batch,
+            columns=names,
             progress=report,
         )
     for line in _told(summary, file, out, threshold):
@@ -258,7 +278,8 @@ def _told(summary: Summary, file: Path, out: Path, threshold: float | None) -> l
     mean = "" if summary.mean is None else f", mean confidence {summary.mean:.3f}"
     said = [f"{out} {state}: {summary.lines} lines, {summary.scored} scored{mean}"]
     if unscored := summary.lines - summary.scored - summary.bad:
-        said.append(f"{unscored} without a confidence, most often because: {summary.reason}")
+        because = f", most often because: {summary.reason}" if summary.reason else "; the lines say why"
+        said.append(f"{unscored} without a confidence{because}")
     if summary.bad:
         more = ", ..." if summary.bad > len(summary.first_bad) else ""
         said.append(f"{summary.bad} bad lines: {', '.join(f'{file}:{n}' for n in summary.first_bad)}{more}")

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -16,6 +17,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from thermolang.cli.demo import DemoItem, Threshold
+    from thermolang.tasks.columns import Columns
     from thermolang.training.card import Comparison
     from thermolang.training.collect import Collected
     from thermolang.training.recipes import Gathered, Ingredients
@@ -258,6 +260,15 @@ def show_setting(console: Console, setting: dict[str, Any]) -> None:
             shown = ("-" if figures[m] is None else f"{figures[m]['estimate']:.3f}" for m in brief)
             table.add_row(labels[name], *shown)
         console.print(table)
+
+
+def show_files(console: Console, sources: Iterable[str], columns: Columns) -> None:
+    """How each file of questions is understood."""
+    from thermolang.tasks.readers import described
+
+    for source in sources:
+        if (path := Path(source)).is_file():
+            console.print(f"{path}: {described(path, columns)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_data_sets(console: Console, found: Ingredients) -> None:

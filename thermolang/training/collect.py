@@ -13,6 +13,7 @@ from thermolang.calibration.features import TaskFeatures
 from thermolang.errors import TaskFormatError
 from thermolang.models.local import LocalModel
 from thermolang.storage import digest
+from thermolang.tasks.columns import Columns
 from thermolang.tasks.readers import drawn, load_tasks
 from thermolang.training.features import collect, is_choice
 from thermolang.training.samples import collect_samples
@@ -52,6 +53,7 @@ def tasks_to_collect(
     seed: int = 0,
     parts: int = 1,
     max_characters: int | None = None,
+    columns: Columns | None = None,
 ) -> list[Task]:
     """Load the tasks of all sources, and make them ready to be read.
 
@@ -63,6 +65,7 @@ def tasks_to_collect(
             left out together. For data sets that would each be a single task.
         max_characters: Leave out items whose question, context and options are longer than this, and tasks that
             lose so many that fewer than half of ``limit`` remain.
+        columns: Names of columns as the user gave them; see ``load_tasks``.
 
     Raises:
         TaskFormatError: A source cannot be read, or two tasks have one name.
@@ -70,7 +73,7 @@ def tasks_to_collect(
     tasks = []
     for source in sources:
         # Long items go before the draw, so that ``limit`` items remain where there are enough.
-        for task in load_tasks(source, limit=None if max_characters else limit, seed=seed):
+        for task in load_tasks(source, limit=None if max_characters else limit, seed=seed, columns=columns):
             if max_characters:
                 kept = [e for e in task.examples if _characters(e) <= max_characters]
                 if 2 * len(kept) < min(limit or 2, len(task.examples)):

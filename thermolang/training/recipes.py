@@ -16,8 +16,10 @@ from thermolang.answers.rules.spelling import HAS_JAPANESE
 from thermolang.errors import NotEnoughDataError, TaskFormatError, ThermolangError
 from thermolang.models.local import LocalModel
 from thermolang.storage import digest
-from thermolang.tasks.formats import Row, examples_of, format_of
-from thermolang.tasks.readers import ENDINGS, drawn, read_source
+from thermolang.tasks.columns import Row
+from thermolang.tasks.formats import examples_of, format_of
+from thermolang.tasks.readers import drawn, first_row, read_source
+from thermolang.tasks.rows import ENDINGS
 from thermolang.training.collect import Report
 from thermolang.training.difficulty import Tried, choice_tasks, starter_levels
 from thermolang.types import Example, Task
@@ -335,8 +337,8 @@ def files_of(folder: Path) -> dict[str, str]:
 
 def _told(path: Path) -> DataSet | None:
     try:
-        return data_set_of(read_source(path)[0][1])
-    except TaskFormatError:
+        return data_set_of(first_row(path))
+    except ThermolangError:
         return None  # any file may lie there
 
 

@@ -89,10 +89,7 @@ def capital_choice(level: int, rng: random.Random) -> Items:
 
 
 def with_currency(of: tuple[Country, ...]) -> list[Country]:
-<<<<<<< HEAD
-=======
     """Those on whose single currency GeoNames and the CLDR agree."""
->>>>>>> starter
     return [c for c in of if c.iso not in _NEW_CURRENCY and get_territory_currencies(c.iso) == [c.currency_code]]
 
 

@@ -79,39 +79,10 @@ INSTRUCTION = "Answer from the text below only. If it does not tell, say so."
 
 _GIVEN = ("Alma", "Boris", "Carmen", "Dimitri", "Edda", "Farid", "Greta", "Hassan", "Ingrid", "Jonas", "Keiko", "Lars")
 _GIVEN = (*_GIVEN, "Milena", "Nils", "Olga", "Pavel", "Rosa", "Stefan", "Tomas", "Ulla", "Viktor", "Wanda")
-<<<<<<< HEAD
-_STARTS = [
-    "b",
-    "br",
-    "d",
-    "dr",
-    "f",
-    "g",
-    "gr",
-    "h",
-    "k",
-    "kr",
-    "l",
-    "m",
-    "n",
-    "p",
-    "r",
-    "s",
-    "st",
-    "t",
-    "tr",
-    "v",
-    "w",
-    "z",
-]
-_MIDDLES = ["a", "a", "e", "e", "i", "i", "o", "o", "u", "au"]
-_CODAS = ["l", "m", "n", "r", "s", "nd", "rk"]
-=======
 _STARTS = ("b", "br", "d", "dr", "f", "g", "gr", "h", "k", "kr", "l", "m", "n", "p", "r", "s", "st", "t", "tr")
 _STARTS = (*_STARTS, "v", "w", "z")
 _MIDDLES = ("a", "a", "e", "e", "i", "i", "o", "o", "u", "au")
 _CODAS = ("l", "m", "n", "r", "s", "nd", "rk")
->>>>>>> starter
 
 
 def coined(rng: random.Random, end: str = "", parts: int = 2) -> str:

@@ -223,18 +223,6 @@ _GERMANIC = ("man", "child", "foot", "tooth", "mouse", "life", "leaf", "shelf", 
 
 @lru_cache(maxsize=1)
 def _learned_plurals() -> dict[str, tuple[str, ...]]:
-<<<<<<< HEAD
-    """Nouns with a plural as in Latin or Greek, without those that end in "-man"."""
-    found = {}
-    for word, kind, forms in lexicon():
-        plain = kind == "noun" and word.isalpha() and word.isascii() and word.islower() and 4 <= len(word) <= 12
-        if plain and not word.endswith(
-            ("man", "child", "foot", "tooth", "mouse", "life", "leaf", "shelf", "self", "loaf")
-        ):
-            if any(form.isalpha() and not form.endswith("s") for form in forms) and word not in forms:
-                found[word] = forms
-    return found
-=======
     """Nouns with a plural as in Latin or Greek."""
     return {word: forms for word, kind, forms in lexicon() if kind == "noun" and _is_learned(word, forms)}
 
@@ -243,7 +231,6 @@ def _is_learned(word: str, forms: tuple[str, ...]) -> bool:
     plain = word.isalpha() and word.isascii() and word.islower() and 4 <= len(word) <= 12
     learned = any(form.isalpha() and not form.endswith("s") for form in forms) and word not in forms
     return plain and learned and not word.endswith(_GERMANIC)
->>>>>>> starter
 
 
 def _plurals(level: int, rng: random.Random) -> dict[str, tuple[str, ...]]:
