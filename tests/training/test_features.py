@@ -162,7 +162,8 @@ def test_questions_about_one_passage_share_it(tiny_model):
 
 
 def test_signals_of_free_form_answers(reader):
-    found = collect(reader, FREE)
+    assert set(collect(reader, FREE).signals) == {"mean_logprob", "rouge_l"}
+    found = collect(reader, FREE, signals=True)
     assert set(found.signals) == {"mean_logprob", "verbalised", "rouge_l"}
     assert found.signals["mean_logprob"].tolist() == [1.0] * 15  # the stand-in answers with log-probability 0
     assert ((found.signals["verbalised"] >= 0) & (found.signals["verbalised"] <= 1)).all()

@@ -170,9 +170,8 @@ def collect(
         form: How a multiple-choice question is asked. Where the tokenizer allows, one forward pass reads both
             forms, and both are kept.
         layer: Whose hidden states to return: of the last layer after the final norm, or of the layer two thirds up.
-        signals: Also read the baselines of multiple-choice answers in the chat form: the verbalised confidence, and the
-            options in other orders. They cost several passes more; keep them in a folder of their own. Free-form
-            answers always have theirs.
+        signals: Also read the baselines in the chat form: the verbalised confidence and, of choices, the options in
+            other orders. They cost several passes more; keep them in a folder of their own.
         progress: Called with (task name, items done, items).
 
     Returns:
@@ -193,7 +192,7 @@ def collect(
             progress(task.name, done, len(keys))
         read = _read_choices if choice else _read_answers
         for f, rows in read(model, part, [keys[i] for i in part.items], forms).items():
-            if choice and signals and f == "chat":
+            if signals and f == "chat":
                 rows = _with_signals(model, part.examples, rows)
             known[f] |= {row.key: row for row in rows}
             pending[f] += rows
@@ -289,8 +288,11 @@ def _read_choices(
 
 def _with_signals(model: LocalModel, examples: Sequence[Example], rows: Sequence[CollectedItem]) -> list[CollectedItem]:
     said = [(question_messages(e), r.answer) for e, r in zip(examples, rows, strict=True)]
-    columns = zip(rows, verbalised(model, said), over_orders(model, examples, [r.logits for r in rows]), strict=True)
-    return [replace(row, signals={"verbalised": v, **order_signals(orders)}) for row, v, orders in columns]
+    known = [{**row.signals, "verbalised": v} for row, v in zip(rows, verbalised(model, said), strict=True)]
+    if examples[0].choices:
+        orders = over_orders(model, examples, [r.logits for r in rows])
+        known = [{**of, **order_signals(order)} for of, order in zip(known, orders, strict=True)]
+    return [replace(row, signals=of) for row, of in zip(rows, known, strict=True)]
 
 
 def _choice_rows(
@@ -307,11 +309,10 @@ def _read_answers(
     generations = model.generate_batch(conversations, SHORT, prefixes=batch.prefixes)
     pairs = list(zip(conversations, (g.text for g in generations), strict=True))
     scores = model.self_check_batch(pairs, prefixes=batch.prefixes, middle=model.middle_layer)
-    sure = verbalised(model, pairs, prefixes=batch.prefixes)
     rows, rouge = [], importlib.util.find_spec("rouge_score") is not None
-    for key, s, e, g, v in zip(keys, scores, batch.examples, generations, sure, strict=True):
+    for key, s, e, g in zip(keys, scores, batch.examples, generations, strict=True):
         row = _row(key, e, s, label(g.text, e.answers, e.question), g.text)
-        signals = {"mean_logprob": float(np.exp(np.mean(g.logprobs))), "verbalised": v}
+        signals = {"mean_logprob": float(np.exp(np.mean(g.logprobs)))}
         if rouge:
             signals["rouge_l"] = rouge_l(g.text, e.answers)
         rows.append(replace(row, signals=signals))
