@@ -29,7 +29,7 @@ from thermolang.calibration.level import fit_level, task_signals
 from thermolang.calibration.metrics import auroc, binary_nll
 from thermolang.calibration.temperature import Platt, fit_temperature
 from thermolang.calibration.training import TrainingConfig
-from thermolang.tasks.starter import FAMILIES
+from thermolang.tasks.starter import families
 from thermolang.training.store import load
 
 SIZES = (0, 1, 3, 10, 30)
@@ -37,10 +37,10 @@ DRAWS = 30
 VERDICTS = (0, 10, 25, 50)
 MIXTURES = (
     ("squad", "nq"),
-    ("squad", "squad_no", "nq"),
-    ("jsquad", "jsquad_closed"),
+    ("squad", "squad-unanswerable", "nq"),
+    ("jsquad", "jsquad-closed-book"),
     ("coqa", "triviaqa", "boolq"),
-    ("jsquad", "nq", "arithmetic"),
+    ("jsquad", "nq", "drop"),
 )
 
 
@@ -53,7 +53,7 @@ class Fold:
     learner: Learner
 
 
-def learned(tasks, verdict_prior=None):
+def learned(tasks):
     groups = [t.group or t.name for t in tasks]
     scale = fit_temperature(tasks, TrainingConfig(bias=True))
     head = fit_head(tasks, [scale] * len(tasks))
@@ -202,8 +202,8 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     everything = [t for t in load(args.features, args.model, kind="self_check") if t.name not in args.without]
-    starter = [t for t in everything if t.name in FAMILIES]
-    tasks = [t for t in everything if t.name not in FAMILIES]
+    starter = [t for t in everything if t.name in families()]
+    tasks = [t for t in everything if t.name not in families()]
     print(f"{len(tasks)} tasks of {len({t.group or t.name for t in tasks})} data sets, {len(starter)} starter tasks")
     found = list(folds(tasks, starter, args.offline))
     accuracy_errors(found, np.random.default_rng(args.seed))
