@@ -274,12 +274,11 @@ def rotated_head(fits: FoldFits) -> Predict:
 
     def predict(predicted: TaskPrediction) -> list[Prediction] | None:
         task = with_rotations(predicted.task)
-        if task is None:
+        best = None if task is None else answer(replace(predicted, task=task))
+        if task is None or best is None:
             return None
-        moved = replace(predicted, task=task)
-        plain = choice_probabilities(task.logits, fits.scale(moved).inverse_temperature)
-        (best,) = answer(moved) or ()
-        rows = zip(plain, plain.argmax(-1), best.confidence, strict=True)
+        plain = choice_probabilities(task.logits, fits.scale(predicted).inverse_temperature)
+        rows = zip(plain, plain.argmax(-1), best[0].confidence, strict=True)
         return [_of_given(predicted.task, np.stack([with_probability(*row) for row in rows]))]
 
     return predict
