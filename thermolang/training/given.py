@@ -27,7 +27,7 @@ from thermolang.types import Example, Task
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
 
-ITEMS = 12
+ITEMS = 6
 """Items of a task whose texts are read: many tasks tell more than many items of one."""
 
 SENTENCE = "The answer is {}."
