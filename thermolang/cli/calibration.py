@@ -41,7 +41,7 @@ def calibrate(
         ),
     ] = None,
     columns: ColumnsOption = None,
-    items: Annotated[int, typer.Option(min=30, help="Most items of each task; more are better and slower.")] = 120,
+    items: Annotated[int, typer.Option(min=10, help="Most items of each task; more are better and slower.")] = 120,
     samples: Annotated[
         int, typer.Option(min=0, help="Also sample so many answers to free-form questions, for `ask --samples`; 8.")
     ] = 0,
