@@ -31,7 +31,7 @@ from thermolang.types import Task
 
 logger = logging.getLogger(__name__)
 
-MOST_SAMPLED = 8
+MOST_SAMPLED = 6
 """Questions of a task that answers are sampled to: that is slow, and more questions tell little more of a task."""
 
 Progress = Callable[[str, int, int], None]
@@ -67,8 +67,8 @@ def calibrate(
         config: How to train; the paper's settings by default, with a bias for self-checks.
         features: Folder where the features are kept, so that an interrupted run goes on; None keeps none. Labels of
             answers that lie there already are graded anew.
-        samples: Also sample so many answers to the first 8 questions of each free-form task, for the confidence of
-            meanings; that takes ``features``.
+        samples: Also sample so many answers to the first 6 questions of each free-form training task, for the
+            confidence of meanings; that takes ``features``.
         given: Also read texts that stand for answers written elsewhere, a few a free-form task, for
             ``ConfidenceEstimator.score(..., written_elsewhere=True)``.
         report: Called as the work goes on, with items of the whole run and then with steps of training.
@@ -91,7 +91,9 @@ def calibrate(
     testing = [task for source in wanted for task in held_out.get(source, ())]
     regrade(features, model.name)
     every = [*training, *testing]
-    read = collect_all(model, every, features, form="chat", report=report, samples=samples, sampled=MOST_SAMPLED)
+    free = wanted.get("self_check", [])
+    sampled = [replace(task, examples=task.examples[:MOST_SAMPLED]) for task in free]
+    read = collect_all(model, every, features, form="chat", report=report, samples=samples, sampled=sampled)
     progress = steps(report)
     if samples:
         read = with_samples(
@@ -102,7 +104,7 @@ def calibrate(
             progress=lambda _task, done, total: progress("grouping the sampled answers", done, total),
         )
     learned, measured = read[: len(training)], read[len(training) :]
-    texts = _texts(model, wanted.get("self_check", []), features, progress) if given else []
+    texts = _texts(model, free, features, progress) if given else []
     calibrator, comparisons = _trained(model, learned, measured, config or TrainingConfig(), progress, texts)
     return Calibrated(calibrator, comparisons)
 

@@ -121,7 +121,7 @@ def collect_all(
     report: Report,
     signals: bool = False,
     samples: int = 0,
-    sampled: int | None = None,
+    sampled: Sequence[Task] | None = None,
 ) -> list[TaskFeatures]:
     """Read every task; what lies in ``out`` already is not read again.
 
@@ -134,7 +134,7 @@ def collect_all(
         signals: Also read the baselines of multiple-choice answers; see ``features.collect``.
         samples: Also sample so many answers to each free-form question; see ``samples.collect_samples``. It takes
             ``out``.
-        sampled: Only to so many questions of each task, the first ones.
+        sampled: The free-form tasks, or parts of them, whose questions are sampled; by default all of ``tasks``.
 
     Returns:
         The features of each task.
@@ -147,7 +147,7 @@ def collect_all(
         read[i] = collect(model, tasks[i], out, form=form, signals=signals, progress=clock)
         clock.next_task()
     if samples and out is not None:
-        some = [replace(task, examples=task.examples[:sampled]) for task in free]
+        some = free if sampled is None else sampled
         clock = _Clock(sum(len(t.examples) for t in some), report)
         for task in some:
             collect_samples(model, task, out, n=samples, progress=clock)
