@@ -81,7 +81,7 @@ def test_the_demo_from_an_empty_home(environment, calibrator, tmp_path):
     assert len(items) == figures["questions"] == 14
 
     threshold = figures["threshold"]
-    assert (threshold["chosen"], threshold["questions"], len(threshold["families"])) == ("labelled", 130, 13)
+    assert (threshold["chosen"], threshold["questions"], len(threshold["families"])) == ("labelled", 160, 16)
     assert max(threshold["right"], 1 - threshold["right"]) < threshold["treated_well"] <= 1
     assert f"a confidence of {threshold['value']:.2f}" in done.stdout
     for item in items:
