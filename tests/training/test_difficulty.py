@@ -41,14 +41,19 @@ def test_an_able_model_is_asked_harder_questions_and_another_easier_ones():
         return [9 if t.name.startswith("good") else 1 for t in tasks]
 
     found = tried([*ladder("good"), *ladder("bad"), *ladder("only", 1)], probe)
-    assert asked == [["good-3", "bad-3", "only-1"], ["good-4", "bad-2"]]
-    assert [(t.family.task, t.right) for t in found] == [
-        ("good-3", 9),
-        ("bad-3", 1),
-        ("only-1", 1),
-        ("good-4", 9),
-        ("bad-2", 1),
-    ]
+    assert asked == [["good-3", "bad-3", "only-1"], ["good-4", "bad-2"], ["good-5", "bad-1"]]
+    assert [t.family.task for t in found] == [name for names in asked for name in names]
+
+
+def test_where_the_line_is_crossed_no_more_is_tried():
+    asked = []
+
+    def probe(tasks):
+        asked.append([t.name for t in tasks])
+        return [9 if int(t.name[-1]) < 3 else 1 for t in tasks]
+
+    tried(ladder("f"), probe)
+    assert asked == [["f-3"], ["f-2"]]
 
 
 LEVELS = st.lists(st.tuples(st.integers(0, 10), st.integers(0, 9)), max_size=120)

@@ -88,12 +88,13 @@ class Threshold:
 def questions(count: int, *, seed: int = 0) -> list[tuple[str, Example]]:
     """Held-out free-form starter questions with their task's name, taken from the families in turn.
 
-    Families stand in turn at their first and second level. Asked for more than there are, it returns them all.
+    Families stand at their first level: on harder ones a small model is hardly ever right. Asked for more than there
+    are, it returns them all.
     """
     by_family: dict[str, list[Task]] = {}
     for task in _free_form(starter_tasks(seed=seed, split="test")):
         by_family.setdefault(families()[task.name].name, []).append(task)
-    tasks = [levels[n % 2] if len(levels) > 1 else levels[0] for n, levels in enumerate(by_family.values())]
+    tasks = [levels[0] for levels in by_family.values()]
     deepest = max(len(t.examples) for t in tasks)
     rounds = [(t.name, t.examples[i]) for i in range(deepest) for t in tasks if i < len(t.examples)]
     return sorted(rounds[:count], key=lambda pair: pair[0])
@@ -103,14 +104,14 @@ def labelled_questions() -> list[tuple[str, Example]]:
     """Questions from which the threshold is chosen, always the same: none is a test question, whatever the seed.
 
     They are about facts that calibrators are trained on, but not of the items: calibrators look better on those.
-    One level of each kind of facts, in turn an easier and a harder one; levels with too few other items are left out.
+    The easiest level of each kind of facts that has enough other items.
     """
     by_facts: dict[str, list[Task]] = {}
     for task in _free_form(starter_tasks(split="train")):
         if len(task.examples) >= TRAINED_ON + LABELLED_PER_FAMILY:
             by_facts.setdefault(task.group, []).append(task)
     spread = list(by_facts.values())[:: len(by_facts) // LABELLED_FAMILIES][:LABELLED_FAMILIES]
-    chosen = [of[n % len(of)] for n, of in enumerate(spread)]
+    chosen = [of[0] for of in spread]
     return [(task.name, e) for task in chosen for e in task.examples[TRAINED_ON:][:LABELLED_PER_FAMILY]]
 
 

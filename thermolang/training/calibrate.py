@@ -31,7 +31,7 @@ from thermolang.types import Task
 
 logger = logging.getLogger(__name__)
 
-MOST_SAMPLED = 6
+MOST_SAMPLED = 4
 """Questions of a task that answers are sampled to: that is slow, and more questions tell little more of a task."""
 
 Progress = Callable[[str, int, int], None]
@@ -67,7 +67,7 @@ def calibrate(
         config: How to train; the paper's settings by default, with a bias for self-checks.
         features: Folder where the features are kept, so that an interrupted run goes on; None keeps none. Labels of
             answers that lie there already are graded anew.
-        samples: Also sample so many answers to the first 6 questions of each free-form training task, for the
+        samples: Also sample so many answers to the first 4 questions of each free-form training task, for the
             confidence of meanings; that takes ``features``.
         given: Also read texts that stand for answers written elsewhere, a few a free-form task, for
             ``ConfidenceEstimator.score(..., written_elsewhere=True)``.

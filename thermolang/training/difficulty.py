@@ -97,20 +97,27 @@ def with_most_levels(levels: Sequence[Family]) -> list[Family]:
 
 
 def tried(levels: Sequence[Family], probe: Probe) -> list[Tried]:
-    """Try the middle level of every family, then the next easier one where it was hard, or else the next harder one.
+    """Try the middle level of every family, then harder ones while it is easy, or easier ones while it is hard.
 
     Args:
         levels: Of free-form families, those of one family in ascending order.
-        probe: Tries the first ``PROBES`` items of levels; called at most twice.
+        probe: Tries the first ``PROBES`` items of levels.
     """
     ladders = [list(of) for _, of in groupby(levels, key=lambda f: f.name)]
-    first = _probed([of[len(of) // 2] for of in ladders], probe)
-    second = []
-    for of, one in zip(ladders, first, strict=True):
-        step = 1 if 2 * one.right >= one.items else -1
-        if 0 <= (at := len(of) // 2 + step) < len(of):
-            second.append(of[at])
-    return [*first, *_probed(second, probe)]
+    # Of each family the level to try next, and which way it came.
+    at = [(of, len(of) // 2, 0) for of in ladders]
+    found: list[Tried] = []
+    while at:
+        now = _probed([of[place] for of, place, _ in at], probe)
+        found += now
+        ahead = [
+            (of, place + way, way)
+            for (of, place, before), one in zip(at, now, strict=True)
+            for way in (1 if 2 * one.right >= one.items else -1,)
+            if before in (0, way)
+        ]
+        at = [(of, place, way) for of, place, way in ahead if 0 <= place < len(of)]
+    return found
 
 
 def spread(levels: Sequence[Tried]) -> list[Tried]:
