@@ -72,9 +72,10 @@ def collect_given(
         equivalence: Decides whether a text means the same as the model's own answer.
         progress: Called with (task name, texts done, texts).
     """
-    items = sorted(((item_key(model, e), e) for e in task.examples), key=lambda item: item[0])[:most]
     own = from_chunks(read_chunks(home(folder, model.name, model.identity, "chat", task.name)))
-    wanted = [(key, e, text) for key, e in items if key in own for text in _texts(e, items, others or {})]
+    keys = ((item_key(model, e), e) for e in task.examples)
+    items = sorted(((key, e) for key, e in keys if key in own), key=lambda item: item[0])[:most]
+    wanted = [(key, e, text) for key, e in items for text in _texts(e, items, others or {})]
     where = home(folder, model.name, model.identity, "given", task.name)
     known = _read(model, wanted, where, lambda done: progress(task.name, done, len(wanted)) if progress else None)
     same = equivalence or Equivalence()
@@ -82,7 +83,7 @@ def collect_given(
         _Row(known[_key(key, text)], own[key], same.same(text, own[key].answer, e.question), is_right(text, e.answers))
         for key, e, text in wanted
     ]
-    rows += [_own_row(own[key]) for key, _ in items if key in own and own[key].answer.strip()]
+    rows += [_own_row(own[key]) for key, _ in items if own[key].answer.strip()]
     return GivenTask(task.group or task.name, _columns(rows), np.array([r.right for r in rows], dtype=bool))
 
 
