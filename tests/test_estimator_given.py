@@ -15,7 +15,7 @@ from thermolang.estimator import ConfidenceEstimator
 from thermolang.types import Generation
 
 FIT = GivenFit(
-    coefficients=(-1.0, 0.5, 0.1, 0.0, 0.0, 1.0, 0.8),
+    coefficients=(-1.0, 0.5, 0.1, 0.0, 0.0, 2.0, 0.8),
     low=(-8.0, -8.0, -8.0, -8.0, 0.0, -8.0),
     high=(8.0, 8.0, 0.0, 8.0, 1.0, 8.0),
     half_width=1.2,
@@ -79,7 +79,7 @@ def test_the_value_is_that_of_the_fit(made):
     found = given(estimator, "Rome")
     gap = math.log(0.05) + 0.15  # FakeModel's own answers have log-probabilities -0.1 and -0.2
     same = estimator.equivalence.same("Rome", "Paris", "What is the capital of France?")
-    assert found.value == pytest.approx(sigmoid(-1.0 + 0.5 * 1.0 + 0.1 * gap + same + 0.8 * 4.0 * same))
+    assert found.value == pytest.approx(sigmoid(-1.0 + 0.5 * 1.0 + 0.1 * gap + 2 * same - 0.8 * 0.15 * same))
     assert found.raw == pytest.approx(sigmoid(1.0))
     low, high = found.interval
     assert math.log(high / (1 - high)) - math.log(low / (1 - low)) == pytest.approx(2 * FIT.half_width)

@@ -20,8 +20,8 @@ def texts_of(right, rng, *, foreign=2.0, worth=1.0):
     own_right = rng.random(n) < 0.6
     same = np.where(right == own_right, rng.random(n) < 0.8, rng.random(n) < 0.1).astype(float)
     check = worth * np.where(right, 1.0, -1.0) + rng.normal(0, 1, n)
-    own = np.where(own_right, 1.0, -1.0) + rng.normal(0, 1, n)
-    own_logprob = rng.normal(-0.3, 0.1, n)
+    own = rng.normal(0, 1, n)
+    own_logprob = np.where(own_right, -0.3, -1.0) + rng.normal(0, 0.1, n)
     return GivenTexts(check, own_logprob - rng.exponential(foreign, n), own, own_logprob, same)
 
 

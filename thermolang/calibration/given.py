@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 GIVEN_FEATURES = ("self_check", "logprob_gap", "own_logprob", "own_self_check", "same", "agreement")
 
+BLOCKS = (("self_check",), ("same", "agreement"), ("logprob_gap",), ("own_logprob",), ("own_self_check",))
+"""Features that are used or left out together: what it is worth to say the same depends on how sure the model is."""
+
 SPREADS = (5.0, 1.0, 0.5)
 """Prior standard deviations, in log-odds: of the constant, of what a feature one deviation high adds, of u_k."""
 
@@ -56,7 +59,8 @@ class GivenTexts:
     @property
     def features(self) -> FloatArray:
         """Shape (N, 6), in the order of ``GIVEN_FEATURES``; NaN where something is unknown."""
-        gap, agreement = self.logprob - self.own_logprob, self.own_self_check * self.same
+        # A model that hardly knows, whose own words are improbable to it, is no witness.
+        gap, agreement = self.logprob - self.own_logprob, self.own_logprob * self.same
         columns = [self.self_check, gap, self.own_logprob, self.own_self_check, self.same, agreement]
         return np.stack(columns, axis=-1).astype(np.float64)
 
@@ -190,24 +194,25 @@ def _nested(data: Sequence[_Rows]) -> tuple[list[FloatArray], list[FloatArray]]:
 
 
 def _chosen(data: Sequence[_Rows]) -> tuple[int, ...]:
-    """Columns of the features that help: each lowers the NLL of left-out groups by more than its standard error.
+    """Columns of the blocks that help: each lowers the NLL of left-out groups by more than its standard error.
 
-    Forward selection: the one that helps most is added, until none helps.
+    Forward selection: the block that helps most is added, until none helps.
     """
     folds = group_folds([t.group for t in data], INNER_FOLDS, seed=0)
 
     def nll(columns: tuple[int, ...]) -> FloatArray:
         return _group_nll(data, _left_out(data, folds, dict.fromkeys(folds, columns)))
 
+    blocks = [tuple(map(GIVEN_FEATURES.index, names)) for names in BLOCKS]
     columns: tuple[int, ...] = ()
     now = nll(columns)
-    while rest := [c for c in range(len(GIVEN_FEATURES)) if c not in columns]:
-        found = {c: nll((*columns, c)) for c in rest}
-        best = min(rest, key=lambda c: float(found[c].mean()))
+    while rest := [b for b in blocks if b[0] not in columns]:
+        found = {b: nll((*columns, *b)) for b in rest}
+        best = min(rest, key=lambda b: float(found[b].mean()))
         gain = now - found[best]
         if not gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)):
             break
-        columns, now = (*columns, best), found[best]
+        columns, now = (*columns, *best), found[best]
     return columns
 
 
