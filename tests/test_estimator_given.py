@@ -19,7 +19,6 @@ FIT = GivenFit(
     low=(-8.0, -8.0, -8.0, -8.0, 0.0, -8.0),
     high=(8.0, 8.0, 0.0, 8.0, 1.0, 8.0),
     half_width=1.2,
-    base_rate=0.4,
     nll=0.5,
     constant_nll=0.67,
     tasks=9,
@@ -183,8 +182,7 @@ def test_a_model_that_cannot_answer_is_a_reason(made, monkeypatch):
 
 def test_a_text_too_long_to_be_read_is_doubtful(made):
     short, long = (given(made(Reader(cut=cut)), "Paris") for cut in (False, True))
-    usual = FIT.base_rate
-    assert abs(long.value - usual) < abs(short.value - usual)
+    assert abs(long.value - 0.5) < abs(short.value - 0.5)
     assert not long.supported
     assert long.interval[1] - long.interval[0] > short.interval[1] - short.interval[0]
     assert long.reason_code == "given_text" and "only the end" in long.reason
