@@ -74,8 +74,9 @@ def compare(
         if isinstance(answer, Reason) or isinstance(check, Reason):
             found.append(answer if isinstance(answer, Reason) else NO_OWN_ANSWER)
             continue
-        both = [final_answer(t, family) or "" for t in (text, answer.text)]
-        found.append(Compared(scores, answer, check[0], equivalence.same(*both, str(messages[-1]["content"]))))
+        said_there, said_here = (final_answer(t, family) or "" for t in (text, answer.text))
+        same = equivalence.same(said_there, said_here, str(messages[-1]["content"]))
+        found.append(Compared(scores, answer, check[0], same))
     return found
 
 
@@ -144,4 +145,4 @@ def _margins(scores: Sequence[OptionScores]) -> FloatArray:
 
 
 def _log(probabilities: Sequence[float | None]) -> FloatArray:
-    return np.log(np.clip([math.nan if p is None else p for p in probabilities], 1e-9, 1.0))
+    return np.asarray(np.log(np.clip([math.nan if p is None else p for p in probabilities], 1e-9, 1.0)))

@@ -133,7 +133,7 @@ def _columns(rows: Sequence[_Row]) -> GivenTexts:
 
 
 def _log(probabilities: Sequence[float]) -> FloatArray:
-    return np.log(np.clip(np.array(probabilities), 1e-9, 1.0))
+    return np.asarray(np.log(np.clip(np.array(probabilities), 1e-9, 1.0)))
 
 
 def _key(item: str, text: str) -> str:
