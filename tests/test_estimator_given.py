@@ -15,11 +15,10 @@ from thermolang.estimator import ConfidenceEstimator
 from thermolang.types import Generation
 
 FIT = GivenFit(
-    coefficients=(-1.0, 0.5, 0.1, 0.0, 0.0, 1.0, 0.8),
+    coefficients=(-1.0, 0.5, 0.1, 0.0, 0.0, 2.0, 0.8),
     low=(-8.0, -8.0, -8.0, -8.0, 0.0, -8.0),
     high=(8.0, 8.0, 0.0, 8.0, 1.0, 8.0),
     half_width=1.2,
-    base_rate=0.4,
     nll=0.5,
     constant_nll=0.67,
     tasks=9,
@@ -79,7 +78,7 @@ def test_the_value_is_that_of_the_fit(made):
     found = given(estimator, "Rome")
     gap = math.log(0.05) + 0.15  # FakeModel's own answers have log-probabilities -0.1 and -0.2
     same = estimator.equivalence.same("Rome", "Paris", "What is the capital of France?")
-    assert found.value == pytest.approx(sigmoid(-1.0 + 0.5 * 1.0 + 0.1 * gap + same + 0.8 * 4.0 * same))
+    assert found.value == pytest.approx(sigmoid(-1.0 + 0.5 * 1.0 + 0.1 * gap + 2 * same - 0.8 * 0.15 * same))
     assert found.raw == pytest.approx(sigmoid(1.0))
     low, high = found.interval
     assert math.log(high / (1 - high)) - math.log(low / (1 - low)) == pytest.approx(2 * FIT.half_width)
@@ -183,8 +182,7 @@ def test_a_model_that_cannot_answer_is_a_reason(made, monkeypatch):
 
 def test_a_text_too_long_to_be_read_is_doubtful(made):
     short, long = (given(made(Reader(cut=cut)), "Paris") for cut in (False, True))
-    usual = FIT.base_rate
-    assert abs(long.value - usual) < abs(short.value - usual)
+    assert abs(long.value - 0.5) < abs(short.value - 0.5)
     assert not long.supported
     assert long.interval[1] - long.interval[0] > short.interval[1] - short.interval[0]
     assert long.reason_code == "given_text" and "only the end" in long.reason

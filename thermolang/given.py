@@ -109,7 +109,7 @@ def given_confidence(unscored: Confidence, calibrator: Calibrator, compared: Com
 
     Returns:
         ``unscored`` with a value, or the reason why there is none. A text of which only the end could be read is marked
-        as unsupported, and its value lies halfway to what texts in training had.
+        as unsupported, and its value lies halfway to 1/2.
     """
     fit, cut = cast("GivenFit", calibrator.given), compared.scores.answer_cut
     odds = float(fit.log_odds(features_of([compared]), np.array([cut]))[0])

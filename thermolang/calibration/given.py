@@ -3,7 +3,8 @@
 How probable a text's tokens are says little by itself: a foreign wording is improbable because it is foreign. So the
 text is compared with the model's own answer to the same question. log-odds(right) = c + w . features + u_k with
 u_k ~ N(0, tau^2): a ridge logistic regression with a random intercept for each training task k. A feature is used if it
-helps on groups of tasks left out.
+helps on groups of tasks left out. How often texts are right depends on who wrote them, which no feature tells: right
+and wrong ones weigh the same, so 1/2 stands for a text of which nothing is known.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from thermolang.calibration.fit import conformal_quantile, log_odds_error
 from thermolang.calibration.head_training import MIN_GROUPS, fit_logistic, group_folds, group_means
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from thermolang.types import FloatArray
 
 GIVEN_FEATURES = ("self_check", "logprob_gap", "own_logprob", "own_self_check", "same", "agreement")
+
+BLOCKS = (("self_check",), ("same", "agreement"), ("logprob_gap",), ("own_logprob",), ("own_self_check",))
+"""Features that are used or left out together: what it is worth to say the same depends on how sure the model is."""
 
 SPREADS = (5.0, 1.0, 0.5)
 """Prior standard deviations, in log-odds: of the constant, of what a feature one deviation high adds, of u_k."""
@@ -56,7 +60,8 @@ class GivenTexts:
     @property
     def features(self) -> FloatArray:
         """Shape (N, 6), in the order of ``GIVEN_FEATURES``; NaN where something is unknown."""
-        gap, agreement = self.logprob - self.own_logprob, self.own_self_check * self.same
+        # A model that hardly knows, whose own words are improbable to it, is no witness.
+        gap, agreement = self.logprob - self.own_logprob, self.own_logprob * self.same
         columns = [self.self_check, gap, self.own_logprob, self.own_self_check, self.same, agreement]
         return np.stack(columns, axis=-1).astype(np.float64)
 
@@ -69,11 +74,14 @@ class GivenTask:
         group: Tasks of one group are left out together.
         texts: The texts.
         right: Shape (N,), whether each is right.
+        own: Shape (N,), whether it is the model's own answer, which stands for a text that repeats it: such are learned
+            from, but what helps is decided on the others, as they say the same by construction.
     """
 
     group: str
     texts: GivenTexts
     right: np.ndarray[Any, np.dtype[np.bool_]]
+    own: np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -84,10 +92,9 @@ class GivenFit:
         coefficients: The constant and one weight for each of ``GIVEN_FEATURES``, 0 where it is not used.
         low: The least value that is believed of each feature.
         high: The greatest.
-        half_width: Of the predictive interval, in log-odds.
-        base_rate: Share of right texts in training, every task weighing the same.
-        nll: Mean NLL of left-out groups under fits that did not see them.
-        constant_nll: The same with no feature, the others' base rate alone.
+        half_width: Of the predictive interval, in log-odds: how far tasks differ, not how good the writer is.
+        nll: Mean NLL of left-out groups under fits that did not see them; right and wrong texts weigh the same.
+        constant_nll: The same with no feature.
         tasks: Number of training tasks.
     """
 
@@ -95,7 +102,6 @@ class GivenFit:
     low: tuple[float, ...]
     high: tuple[float, ...]
     half_width: float
-    base_rate: float
     nll: float
     constant_nll: float
     tasks: int
@@ -103,10 +109,10 @@ class GivenFit:
     def __post_init__(self) -> None:
         numbers = [*self.coefficients, *self.low, *self.high, self.half_width]
         sizes = (len(self.coefficients) - 1, len(self.low), len(self.high))
-        if set(sizes) != {len(GIVEN_FEATURES)} or not np.isfinite(numbers).all() or not 0 < self.base_rate < 1:
+        if set(sizes) != {len(GIVEN_FEATURES)} or not np.isfinite(numbers).all():
             msg = (
-                f"a fit for given texts needs {1 + len(GIVEN_FEATURES)} finite coefficients, a finite range of each "
-                f"feature and a base rate between 0 and 1, got {self}"
+                f"a fit for given texts needs {1 + len(GIVEN_FEATURES)} finite coefficients and a finite range of each "
+                f"feature, got {self}"
             )
             raise InvalidInputError(msg)
 
@@ -115,7 +121,7 @@ class GivenFit:
 
         Args:
             texts: The texts.
-            doubtful: Shape (N,), texts of which only a part could be read: theirs are halfway to the base rate.
+            doubtful: Shape (N,), texts of which only a part could be read: theirs are halfway to even odds.
 
         Returns:
             Shape (N,); NaN where a feature is unknown.
@@ -123,8 +129,7 @@ class GivenFit:
         x = np.clip(texts.features, self.low, self.high)
         # A sum over the last axis, unlike a matrix product, does not depend on which other texts there are.
         odds = self.coefficients[0] + (x * np.array(self.coefficients[1:])).sum(-1)
-        usual = float(logit(self.base_rate))
-        return np.asarray(odds if doubtful is None else np.where(doubtful, (odds + usual) / 2, odds))
+        return np.asarray(odds if doubtful is None else np.where(doubtful, odds / 2, odds))
 
 
 def fit_given(tasks: Sequence[GivenTask]) -> GivenFit:
@@ -150,8 +155,7 @@ def fit_given(tasks: Sequence[GivenTask]) -> GivenFit:
         coefficients=tuple(_coefficients(data, _chosen(data)).tolist()),
         low=tuple(low.tolist()),
         high=tuple(high.tolist()),
-        half_width=conformal_quantile([log_odds_error(t.right, expit(o)) for t, o in zip(data, odds, strict=True)]),
-        base_rate=_base_rate(data),
+        half_width=conformal_quantile([_error(t, o) for t, o in zip(data, odds, strict=True)]),
         nll=float(_group_nll(data, odds).mean()),
         constant_nll=float(_group_nll(data, constant).mean()),
         tasks=len(data),
@@ -160,11 +164,29 @@ def fit_given(tasks: Sequence[GivenTask]) -> GivenFit:
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """A task's texts as the regression sees them: features (N, 6), right (N,)."""
+    """A task's texts as the regression sees them: features (N, 6); right, own (N,)."""
 
     group: str
     features: FloatArray
     right: np.ndarray[Any, Any]
+    own: np.ndarray[Any, Any]
+
+    @property
+    def weights(self) -> FloatArray:
+        """Shape (N,), of mean 1: right and wrong texts count the same."""
+        return _balanced(self.right)
+
+    @property
+    def others(self) -> FloatArray:
+        """Shape (N,), the same among the texts that are not the model's own, whose weight is 0."""
+        found = np.zeros(len(self.right))
+        found[~self.own] = _balanced(self.right[~self.own])
+        return found
+
+
+def _balanced(right: np.ndarray[Any, Any]) -> FloatArray:
+    share = right.mean()
+    return np.where(right, 0.5 / share, 0.5 / (1 - share)) if 0 < share < 1 else np.ones(len(right))
 
 
 def _known(tasks: Sequence[GivenTask]) -> list[_Rows]:
@@ -172,14 +194,14 @@ def _known(tasks: Sequence[GivenTask]) -> list[_Rows]:
     for task in tasks:
         features = task.texts.features
         known = np.isfinite(features).all(axis=1)
-        if known.any():
-            found.append(_Rows(task.group, features[known], np.asarray(task.right)[known]))
+        if (known & ~task.own).any():
+            found.append(_Rows(task.group, features[known], task.right[known], task.own[known]))
     return found
 
 
-def _base_rate(data: Sequence[_Rows]) -> float:
-    # Half a text more right and wrong, so that the log-odds are finite.
-    return float(np.mean([(t.right.sum() + 0.5) / (len(t.right) + 1) for t in data]))
+def _error(task: _Rows, odds: FloatArray) -> float:
+    """Calibration error in log-odds among the texts that are not the model's own."""
+    return log_odds_error(task.right[~task.own], expit(odds[~task.own]))
 
 
 def _nested(data: Sequence[_Rows]) -> tuple[list[FloatArray], list[FloatArray]]:
@@ -190,24 +212,26 @@ def _nested(data: Sequence[_Rows]) -> tuple[list[FloatArray], list[FloatArray]]:
 
 
 def _chosen(data: Sequence[_Rows]) -> tuple[int, ...]:
-    """Columns of the features that help: each lowers the NLL of left-out groups by more than its standard error.
+    """Columns of the blocks that help: each lowers the NLL of left-out groups by more than its standard error.
 
-    Forward selection: the one that helps most is added, until none helps.
+    Forward selection: the block that helps most is added, until none helps.
     """
     folds = group_folds([t.group for t in data], INNER_FOLDS, seed=0)
 
     def nll(columns: tuple[int, ...]) -> FloatArray:
         return _group_nll(data, _left_out(data, folds, dict.fromkeys(folds, columns)))
 
+    blocks = [tuple(map(GIVEN_FEATURES.index, names)) for names in BLOCKS]
     columns: tuple[int, ...] = ()
     now = nll(columns)
-    while rest := [c for c in range(len(GIVEN_FEATURES)) if c not in columns]:
-        found = {c: nll((*columns, c)) for c in rest}
-        best = min(rest, key=lambda c: float(found[c].mean()))
-        gain = now - found[best]
-        if not gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)):
+    while rest := [b for b in blocks if b[0] not in columns]:
+        found = {b: nll((*columns, *b)) for b in rest}
+        gains = {b: now - found[b] for b in rest}
+        helpful = [b for b, gain in gains.items() if gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain))]
+        if not helpful:
             break
-        columns, now = (*columns, best), found[best]
+        best = max(helpful, key=lambda b: float(gains[b].mean()))
+        columns, now = (*columns, *best), found[best]
     return columns
 
 
@@ -225,7 +249,8 @@ def _coefficients(data: Sequence[_Rows], columns: tuple[int, ...]) -> FloatArray
     # (N, 1 + columns + tasks), N the texts of all tasks.
     design = np.concatenate([np.ones((len(x), 1)), (x - center) / scale, of_task], axis=1)
     wide = np.repeat(SPREADS, [1, len(columns), len(data)])
-    b = fit_logistic(design, np.concatenate([t.right for t in data]), 1 / wide**2)
+    weights = np.concatenate([t.weights for t in data])
+    b = fit_logistic(design, np.concatenate([t.right for t in data]), 1 / wide**2, weights=weights)
     # Back to the features as they are; the training tasks' intercepts are dropped.
     found = np.zeros(1 + len(GIVEN_FEATURES))
     found[1 + np.array(columns, dtype=int)] = b[1 : 1 + len(columns)] / scale
@@ -235,5 +260,6 @@ def _coefficients(data: Sequence[_Rows], columns: tuple[int, ...]) -> FloatArray
 
 def _group_nll(data: Sequence[_Rows], odds: Sequence[FloatArray]) -> FloatArray:
     """Mean NLL of each group, in the order of their names."""
-    nll = [float((np.logaddexp(0, o) - t.right * o).mean()) for t, o in zip(data, odds, strict=True)]
+    losses = [np.logaddexp(0, o) - t.right * o for t, o in zip(data, odds, strict=True)]
+    nll = [float(np.average(loss, weights=t.others)) for t, loss in zip(data, losses, strict=True)]
     return group_means(np.array(nll), [t.group for t in data])

@@ -84,7 +84,8 @@ def collect_given(
         for key, e, text in wanted
     ]
     rows += [_own_row(own[key]) for key, _ in items if own[key].answer.strip()]
-    return GivenTask(task.group or task.name, _columns(rows), np.array([r.right for r in rows], dtype=bool))
+    right, mine = (np.array([getattr(r, name) for r in rows], dtype=bool) for name in ("right", "mine"))
+    return GivenTask(task.group or task.name, _columns(rows), right, mine)
 
 
 def _texts(
@@ -108,12 +109,13 @@ class _Row:
     own: CollectedItem
     same: float
     right: bool
+    mine: bool = False
 
 
 def _own_row(own: CollectedItem) -> _Row:
     """The own answer as if it had been written elsewhere: self-check and probability are known."""
     text = GivenText(own.key, own.answer, _margin(own), own.signals["mean_logprob"])
-    return _Row(text, own, 1.0, own.label == 0)
+    return _Row(text, own, 1.0, own.label == 0, mine=True)
 
 
 def _margin(own: CollectedItem) -> float:
