@@ -12,7 +12,7 @@ import json
 import lzma
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,12 @@ ITEMS = {"free_form": 60, "choice": 200}
 FEWEST = 40
 
 
-def families(modules: Sequence[str] = MODULES) -> dict[str, Maker]:
-    """Every family of some modules by name."""
-    for module in modules:
+def families() -> dict[str, Maker]:
+    """Every family by name, in the order of the modules, whoever imported them first."""
+    for module in MODULES:
         importlib.import_module(f"tools.starter.{module}")
-    return MAKERS
+    order = {f"tools.starter.{module}": n for n, module in enumerate(MODULES)}
+    return dict(sorted(MAKERS.items(), key=lambda named: order[named[1].build.__module__]))
 
 
 def rows(makers: dict[str, Maker]) -> Iterator[dict[str, Any]]:

@@ -79,8 +79,17 @@ def test_a_question_that_was_not_collected_has_no_texts(tiny_model, folder):
     assert len(collect_given(tiny_model, more, folder).right) == len(collect_given(tiny_model, TASK, folder).right)
 
 
-def test_calibrate_fits_them_by_default(tiny_model, tmp_path):
+def test_calibrate_fits_them_by_default(tiny_model, tmp_path, monkeypatch):
     tasks = [Task(f"t{i}", tuple(Example(f"{i} {e.question}", e.answers) for e in TASK.examples)) for i in range(3)]
-    found = calibrate(tiny_model, tasks, config=FAST, features=tmp_path).calibrator
-    assert found.given is not None and found.given.tasks == 3
-    assert calibrate(tiny_model, tasks, config=FAST, features=tmp_path, given=False).calibrator.given is None
+    fitted = []
+    monkeypatch.setattr("thermolang.training.calibrate.fit_given", fitted.append)
+    calibrate(tiny_model, tasks, config=FAST, features=tmp_path)
+    assert len(fitted[0]) == 3
+    calibrate(tiny_model, tasks, config=FAST, features=tmp_path, given=False)
+    assert len(fitted) == 1
+
+
+def test_a_model_that_cannot_tell_has_no_fit_and_calibrate_says_so(tiny_model, tmp_path, caplog):
+    tasks = [Task(f"t{i}", tuple(Example(f"{i} {e.question}", e.answers) for e in TASK.examples)) for i in range(3)]
+    assert calibrate(tiny_model, tasks, config=FAST, features=tmp_path).calibrator.given is None
+    assert "texts written elsewhere will have no confidence: nothing that the model says" in caplog.text

@@ -141,7 +141,8 @@ def fit_given(tasks: Sequence[GivenTask]) -> GivenFit:
         tasks: Labelled texts of at least three groups.
 
     Raises:
-        NotEnoughDataError: Fewer than three groups have texts whose features are all known.
+        NotEnoughDataError: Fewer than three groups have texts whose features are all known, or no feature lowers the
+            NLL of groups left out: then nothing is known about a text, and no number says so as well as none.
     """
     data = _known(tasks)
     groups = [t.group for t in data]
@@ -150,14 +151,22 @@ def fit_given(tasks: Sequence[GivenTask]) -> GivenFit:
         raise NotEnoughDataError(msg)
     low, high = np.quantile(np.concatenate([t.features for t in data]), RANGE, axis=0)
     data = [replace(t, features=np.clip(t.features, low, high)) for t in data]
+    columns = _chosen(data)
     odds, constant = _nested(data)
+    nll, constant_nll = (float(_group_nll(data, found).mean()) for found in (odds, constant))
+    if not columns or nll >= constant_nll:
+        msg = (
+            f"nothing that the model says tells right texts from wrong ones (NLL of groups left out {nll:.3f}, of even "
+            f"odds {constant_nll:.3f}; {len(data)} tasks); a larger model, or more tasks, may tell"
+        )
+        raise NotEnoughDataError(msg)
     return GivenFit(
-        coefficients=tuple(_coefficients(data, _chosen(data)).tolist()),
+        coefficients=tuple(_coefficients(data, columns).tolist()),
         low=tuple(low.tolist()),
         high=tuple(high.tolist()),
         half_width=conformal_quantile([_error(t, o) for t, o in zip(data, odds, strict=True)]),
-        nll=float(_group_nll(data, odds).mean()),
-        constant_nll=float(_group_nll(data, constant).mean()),
+        nll=nll,
+        constant_nll=constant_nll,
         tasks=len(data),
     )
 

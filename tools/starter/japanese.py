@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 from itertools import pairwise
 
@@ -105,8 +105,8 @@ def ja_weekday_of_date(level: int, rng: random.Random) -> Items:
         yield free(f"{told}は何曜日ですか。", f"{name}曜日", f"{name}曜")
 
 
-def _date(day: object) -> str:
-    return f"{day:%Y}年{day.month}月{day.day}日"  # type: ignore[attr-defined]
+def _date(day: date) -> str:
+    return f"{day:%Y}年{day.month}月{day.day}日"
 
 
 _UNITS = (

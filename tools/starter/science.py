@@ -12,6 +12,7 @@ import matplotlib.colors
 import periodictable
 import pint
 
+from thermolang.types import Example
 from tools.starter.items import Items, balanced, choice, distractors, family, free, number, yes_no
 from tools.starter.letters import everyday_nouns
 
@@ -253,7 +254,7 @@ def _square(at: tuple[int, int]) -> str:
     return f"{'abcdefgh'[at[0]]}{at[1] + 1}"
 
 
-def _move(level: int, start: tuple[int, int], end: tuple[int, int], rng: random.Random) -> object:
+def _move(level: int, start: tuple[int, int], end: tuple[int, int], rng: random.Random) -> Example:
     across, up = abs(start[0] - end[0]), abs(start[1] - end[1])
     piece = "knight" if level == 2 else rng.choice(("bishop", "queen", "rook"))
     straight, slanted = across == 0 or up == 0, across == up

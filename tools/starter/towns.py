@@ -6,11 +6,11 @@ import random
 from collections import Counter, defaultdict
 from datetime import datetime, timezone
 from functools import cache, lru_cache
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import airportsdata
 
+from thermolang.types import Example
 from tools.starter.items import (
     Items,
     balanced,
@@ -112,7 +112,7 @@ def latitude(level: int, rng: random.Random) -> Items:
     return [_latitude(name, c, r["latitude"], level) for name, r, c in found]
 
 
-def _latitude(name: str, country: Country, degrees: float, level: int) -> Any:
+def _latitude(name: str, country: Country, degrees: float, level: int) -> Example:
     rounded = f"{abs(degrees):.0f}" if level == 2 else f"{abs(degrees):.2f}"
     exactness = "in whole degrees" if level == 2 else "in degrees with two decimals"
     question = f"What is the latitude of {name} in {country.name}, {exactness}, rounded and without the sign?"
