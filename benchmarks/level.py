@@ -1,10 +1,11 @@
 """Is the level right on data sets that were never seen? Free-form answers, leaving one data set out at a time.
 
-    python benchmarks/level.py FEATURES --model NAME [--without TASK ...] [--seed 0]
+    python benchmarks/level.py FEATURES --model NAME [--without TASK ...] [--published] [--seed 0]
 
 Reads what `thermolang collect` or `thermolang calibrate --features` kept. Tasks of one group are one data set; starter
 tasks are never measured, and with `--offline` they alone are trained on. One temperature and bias of the training tasks
-stands for the network, whose level the estimate replaces. Prints, as Markdown:
+stands for the network, whose level the estimate replaces; with `--published`, Thermometer as published is trained on
+the same tasks and stands beside. Prints, as Markdown:
 
 1. how far the estimated accuracy is off after 0 to 30 unlabelled inputs, beside the sampling noise of 30 labels;
 2. NLL and AUROC by what is left out of the method, and how much of the gap between uncalibrated and each task's own
@@ -18,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from rich.progress import track
+from rich.progress import Progress, track
 from scipy.special import logit
 
 from thermolang.calibration.head_training import fit_head
@@ -28,7 +29,8 @@ from thermolang.calibration.learner import Learner
 from thermolang.calibration.level import fit_level, task_signals
 from thermolang.calibration.metrics import auroc, binary_nll
 from thermolang.calibration.temperature import Platt, fit_temperature
-from thermolang.calibration.training import TrainingConfig
+from thermolang.calibration.thermometer import Thermometer, task_temperature
+from thermolang.calibration.training import TrainingConfig, train
 from thermolang.tasks.starter import families
 from thermolang.training.store import load
 
@@ -51,6 +53,7 @@ class Fold:
     tasks: list
     scale: tuple
     learner: Learner
+    published: Thermometer | None = None
 
 
 def learned(tasks):
@@ -62,12 +65,33 @@ def learned(tasks):
 
 
 def folds(tasks, starter, offline):
-    groups = dict.fromkeys(t.group or t.name for t in tasks)
     once = learned(starter) if offline else None
-    for group in track(list(groups), description="data sets left out"):
-        out = [t for t in tasks if (t.group or t.name) == group]
-        rest = [t for t in tasks if (t.group or t.name) != group] + starter
-        yield Fold(out, *(once or learned(rest)))
+    for group in track(data_sets(tasks), description="data sets left out"):
+        out, rest = split(tasks, group)
+        yield Fold(out, *(once or learned(rest + starter)))
+
+
+def data_sets(tasks):
+    return list(dict.fromkeys(t.group or t.name for t in tasks))
+
+
+def split(tasks, group):
+    """Tasks of one data set, and of all others."""
+    out = [t for t in tasks if (t.group or t.name) == group]
+    return out, [t for t in tasks if t not in out]
+
+
+def published(tasks, starter, offline):
+    """Thermometer as published for each data set that is left out, trained side by side."""
+    everything = [*tasks, *starter]
+    rests = [starter if offline else split(tasks, g)[1] + starter for g in data_sets(tasks)]
+    parts = [
+        [i for i, t in enumerate(everything) if any(t is r for r in rest)] for rest in (rests[:1] if offline else rests)
+    ]
+    with Progress() as bar:
+        shown = bar.add_task("Thermometer as published", total=None)
+        found = train(everything, parts, progress=lambda step, steps: bar.update(shown, completed=step, total=steps))
+    return found * len(rests) if offline else found
 
 
 def votes(names, group_of):
@@ -126,6 +150,9 @@ def methods(found):
             own = np.clip(task.right.mean(), 0.5 / len(task), 1 - 0.5 / len(task))
             estimated = fold.learner.level.estimate(task_signals(task)).accuracy
             said["level alone"] = np.full(len(task), estimated)
+            if fold.published is not None:
+                temperature = task_temperature(fold.published.predict(task.hidden)[0])
+                said["Thermometer (paper_mode)"] = SELF_CHECK.probability(task.logits, (1 / temperature, 0.0))
             said["uncalibrated"] = SELF_CHECK.probability(task.logits, (1.0, 0.0))
             said["own base rate"] = np.full(len(task), own)
             confidence[task.name], right[task.name] = said, task.right
@@ -199,6 +226,7 @@ def main():
     parser.add_argument("--model", required=True)
     parser.add_argument("--without", nargs="*", default=[], help="tasks that are left out altogether")
     parser.add_argument("--offline", action="store_true", help="train on the starter tasks alone")
+    parser.add_argument("--published", action="store_true", help="train Thermometer as published, too; takes minutes")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     everything = [t for t in load(args.features, args.model, kind="self_check") if t.name not in args.without]
@@ -206,6 +234,9 @@ def main():
     tasks = [t for t in everything if t.name not in families()]
     print(f"{len(tasks)} tasks of {len({t.group or t.name for t in tasks})} data sets, {len(starter)} starter tasks")
     found = list(folds(tasks, starter, args.offline))
+    if args.published:
+        networks = published(tasks, starter, args.offline)
+        found = [replace(fold, published=network) for fold, network in zip(found, networks, strict=True)]
     accuracy_errors(found, np.random.default_rng(args.seed))
     methods(found)
     verdicts(found, np.random.default_rng(args.seed))
