@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 
 from thermolang.errors import ModelError
+from thermolang.models.constrained import MOST_AT_A_FORK, Constraint, Fork
 
 NUCLEUS_WIDTHS = (256, 8192)
 """Most nuclei are smaller than this, and finding the largest few is far cheaper than sorting a vocabulary."""
@@ -71,6 +73,8 @@ class Row:
         finish_reason: "stop" or "length"; empty while it grows.
         start: Logits (V,) and hidden state (d,) where the answer starts; only with ``hidden_of``.
         cache: Once it is finished, the transformers cache of all its tokens but the last, without padding.
+        constraint: What its form must be, if anything.
+        forks: By the place of a token, what was allowed there; where these were few.
     """
 
     generator: torch.Generator
@@ -80,6 +84,8 @@ class Row:
     finish_reason: str = ""
     start: tuple[torch.Tensor, torch.Tensor] | None = None
     cache: Any = None
+    constraint: Constraint | None = None
+    forks: dict[int, Fork] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +111,7 @@ def decode(
     context_length: int = 2**31,
     seeds: Sequence[int | None] | None = None,
     hidden_of: Callable[[], torch.Tensor] | None = None,
+    constraints: Sequence[Constraint | None] = (),
 ) -> Iterator[list[Row]]:
     """Generate one answer for each row of a left-padded batch, a token at a time.
 
@@ -117,6 +124,7 @@ def decode(
         context_length: How many positions the model has; an answer that fills them ends there.
         seeds: One for each row; by default the same as ``sampling.seed``, as if each row were alone.
         hidden_of: Hidden states (B, 1, d) of the latest forward in this thread.
+        constraints: For each row, the form its answer must have, or None; stop strings do not end such an answer.
 
     Yields:
         All rows in order, after each token; the last time all are finished. To stop the generation, stop iterating.
@@ -127,16 +135,20 @@ def decode(
     free = (context_length - inputs["attention_mask"].sum(-1)).tolist()
     seeds = [sampling.seed] * len(free) if seeds is None else seeds
     limits = [min(sampling.max_new_tokens, positions) for positions in free]
-    rows = [Row(_generator(seed), limit) for seed, limit in zip(seeds, limits, strict=True)]
+    forms = constraints or [None] * len(free)
+    rows = [
+        Row(_generator(seed), limit, constraint=form) for seed, limit, form in zip(seeds, limits, forms, strict=True)
+    ]
     active, step = list(rows), dict(inputs)
     cache = step.pop("past_key_values", None)
     while active:
         out = forward(**step, past_key_values=cache, use_cache=True, logits_to_keep=1)
         cache, logits = out.past_key_values, out.logits[:, -1].float()  # (B, V)
-        tokens = _append(active, logits, sampling)
-        # Only in the first step, where all answers start.
-        if hidden_of and active[0].start is None:
-            hidden = hidden_of()[:, -1].float()
+        first = active[0].start is None
+        # Where all answers start, and where an answer may fork.
+        hidden = hidden_of()[:, -1].float() if hidden_of and (first or any(r.constraint for r in active)) else None
+        tokens = _append(active, logits, sampling, hidden)
+        if hidden is not None and first:
             for i, row in enumerate(active):
                 row.start = logits[i].cpu(), hidden[i].cpu()
         for i, row in enumerate(active):
@@ -292,18 +304,43 @@ def _next_step(step: dict[str, torch.Tensor], tokens: torch.Tensor, keep: list[i
     }
 
 
-def _append(rows: list[Row], logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
-    """Choose a token for each row; logits (B, V) -> ids (B,)."""
+def _append(
+    rows: list[Row], logits: torch.Tensor, sampling: Sampling, hidden: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Choose a token for each row; logits (B, V), hidden states (B, d) -> ids (B,)."""
     # Single logits of -inf are allowed: such tokens have a probability of 0.
     if not torch.isfinite(logits.amax(-1)).all() or torch.isnan(logits).any():
         msg = "the model's logits are not finite (NaN or infinity); try another dtype, such as float32"
         raise ModelError(msg)
-    tokens = choose_tokens(logits, sampling, [row.generator for row in rows])
-    chosen = (logits.gather(1, tokens[:, None]) - logits.logsumexp(-1, keepdim=True))[:, 0].tolist()
+    totals = logits.logsumexp(-1)  # (B,)
+    masked = _masked(rows, logits, totals, hidden)
+    tokens = choose_tokens(masked, sampling, [row.generator for row in rows])
+    chosen = (logits.gather(1, tokens[:, None])[:, 0] - totals).tolist()
     for row, token, logprob in zip(rows, tokens.tolist(), chosen, strict=True):
         row.token_ids.append(token)
         row.logprobs.append(logprob)
+        if row.constraint:
+            row.constraint.take(token)
     return tokens
+
+
+def _masked(
+    rows: list[Row], logits: torch.Tensor, totals: torch.Tensor, hidden: torch.Tensor | None
+) -> torch.Tensor:
+    """Logits (B, V) without the tokens that a row may not take; forks are kept with their row on the way."""
+    if not any(row.constraint for row in rows):
+        return logits
+    found = logits.clone()
+    for i, row in enumerate(rows):
+        if row.constraint is None:
+            continue
+        allowed = row.constraint.allowed(logits.shape[-1])
+        found[i].masked_fill_(torch.from_numpy(~allowed).to(logits.device), -torch.inf)
+        ids = np.flatnonzero(allowed)
+        if hidden is not None and 1 < len(ids) <= MOST_AT_A_FORK:
+            few = logits[i, torch.from_numpy(ids).to(logits.device)].cpu().numpy()
+            row.forks[len(row.token_ids)] = Fork(ids, few, float(totals[i]), hidden[i].cpu())
+    return found
 
 
 def _nucleus(probabilities: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -320,13 +357,18 @@ def _nucleus(probabilities: torch.Tensor, top_p: float) -> tuple[torch.Tensor, t
 def _finish_reason(
     row: Row, stop: tuple[str, ...], end_ids: frozenset[int], text_of: Callable[[list[int]], str]
 ) -> str:
+    full = len(row.token_ids) >= row.limit
+    if form := row.constraint:
+        # Not "stop" where it is incomplete: what comes out is either whole or said to be cut.
+        ended = form.complete and (full or form.ended or row.token_ids[-1] in end_ids)
+        return "stop" if ended else "length" if full or form.failed else ""
     if row.token_ids[-1] in end_ids:
         return "stop"
     if stop:
         text = text_of(row.token_ids)
         if any(s in text for s in stop):
             return "stop"
-    return "length" if len(row.token_ids) >= row.limit else ""
+    return "length" if full else ""
 
 
 def _stacked(prefixes: Sequence[Prefix], longest: int) -> Any:

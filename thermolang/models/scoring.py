@@ -10,8 +10,8 @@ from __future__ import annotations
 import inspect
 import itertools
 import threading
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -20,6 +20,7 @@ import torch
 
 from thermolang.errors import ModelError
 from thermolang.models.chat_template import UNFINISHED, ChatTokenizer, final_answer
+from thermolang.models.constrained import Fork
 from thermolang.models.decoding import (
     Prefix,
     can_be_cut,
@@ -30,7 +31,7 @@ from thermolang.models.decoding import (
     shared_length,
 )
 from thermolang.models.families import Family
-from thermolang.models.prompts import SENTINEL, YES_NO, self_check_messages
+from thermolang.models.prompts import SELF_CHECK, SENTINEL, YES_NO, self_check_messages
 from thermolang.models.rotations import averaged, shifts, with_rotated_options
 from thermolang.types import Generation, Message, OptionScores
 
@@ -58,6 +59,7 @@ class KVCache:
         values: The transformers cache of all tokens but the last sampled one; None if it cannot be continued.
         start: Logits (V,) and hidden state (d,) at the position where the answer starts.
         messages: The conversation; the scores of another one must not be taken from here.
+        forks: By the place of a token in the answer, what a grammar allowed there; where these were few.
     """
 
     owner: Any
@@ -66,6 +68,7 @@ class KVCache:
     values: Any
     start: tuple[torch.Tensor, torch.Tensor]
     messages: tuple[Message, ...]
+    forks: Mapping[int, Fork] = field(default_factory=dict)
 
 
 class OptionScorer(ChatTokenizer):
@@ -167,6 +170,7 @@ class OptionScorer(ChatTokenizer):
         self,
         pairs: Sequence[tuple[Sequence[Message], Generation | str]],
         *,
+        questions: Sequence[str] = (),
         prefixes: Sequence[Prefix] = (),
         middle: int | None = None,
     ) -> list[OptionScores]:
@@ -174,14 +178,16 @@ class OptionScorer(ChatTokenizer):
 
         Args:
             pairs: As ``self_check`` takes them.
+            questions: What the model is asked of each, such as about a part of its answer; to be answered by yes or no.
             prefixes: What each conversation begins with, computed before; one for each, or none.
             middle: Also keep the output of this layer, counted from 1.
         """
         given = prefixes or [Prefix()] * len(pairs)
-        continued = [self._continued_check(*pair) for pair in pairs]
+        asked = questions or [SELF_CHECK] * len(pairs)
+        continued = [self._continued_check(*pair, question) for pair, question in zip(pairs, asked, strict=True)]
         checks = [
-            check or (self._whole_check(*pair), prefix)
-            for pair, check, prefix in zip(pairs, continued, given, strict=True)
+            check or (self._whole_check(*pair, question), prefix)
+            for pair, question, check, prefix in zip(pairs, asked, continued, given, strict=True)
         ]
         spans = [
             None if check or prefixes else self._answer_span(*pair, ids)
@@ -291,7 +297,7 @@ class OptionScorer(ChatTokenizer):
         return self.family.thinking.close in text
 
     def _continued_check(
-        self, messages: Sequence[Message], answer: Generation | str
+        self, messages: Sequence[Message], answer: Generation | str, question: str = SELF_CHECK
     ) -> tuple[list[int], Prefix] | None:
         """Token ids of a self-check, and the answer's own KV cache; None where it cannot be continued."""
         if not isinstance(answer, Generation) or not isinstance(kept := answer.cache, KVCache):
@@ -300,21 +306,23 @@ class OptionScorer(ChatTokenizer):
             return None
         if self._has_thoughts(answer.text) or final_answer(answer.text, self.family) is None:
             return None
-        before, sentinel, after = self._around_answer(messages)
+        before, sentinel, after = self._around_answer(messages, question)
         # A template may render the conversation differently with more messages, and the cache is of what was rendered.
         if not sentinel or self.encode(before) != list(kept.prompt):
             return None
         ids = self._checked([*kept.prompt, *kept.answer, *self.encode(after)])
         return ids, self._computed(kept, len(kept.prompt) + len(kept.answer))
 
-    def _whole_check(self, messages: Sequence[Message], answer: Generation | str) -> list[int]:
+    def _whole_check(
+        self, messages: Sequence[Message], answer: Generation | str, question: str = SELF_CHECK
+    ) -> list[int]:
         """Token ids of a self-check, from the start of the conversation."""
         cut = isinstance(answer, Generation) and answer.finish_reason == "length"
         text = answer.text if isinstance(answer, Generation) else answer
         said = final_answer(text, self.family)
         if said is None or (cut and not self._has_thoughts(text) and self._opens_thinking(messages)):
             raise ModelError(UNFINISHED)
-        return self._checked(self.encode(self.render(self_check_messages(messages, said), at_once=True)))
+        return self._checked(self.encode(self.render(self_check_messages(messages, said, question), at_once=True)))
 
     def _answer_span(self, messages: Sequence[Message], answer: Generation | str, ids: Sequence[int]) -> range | None:
         """Which token ids of a self-check spell an answer whose log-probabilities are not known yet."""
@@ -323,9 +331,9 @@ class OptionScorer(ChatTokenizer):
         before, _, after = self._around_answer(messages)
         return answer_span(ids, self.encode(before), self.encode(after), self._end_ids)
 
-    def _around_answer(self, messages: Sequence[Message]) -> tuple[str, str, str]:
+    def _around_answer(self, messages: Sequence[Message], question: str = SELF_CHECK) -> tuple[str, str, str]:
         """What a self-check's template writes before the answer, a stand-in for the answer, and what comes after it."""
-        return self.render(self_check_messages(messages, SENTINEL), at_once=True).partition(SENTINEL)
+        return self.render(self_check_messages(messages, SENTINEL, question), at_once=True).partition(SENTINEL)
 
     def _computed(self, kept: KVCache, length: int) -> Prefix:
         """The first token ids of a generation with their KV cache, as far as it goes."""
