@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from thermolang.errors import ModelError
+from thermolang.models.caches import Prefix
 from thermolang.models.chat_template import visible, without_beginning_of
 from thermolang.models.constrained import Constraint, Grammar, grammar_tokenizer
-from thermolang.models.decoding import Prefix, Row, Sampling, decode, inputs_after
+from thermolang.models.decoding import Ending, Row, Sampling
 from thermolang.models.fields import SpelledAnswer
 from thermolang.models.loading import load
 from thermolang.models.prompts import PROBES, PROMPT_VERSION, question_messages, self_check_messages
@@ -33,7 +34,7 @@ SAMPLES_AT_ONCE = 32
 class LocalModel(OptionScorer):
     """A causal language model and its tokenizer: generates answers, and scores options and answers.
 
-    Any number of threads may share one instance; forward passes take turns.
+    Any number of threads may share one instance: their answers grow in one batch, as ``scheduler`` says.
 
     Args:
         model: A transformers causal language model, in evaluation mode.
@@ -146,15 +147,16 @@ class LocalModel(OptionScorer):
             ModelError: A conversation does not fit the context, the logits are not finite, or it was cancelled.
         """
         forms = grammars or [None] * len(conversations)
-        prompts = [self._prompt(m, tools, at_once=form is not None) for m, form in zip(conversations, forms, strict=True)]
+        prompts = [
+            self._prompt(m, tools, at_once=form is not None) for m, form in zip(conversations, forms, strict=True)
+        ]
         if not prefixes and len(prompts) > 1 and all(p == prompts[0] for p in prompts):  # answers to one question
             prefixes = [self.prefix(prompts)] * len(prompts)
-        rows: list[Row] = []
-        for step in self._decoding(prompts, sampling, prefixes=prefixes, seeds=seeds, grammars=forms):
+        rows = self._rows(prompts, sampling, seeds=seeds, grammars=forms)
+        for _ in self.scheduler.answers(rows, prefixes):
             if cancelled is not None and cancelled.is_set():
                 msg = "the call was cancelled"
                 raise ModelError(msg)
-            rows = step
         return [
             self._generation(messages, prompt, row, sampling)
             for messages, prompt, row in zip(conversations, prompts, rows, strict=True)
@@ -168,7 +170,7 @@ class LocalModel(OptionScorer):
         tools: Sequence[dict[str, Any]] = (),
         grammar: Grammar | None = None,
     ) -> Iterator[str | Generation]:
-        """Answer a conversation piece by piece, in the caller's own thread.
+        """Answer a conversation piece by piece.
 
         Yields:
             Pieces of text that add up to the answer's, or to what it says before it calls a tool, and at last the whole
@@ -178,7 +180,8 @@ class LocalModel(OptionScorer):
             ModelError: As ``generate``; it reaches the caller at once.
         """
         prompt, said = self._prompt(messages, tools, at_once=grammar is not None), ""
-        for (row,) in self._decoding([prompt], sampling, grammars=[grammar]):
+        (row,) = self._rows([prompt], sampling, grammars=[grammar])
+        for _ in self.scheduler.answers([row], first=True):
             generation = self._generation(messages, prompt, row, sampling) if row.finish_reason else None
             text = generation.text if generation else self._certain(row, () if grammar else sampling.stop)
             shown = visible(text, self.family) if tools else text
@@ -188,6 +191,7 @@ class LocalModel(OptionScorer):
                 said = shown
             if generation:
                 yield generation
+                return  # it may have been finished since the scheduler told of the token before
 
     def spelled(self, answer: Generation) -> SpelledAnswer:
         """The answer token by token, where it was generated under a grammar."""
@@ -247,31 +251,33 @@ class LocalModel(OptionScorer):
         same = list(kept.prompt) == prompt  # another template, or tools, may render it differently
         return self._computed(kept, len(prompt) - 1) if same else self.prefix([prompt, prompt])
 
-    @torch.inference_mode()
-    def _decoding(
+    @cached_property
+    def _grammar_tokenizer(self) -> Any:
+        return grammar_tokenizer(self.tokenizer, self._end_ids)
+
+    def _rows(
         self,
         prompts: Sequence[list[int]],
         sampling: Sampling,
         *,
-        prefixes: Sequence[Prefix] = (),
         seeds: Sequence[int | None] | None = None,
         grammars: Sequence[Grammar | None] = (),
-    ) -> Iterator[list[Row]]:
-        yield from decode(
-            self._forward,
-            inputs_after(prefixes, prompts, self._pad_id, self.model.device),
-            sampling,
-            end_ids=self._end_ids,
-            text_of=self._decoded,
-            context_length=self.context_length,
-            seeds=seeds,
-            hidden_of=self._hidden,
-            constraints=[None if form is None else Constraint(form, self._grammar_tokenizer) for form in grammars],
-        )
-
-    @cached_property
-    def _grammar_tokenizer(self) -> Any:
-        return grammar_tokenizer(self.tokenizer, self._end_ids)
+    ) -> list[Row]:
+        """An answer for each prompt, without tokens yet."""
+        ending = Ending(self._end_ids, self._decoded)
+        return [
+            Row.of(
+                prompt,
+                sampling,
+                ending,
+                context_length=self.context_length,
+                seed=seed,
+                constraint=Constraint(grammar, self._grammar_tokenizer) if grammar else None,
+            )
+            for prompt, seed, grammar in zip(
+                prompts, seeds or [sampling.seed] * len(prompts), grammars or [None] * len(prompts), strict=True
+            )
+        ]
 
     def _certain(self, row: Row, stop: Sequence[str]) -> str:
         """The text of a growing answer that no later token can change or cut off."""
