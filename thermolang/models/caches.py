@@ -209,6 +209,11 @@ class PrefixCache:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def clear(self) -> None:
+        """Forget all."""
+        self._kept.clear()
+        self._bytes = 0
+
     def longest(self, prompt: Sequence[int]) -> Prefix:
         """The longest beginning of a prompt that is known, but for its last token; empty if it is short."""
         shared, ids = max(((_common(prompt, ids), ids) for ids in self._kept), default=(0, ()))

@@ -167,9 +167,10 @@ class Batch:
         for i, row in enumerate(self.rows):
             if row.start is None:
                 row.start = logits[i].cpu(), hidden[i].cpu()
-            row.finish_reason = row.finish_reason or _finish_reason(row)
-            if row.finish_reason:
+            if row.error is None and (reason := _finish_reason(row)):
                 row.cache = self.cut(i)
+                # At last: another thread may take the row as soon as it is finished.
+                row.finish_reason = reason
         if computed:
             computed(self)
         self._inputs = {
