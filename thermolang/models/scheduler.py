@@ -163,6 +163,16 @@ class Scheduler:
         self._thread: threading.Thread | None = None
         self._closing = False
 
+    @property
+    def running(self) -> int:
+        """Answers that grow now."""
+        return sum(len(batch.rows) for batch in self._batches)
+
+    @property
+    def waiting(self) -> int:
+        """Answers that have not begun."""
+        return len(self._waiting)
+
     # The side of the calls.
 
     def answers(self, rows: Sequence[Row], prefixes: Sequence[Prefix] = (), *, first: bool = False) -> Iterator[None]:
@@ -426,7 +436,7 @@ class Scheduler:
 
     def _do_reads(self) -> None:
         """Read the scores that are waited for, once enough of them have come or the first has waited long enough."""
-        running = sum(len(batch.rows) for batch in self._batches)
+        running = self.running
         if not self._reads or (running and self._steps_since_read < READS_WAIT and len(self._reads) < running):
             return
         self._steps_since_read = 0
