@@ -2,6 +2,7 @@
 
 ThermolangError
 ├── ModelError             (RuntimeError)  a model cannot be found, loaded or used
+│   └── ModelBusyError                     too many calls wait for it
 ├── CalibratorMismatchError (ValueError)   a calibrator belongs to another model
 ├── CalibratorFormatError  (ValueError)    a calibrator's files are damaged or foreign
 ├── TaskFormatError        (ValueError)    a file of questions cannot be read
@@ -24,6 +25,10 @@ class ThermolangError(Exception):
 
 class ModelError(ThermolangError, RuntimeError):
     """A model cannot be found, loaded or used as asked."""
+
+
+class ModelBusyError(ModelError):
+    """Too many calls wait for the model already; the message says how many, and what to do."""
 
 
 class CalibratorMismatchError(ThermolangError, ValueError):

@@ -1,6 +1,7 @@
 """thermolang doctor: one line for each thing that could fail."""
 
 import errno
+import re
 import shutil
 from collections import namedtuple
 
@@ -29,9 +30,12 @@ def test_everything_is_fine(checks, tiny_model, calibrator_for, tmp_path):
     calibrator = calibrator_for(tiny_model)
     calibrator.save(registry.folder_for(tiny_model.identity, "tiny"))
     found = checks()
-    assert list(found) == ["model", "calibrator", "embedder", "database", "disk"]
+    assert list(found) == ["model", "speed", "calibrator", "embedder", "database", "disk"]
     assert all(check.ok for check in found.values()), found
     assert found["model"].detail == "tiny (LlamaForCausalLM, float32 on cpu)"
+    assert re.fullmatch(
+        r"\d+ tokens/s, \d+ with 8 answers at once; reading a confidence takes \d+ ms", found["speed"].detail
+    )
     assert found["calibrator"].detail.startswith(f"{calibrator.id}: choice (3 tasks) and self_check (3 tasks); same")
     assert "all-MiniLM-L6-v2" in found["embedder"].detail
     assert found["database"].detail == f"sqlite:///{tmp_path / 'home' / 'data' / 'review.db'}: 0 pending of 0"

@@ -16,6 +16,7 @@ from thermolang.errors import InvalidInputError, ModelError
 from thermolang.langchain.batching import PendingBatch
 from thermolang.langchain.messages import KEY
 from thermolang.models.decoding import Sampling
+from thermolang.models.forward import ForwardPass
 
 QUESTIONS = ["Why?", "What is the capital of France?", "Who wrote it, and when was that?", "x", "12 + 13"]
 
@@ -29,14 +30,22 @@ def chat(tiny_model):
 def forwards(tiny_model, monkeypatch):
     """Number of rows of every forward pass."""
     seen = []
-    forward = tiny_model._forward
+    forward = ForwardPass.__call__
 
-    def counted(**inputs):
+    def counted(self, **inputs):
         seen.append(inputs["input_ids"].shape[0])
-        return forward(**inputs)
+        return forward(self, **inputs)
 
-    monkeypatch.setattr(tiny_model, "_forward", counted)
+    monkeypatch.setattr(ForwardPass, "__call__", counted)
     return seen
+
+
+@pytest.fixture
+def slow(forwards, monkeypatch):
+    """As ``forwards``; each pass takes a while, so that the caller is faster than the model."""
+    forward = ForwardPass.__call__
+    monkeypatch.setattr(ForwardPass, "__call__", lambda self, **inputs: time.sleep(0.02) or forward(self, **inputs))
+    return forwards
 
 
 def said(model, question, **options):
@@ -192,52 +201,46 @@ def test_no_piece_of_a_stop_string_is_streamed(chat):
         assert "".join(pieces) == chat.invoke("Why?", stop=[stop]).content
 
 
-def test_a_stream_that_is_closed_early_stops_the_generation(chat, forwards):
-    stream = chat.stream("Why?")
+def test_a_stream_that_is_closed_early_stops_the_generation(tiny_model, slow):
+    stream = ChatThermolang(local=tiny_model, max_tokens=100).stream("Why?")
     next(stream)
     stream.close()
-    computed = len(forwards)
-    assert computed < 12
-    time.sleep(0.05)
-    assert len(forwards) == computed
+    time.sleep(0.1)  # the pass that runs may be finished
+    computed = len(slow)
+    time.sleep(0.1)
+    assert len(slow) == computed < 50
 
 
-async def test_an_async_stream_that_is_closed_early_stops_the_generation(chat, forwards):
-    stream = chat.astream("Why?")
+async def test_an_async_stream_that_is_closed_early_stops_the_generation(tiny_model, slow):
+    stream = ChatThermolang(local=tiny_model, max_tokens=100).astream("Why?")
     await anext(stream)
     await stream.aclose()
-    computed = len(forwards)
-    await asyncio.sleep(0.05)
-    assert len(forwards) == computed < 12
+    await asyncio.sleep(0.1)
+    computed = len(slow)
+    await asyncio.sleep(0.1)
+    assert len(slow) == computed < 50
 
 
 def test_an_error_while_streaming_reaches_the_caller_at_once(chat, tiny_model, monkeypatch):
     tried = []
-    monkeypatch.setattr(tiny_model, "_forward", lambda **_: tried.append(1) or 1 / 0)
+    monkeypatch.setattr(ForwardPass, "__call__", lambda *_, **__: tried.append(1) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         list(chat.stream("Why?"))
     assert tried == [1]
 
 
-async def test_a_cancelled_task_stops_the_generation(tiny_model, forwards):
+async def test_a_cancelled_task_stops_the_generation(tiny_model, slow):
     chat = ChatThermolang(local=tiny_model, max_tokens=200)
-    started, forward = threading.Event(), tiny_model._forward
-
-    def slow(**inputs):
-        started.set()
-        time.sleep(0.02)
-        return forward(**inputs)
-
-    tiny_model._forward = slow  # undone by the fixture that the other one is
     task = asyncio.create_task(chat.ainvoke("Why?"))
-    await asyncio.to_thread(started.wait)
+    while not slow:
+        await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await asyncio.sleep(0.1)
-    computed = len(forwards)
+    computed = len(slow)
     await asyncio.sleep(0.1)
-    assert len(forwards) == computed < 100
+    assert len(slow) == computed < 100
 
 
 # Confidence

@@ -44,7 +44,7 @@ def answered(model, text, *, finish="stop"):
     import torch
 
     with torch.inference_mode():
-        out = model._forward(input_ids=torch.tensor([prompt + ids[:-1]]), use_cache=True)
+        out = model.model(input_ids=torch.tensor([prompt + ids[:-1]]), use_cache=True)
     logits = out.logits[0, len(prompt) - 1].float()
     cache = KVCache(model.model, tuple(prompt), tuple(ids), out.past_key_values, (logits, torch.zeros(32)), tuple(WHY))
     return Generation(text, tuple(ids), tuple(-0.1 for _ in ids), finish, len(prompt), cache)

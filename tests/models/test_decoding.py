@@ -1,12 +1,16 @@
 """The decoding loop: greedy, sampled, in batches, and when an answer ends."""
 
+from dataclasses import dataclass
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
 
 from thermolang.errors import ModelError
-from thermolang.models.decoding import Sampling, choose_tokens, decode, left_padded
+from thermolang.models.caches import left_padded
+from thermolang.models.decoding import Batch, Ending, Row, Sampling, choose_tokens
 from thermolang.models.local import LocalModel
 
 QUESTIONS = ["What is the capital of France?", "Why?", "Who wrote Hamlet? Answer in as few words as possible.", "17"]
@@ -167,29 +171,37 @@ def scripted(tiny_model, text):
     """A model's forward that says a text, whatever it reads, and then white space for ever."""
     ids = tiny_model.encode(text)
 
-    class Out:
-        past_key_values = None
+    class Forward(FakeForward):
+        def __call__(self, *, attention_mask, **_):
+            step = attention_mask.shape[1] - 1
+            logits = torch.zeros(1, 1, len(tiny_model.tokenizer))
+            logits[..., ids[step] if step < len(ids) else tiny_model.encode("\n")[0]] = 9.0
+            return Out(logits)
 
-    def forward(*, attention_mask, **_):
-        out, step = Out(), attention_mask.shape[1] - 1
-        out.logits = torch.zeros(1, 1, len(tiny_model.tokenizer))
-        out.logits[..., ids[step] if step < len(ids) else tiny_model.encode("\n")[0]] = 9.0
-        return out
-
-    return lambda **settings: last(
-        decode(
-            forward,
-            left_padded([[0]], 0, "cpu"),
-            Sampling(**settings),
-            end_ids=frozenset(),
-            text_of=tiny_model._decoded,
-        )
-    )[0]
+    return lambda **settings: finished(Forward(), Sampling(**settings), tiny_model._decoded)
 
 
-def last(steps):
-    *_, rows = steps
-    return rows
+@dataclass
+class Out:
+    logits: torch.Tensor
+    past_key_values: object = None
+
+
+class FakeForward:
+    model = SimpleNamespace(device="cpu")
+
+    def hidden(self):
+        return torch.zeros(1, 1, 2)
+
+
+def finished(forward, sampling, text_of):
+    """The only row of a batch, once it has left."""
+    row = Row.of([0], sampling, Ending(frozenset(), text_of))
+    batch = Batch(forward, [row])
+    batch.cut = lambda i: None
+    while batch.rows:
+        batch.step()
+    return row
 
 
 @pytest.mark.parametrize(
@@ -209,20 +221,12 @@ def test_white_space_before_the_answer_does_not_end_it(tiny_model):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_logits_that_are_no_numbers_are_an_error(value):
-    class Out:
-        logits = torch.full((1, 1, 5), value)
-        past_key_values = None
+    class Forward(FakeForward):
+        def __call__(self, **_):
+            return Out(torch.full((1, 1, 5), value))
 
-    with pytest.raises(ModelError, match="not finite"):
-        last(
-            decode(
-                lambda **_: Out(),
-                left_padded([[1]], 0, "cpu"),
-                Sampling(),
-                end_ids=frozenset(),
-                text_of=str,
-            )
-        )
+    row = finished(Forward(), Sampling(), str)
+    assert row.finish_reason == "error" and "not finite" in str(row.error)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from thermolang.models.decoding import Prefix, fitting_prefixes, shared_length
+from thermolang.models.caches import Prefix, fitting_prefixes, shared_length
 
 LETTERS = ("A", "B", "C")
 

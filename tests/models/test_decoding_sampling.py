@@ -6,6 +6,7 @@ import pytest
 
 from tests.models.test_local import WHY
 from thermolang.models.decoding import Sampling
+from thermolang.models.forward import ForwardPass
 from thermolang.models.local import SAMPLES_AT_ONCE, row_seeds
 
 
@@ -13,13 +14,13 @@ from thermolang.models.local import SAMPLES_AT_ONCE, row_seeds
 def computed(tiny_model, monkeypatch):
     """The number of tokens of each forward pass, rows times columns."""
     seen = []
-    forward = tiny_model._forward
+    forward = ForwardPass.__call__
 
-    def counting(**inputs):
+    def counting(self, **inputs):
         seen.append(tuple(inputs["input_ids"].shape))
-        return forward(**inputs)
+        return forward(self, **inputs)
 
-    monkeypatch.setattr(tiny_model, "_forward", counting)
+    monkeypatch.setattr(ForwardPass, "__call__", counting)
     return seen
 
 

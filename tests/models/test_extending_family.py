@@ -3,14 +3,13 @@
 import json
 
 import pytest
-import torch
 
 from tests.fakes import tiny_tokenizer
 from thermolang import ChatThermolang, ConfidenceEstimator, LocalModel
 from thermolang.errors import ModelError
 from thermolang.models import families
 from thermolang.models.chat_template import final_answer, parse, visible
-from thermolang.models.decoding import Row, Sampling
+from thermolang.models.decoding import Sampling
 from thermolang.models.families import Family, ThinkingTags, ToolSyntax
 from thermolang.types import Generation
 
@@ -60,12 +59,14 @@ def says(model, monkeypatch, text):
     """Let the model say a text, whatever it is asked, a token at a time."""
     ids = model.encode(text)
 
-    def decoding(prompts, sampling, **_):
+    def answers(rows, prefixes=(), *, first=False):
         for n in range(1, len(ids) + 1):
-            finished = "length" if n == len(ids) else ""
-            yield [Row(torch.Generator(), len(ids), ids[:n], [-0.1] * n, finished) for _ in prompts]
+            for row in rows:
+                row.token_ids, row.logprobs = ids[:n], [-0.1] * n
+                row.finish_reason = "length" if n == len(ids) else ""
+            yield
 
-    monkeypatch.setattr(model, "_decoding", decoding)
+    monkeypatch.setattr(model.scheduler, "answers", answers)
 
 
 def test_it_is_recognised_from_the_template(model, tiny_model):

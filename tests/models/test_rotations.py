@@ -8,6 +8,7 @@ import pytest
 
 from thermolang.calibration.kinds import choice_probabilities
 from thermolang.errors import InvalidInputError, ModelError
+from thermolang.models.forward import ForwardPass
 from thermolang.models.prompts import choice_messages, question_messages
 from thermolang.models.rotations import averaged, rotated, shifts, with_rotated_options
 from thermolang.types import Example, OptionScores
@@ -161,9 +162,11 @@ def test_with_all_rotations_it_does_not_matter_which_of_them_is_given(tiny_model
 
 
 def test_all_orders_are_one_batch_after_one_shared_beginning(tiny_model, monkeypatch):
-    forward, shapes = tiny_model._forward, []
+    forward, shapes = ForwardPass.__call__, []
     monkeypatch.setattr(
-        tiny_model, "_forward", lambda **inputs: shapes.append(tuple(inputs["input_ids"].shape)) or forward(**inputs)
+        ForwardPass,
+        "__call__",
+        lambda self, **inputs: shapes.append(tuple(inputs["input_ids"].shape)) or forward(self, **inputs),
     )
     found = tiny_model.choice_logits(asked(OPTIONS), "ABCD", rotations=3)
     (one, shared), (three, _) = shapes

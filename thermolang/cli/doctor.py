@@ -7,10 +7,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from thermolang.cli.common import runs_on
 from thermolang.errors import ThermolangError, require
 from thermolang.storage import cache_dir, data_dir, default_store_url
+
+if TYPE_CHECKING:
+    from thermolang.estimator import ConfidenceEstimator
 
 ENOUGH_DISK = 2 * 2**30
 
@@ -28,6 +32,7 @@ def check_all(model_name: str, store_url: str | None = None) -> Iterator[Check]:
     """Look at everything a demo or a chain needs, in the order in which it would fail."""
     estimators: list[object] = []
     yield _guarded("model", lambda: _model(model_name, estimators))
+    yield _guarded("speed", lambda: _speed(estimators))
     yield _guarded("calibrator", lambda: _calibrator(estimators))
     yield _guarded("embedder", _embedder)
     yield _guarded("database", lambda: _database(store_url))
@@ -50,13 +55,36 @@ def _model(name: str, found: list[object]) -> str:
     return f"{model.name} ({model.identity.architecture}, {runs_on(model)})"
 
 
-def _calibrator(found: list[object]) -> str:
+def _speed(found: list[object]) -> str:
+    """Tokens a second of one answer and of eight at once, and what reading a confidence takes."""
+    from thermolang.models.decoding import Sampling
+
+    model = _estimator(found).model
+    messages = [{"role": "user", "content": "Tell a long story about the sea."}]
+    done, rates = model.scheduler.counters, []
+    for n in (1, 8):
+        before = done.tokens, done.generating_seconds
+        (*_, answer) = model.generate_batch([messages] * n, Sampling(16))
+        rates.append((done.tokens - before[0]) / (done.generating_seconds - before[1]))
+    before_read = done.reading_seconds
+    model.self_check(messages, answer)
+    reading = 1000 * (done.reading_seconds - before_read)
+    return (
+        f"{rates[0]:.0f} tokens/s, {rates[1]:.0f} with 8 answers at once; reading a confidence takes {reading:.0f} ms"
+    )
+
+
+def _estimator(found: list[object]) -> ConfidenceEstimator:
     from thermolang.estimator import ConfidenceEstimator
 
     if not found or not isinstance(found[0], ConfidenceEstimator):
         msg = "not looked for: there is no model"
         raise ThermolangError(msg)
-    estimator = found[0]
+    return found[0]
+
+
+def _calibrator(found: list[object]) -> str:
+    estimator = _estimator(found)
     if estimator.calibrator is None:
         raise ThermolangError(estimator.why_no_calibrator().text)  # type: ignore[union-attr]  # there is none
     kinds = " and ".join(f"{source} ({fit.prior.tasks} tasks)" for source, fit in estimator.calibrator.fits.items())

@@ -6,7 +6,10 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -31,6 +34,9 @@ from thermolang.models.decoding import Sampling
 from thermolang.models.families import Family
 from thermolang.models.local import LocalModel
 from thermolang.types import Confidence, Generation, Message
+
+CALLS_AT_ONCE = 256
+"""Async calls that may wait for a model at the same time; asyncio's own threads are a few more than the cores."""
 
 OPTIONS = ("temperature", "top_p", "max_tokens", "seed", "n", "logprobs")
 _MEANT_FOR_OTHERS = ("tools", "stream", "ls_structured_output_format", "structured_output_format", "tool_choice")
@@ -297,7 +303,8 @@ class ChatThermolang(BaseChatModel):
         try:
             if pending:
                 return self._result(call, await asyncio.wrap_future(pending.submit(call)))
-            return self._result(call, (await run_in_executor(None, self._answers, [call], cancelled))[0])
+            answering = partial(copy_context().run, self._answers, [call], cancelled)
+            return self._result(call, (await run_in_executor(_waiting(), answering))[0])
         except asyncio.CancelledError:
             # Cancelling does not stop the thread that generates; it checks this event at each token.
             cancelled.set()
@@ -421,3 +428,9 @@ class ChatThermolang(BaseChatModel):
             generations=[ChatGeneration(message=message) for message in messages],
             llm_output={"model_name": self.model_name},
         )
+
+
+@cache
+def _waiting() -> ThreadPoolExecutor:
+    """Threads that wait for answers; they are made as they are needed."""
+    return ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="thermolang-call")

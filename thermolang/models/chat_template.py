@@ -133,8 +133,8 @@ class ChatTokenizer:
         self.name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles take along: not the cache of options, which calls this very object."""
-        return {key: value for key, value in vars(self).items() if key != "_cached_option_ids"}
+        """What copies and pickles take along: not what is made anew from the tokenizer."""
+        return {k: v for k, v in vars(self).items() if k not in ("_cached_option_ids", "_grammar_tokenizer")}
 
     @property
     def family(self) -> Family:

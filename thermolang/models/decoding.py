@@ -1,27 +1,27 @@
-"""Generating answers a token at a time, and the KV caches that this starts from and leaves behind.
+"""Generating answers a token at a time: how tokens are chosen, and the ``Batch`` of answers that grow together.
 
-``decode`` is the loop: it may start from the cache of what prompts begin with (a ``Prefix``), and each answer leaves
-the batch with a cache of its own.
+A batch may start from the caches of what its prompts begin with, other answers may join it at any token, and each
+leaves it with a cache of its own.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 
 from thermolang.errors import ModelError
+from thermolang.models.caches import Prefix, cache_bytes, can_be_cut, cut_row, inputs_after, joined, without_first
+from thermolang.models.constrained import MOST_AT_A_FORK, Constraint, Fork
+from thermolang.models.forward import ForwardPass
 
 NUCLEUS_WIDTHS = (256, 8192)
 """Most nuclei are smaller than this, and finding the largest few is far cheaper than sorting a vocabulary."""
-
-SHORTEST_PREFIX = 8
-"""Fewer shared tokens than this are not worth a forward pass of their own."""
 
 
 @dataclass(frozen=True)
@@ -59,97 +59,171 @@ SHORT = Sampling(max_new_tokens=32, stop=("\n",))
 """Greedy answers of one short line: calibrators learn from them, and texts from elsewhere are compared with them."""
 
 
-@dataclass
+@dataclass(frozen=True)
+class Ending:
+    """How the tokens of a model end an answer.
+
+    Attributes:
+        end_ids: Token ids that end it.
+        text_of: Decodes token ids; stop strings are looked for in this text.
+    """
+
+    end_ids: frozenset[int]
+    text_of: Callable[[list[int]], str]
+
+
+@dataclass(eq=False)
 class Row:
     """One answer while it grows.
 
     Attributes:
-        generator: Its own random numbers.
+        prompt: Token ids of the conversation.
+        sampling: How its tokens are chosen.
+        ending: How it ends.
         limit: Most tokens it may have.
+        generator: Its own random numbers.
+        constraint: What its form must be, if anything; stop strings do not end such an answer.
         token_ids: The tokens so far.
         logprobs: The log-probability of each, at temperature 1.
-        finish_reason: "stop" or "length"; empty while it grows.
-        start: Logits (V,) and hidden state (d,) where the answer starts; only with ``hidden_of``.
+        finish_reason: "stop", "length" or "error"; empty while it grows.
+        error: Why it failed.
+        start: Logits (V,) and hidden state (d,) where the answer starts.
         cache: Once it is finished, the transformers cache of all its tokens but the last, without padding.
+        forks: By the place of a token, what was allowed there; where these were few.
     """
 
-    generator: torch.Generator
+    prompt: Sequence[int]
+    sampling: Sampling
+    ending: Ending
     limit: int
+    generator: torch.Generator
+    constraint: Constraint | None = None
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     finish_reason: str = ""
+    error: Exception | None = None
     start: tuple[torch.Tensor, torch.Tensor] | None = None
     cache: Any = None
+    forks: dict[int, Fork] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        ending: Ending,
+        *,
+        context_length: int = 2**31,
+        seed: int | None = None,
+        constraint: Constraint | None = None,
+    ) -> Row:
+        """An answer that has no token yet; it ends where it fills the context.
+
+        Args:
+            prompt: Token ids of the conversation.
+            sampling: How tokens are chosen.
+            ending: How an answer ends.
+            context_length: How many positions the model has.
+            seed: Of its random numbers; None draws a fresh one.
+            constraint: What its form must be.
+        """
+        limit = min(sampling.max_new_tokens, context_length - len(prompt))
+        return cls(prompt, sampling, ending, limit, _generator(seed), constraint)
+
+    def fail(self, error: Exception) -> None:
+        """End with an error."""
+        self.error, self.finish_reason = error, "error"
 
 
-@dataclass(frozen=True, eq=False)
-class Prefix:
-    """The KV cache of the token ids that several prompts begin with.
-
-    Attributes:
-        ids: The shared token ids.
-        values: The transformers cache of these tokens, one row; None if there are none.
-    """
-
-    ids: tuple[int, ...] = ()
-    values: Any = None
-
-
-def decode(
-    forward: Callable[..., Any],
-    inputs: dict[str, Any],
-    sampling: Sampling,
-    *,
-    end_ids: frozenset[int],
-    text_of: Callable[[list[int]], str],
-    context_length: int = 2**31,
-    seeds: Sequence[int | None] | None = None,
-    hidden_of: Callable[[], torch.Tensor] | None = None,
-) -> Iterator[list[Row]]:
-    """Generate one answer for each row of a left-padded batch, a token at a time.
+class Batch:
+    """Answers that grow together: one forward pass gives each of them its next token.
 
     Args:
-        forward: The model's forward; returns ``logits`` (B, 1, V) and ``past_key_values``.
-        inputs: As ``left_padded`` or ``inputs_after`` returns them.
-        sampling: How tokens are chosen.
-        end_ids: Token ids that end an answer.
-        text_of: Decodes token ids; stop strings are looked for in this text.
-        context_length: How many positions the model has; an answer that fills them ends there.
-        seeds: One for each row; by default the same as ``sampling.seed``, as if each row were alone.
-        hidden_of: Hidden states (B, 1, d) of the latest forward in this thread.
-
-    Yields:
-        All rows in order, after each token; the last time all are finished. To stop the generation, stop iterating.
-
-    Raises:
-        ModelError: The model's logits are not finite.
+        forward: The model's.
+        rows: The answers; those that have tokens already are computed anew with their prompts.
+        prefixes: What each prompt begins with, computed before; one for each, or none.
     """
-    free = (context_length - inputs["attention_mask"].sum(-1)).tolist()
-    seeds = [sampling.seed] * len(free) if seeds is None else seeds
-    limits = [min(sampling.max_new_tokens, positions) for positions in free]
-    rows = [Row(_generator(seed), limit) for seed, limit in zip(seeds, limits, strict=True)]
-    active, step = list(rows), dict(inputs)
-    cache = step.pop("past_key_values", None)
-    while active:
-        out = forward(**step, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache, logits = out.past_key_values, out.logits[:, -1].float()  # (B, V)
-        tokens = _append(active, logits, sampling)
-        # Only in the first step, where all answers start.
-        if hidden_of and active[0].start is None:
-            hidden = hidden_of()[:, -1].float()
-            for i, row in enumerate(active):
+
+    def __init__(self, forward: ForwardPass, rows: Sequence[Row], *, prefixes: Sequence[Prefix] = ()) -> None:
+        self.rows, self._forward = list(rows), forward
+        prompts = [[*row.prompt, *row.token_ids] for row in rows]
+        # Padding is never looked at, so any id will do.
+        self._inputs = inputs_after(prefixes, prompts, 0, forward.model.device)
+        self.cache: Any = self._inputs.pop("past_key_values", None)
+
+    def step(self, computed: Callable[[Batch], None] | None = None) -> None:
+        """Give each answer its next token; those that are finished leave the batch.
+
+        An answer whose logits are not finite fails alone.
+
+        Args:
+            computed: Called before any of them leaves: then the cache is that of what was given, without the new token.
+        """
+        out = self._forward(**self._inputs, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
+        self.cache, logits = out.past_key_values, out.logits[:, -1].float()  # (B, V)
+        hidden = self._forward.hidden()[:, -1].float()
+        self._mark_failed(logits)
+        tokens = _append(self.rows, logits, hidden)
+        for i, row in enumerate(self.rows):
+            if row.start is None:
                 row.start = logits[i].cpu(), hidden[i].cpu()
-        for i, row in enumerate(active):
-            row.finish_reason = _finish_reason(row, sampling.stop, end_ids, text_of)
-            if row.finish_reason:
-                # Before the batch drops this row below.
-                row.cache = cut_row(cache, i, step["attention_mask"][i].bool())
-        yield rows
-        keep = [i for i, row in enumerate(active) if not row.finish_reason]
-        if len(keep) < len(active) and keep:
-            cache.batch_select_indices(torch.tensor(keep, device=tokens.device))
-        active = [active[i] for i in keep]
-        step = _next_step(step, tokens, keep)
+            if row.error is None and (reason := _finish_reason(row)):
+                row.cache = self.cut(i)
+                # At last: another thread may take the row as soon as it is finished.
+                row.finish_reason = reason
+        if computed:
+            computed(self)
+        self._inputs = {
+            "input_ids": tokens[:, None],
+            "attention_mask": self._inputs["attention_mask"],
+            "position_ids": self._inputs["position_ids"][:, -1:] + 1,
+        }
+        self.drop([row for row in self.rows if row.finish_reason])
+        mask = self._inputs["attention_mask"]
+        self._inputs["attention_mask"] = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+
+    def cut(self, i: int) -> Any:
+        """The cache of one row by its place, without padding; None if it cannot be cut."""
+        return cut_row(self.cache, i, self._inputs["attention_mask"][i, : self.cache.get_seq_length()].bool())
+
+    def bytes_of_a_token(self) -> int:
+        """How much of the cache one token of one answer takes."""
+        return cache_bytes(self.cache) // (len(self.rows) * self.cache.get_seq_length())
+
+    def drop(self, rows: Sequence[Row]) -> None:
+        """Take rows out, and the padding that none of the others needs."""
+        keep = [i for i, row in enumerate(self.rows) if row not in rows]
+        if len(keep) == len(self.rows):
+            return
+        self.rows = [self.rows[i] for i in keep]
+        self._inputs = {name: values[keep] for name, values in self._inputs.items()}
+        if not keep:
+            self.cache = None
+            return
+        mask = self._inputs["attention_mask"]
+        self.cache.batch_select_indices(torch.tensor(keep, device=mask.device))
+        if can_be_cut(self.cache) and (padding := int(mask.any(0).int().argmax())):
+            self.cache = without_first(self.cache, padding)
+            self._inputs["attention_mask"] = mask[:, padding:]
+
+    def join(self, other: Batch) -> None:
+        """Take in the rows of another batch of the same model; both have made a step, and their caches can be cut."""
+        self.cache = joined(self.cache, other.cache)
+        width = max(x._inputs["attention_mask"].shape[1] for x in (self, other))
+        for name in self._inputs:
+            both = [x._inputs[name] for x in (self, other)]
+            if name == "attention_mask":
+                both = [torch.cat([m.new_zeros(len(m), width - m.shape[1]), m], dim=1) for m in both]
+            self._inputs[name] = torch.cat(both)
+        self.rows += other.rows
+
+    def _mark_failed(self, logits: torch.Tensor) -> None:
+        # Single logits of -inf are allowed: such tokens have a probability of 0.
+        finite = torch.isfinite(logits.amax(-1)) & ~torch.isnan(logits).any(-1)
+        for row in (r for r, fine in zip(self.rows, finite.tolist(), strict=True) if not fine):
+            msg = "the model's logits are not finite (NaN or infinity); try another dtype, such as float32"
+            row.fail(ModelError(msg))
+        logits[~finite] = 0.0  # a token is chosen for every row
 
 
 def choose_tokens(logits: torch.Tensor, sampling: Sampling, generators: Sequence[torch.Generator]) -> torch.Tensor:
@@ -174,136 +248,51 @@ def choose_tokens(logits: torch.Tensor, sampling: Sampling, generators: Sequence
     return (picked if sampling.top_p == 1 else ids.gather(1, picked))[:, 0]
 
 
-def left_padded(sequences: Sequence[Sequence[int]], pad: int, device: Any) -> dict[str, torch.Tensor]:
-    """Stack token ids with padding on the left, so that the last column is every row's last token.
-
-    Returns:
-        ``input_ids``, ``attention_mask`` and ``position_ids``, each of shape (B, longest).
-    """
-    width = max(map(len, sequences))
-    ids = torch.tensor([[pad] * (width - len(s)) + list(s) for s in sequences])
-    mask = torch.tensor([[0] * (width - len(s)) + [1] * len(s) for s in sequences])
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    return {k: v.to(device) for k, v in {"input_ids": ids, "attention_mask": mask, "position_ids": positions}.items()}
-
-
-def inputs_after(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]], pad: int, device: Any) -> dict[str, Any]:
-    """Inputs of a forward pass over what follows each prompt's prefix.
-
-    Args:
-        prefixes: One for each prompt, or none at all. A prompt that does not begin with its prefix is computed whole;
-            some templates render earlier messages differently later on.
-        prompts: Token ids of B conversations.
-        pad: Id that fills the left side.
-        device: Where the model lies.
-
-    Returns:
-        ``input_ids`` and ``position_ids`` (B, longest rest), ``attention_mask`` (B, longest prefix + longest rest), and
-        ``past_key_values`` of B rows, padded on the left, if there is a prefix.
-    """
-    prefixes = fitting_prefixes(prefixes, prompts)
-    lengths = [len(p.ids) for p in prefixes]
-    inputs: dict[str, Any] = dict(left_padded([p[n:] for p, n in zip(prompts, lengths, strict=True)], pad, device))
-    if longest := max(lengths):
-        mask = inputs["attention_mask"]
-        start = torch.tensor(lengths, device=device)[:, None]  # (B, 1)
-        present = torch.arange(longest, device=device)[None] >= longest - start  # (B, longest)
-        inputs["attention_mask"] = torch.cat([present.to(mask.dtype), mask], dim=1)
-        inputs["position_ids"] = inputs["position_ids"] + start
-        inputs["past_key_values"] = _stacked(prefixes, longest)
-    return inputs
-
-
-def fitting_prefixes(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]]) -> list[Prefix]:
-    """Each prompt's prefix if it begins with it and is longer, else an empty one."""
-    given = prefixes or [Prefix()] * len(prompts)
-    begins = [
-        len(ids) > len(p.ids) and tuple(ids[: len(p.ids)]) == p.ids for p, ids in zip(given, prompts, strict=True)
-    ]
-    return [p if fits else Prefix() for p, fits in zip(given, begins, strict=True)]
-
-
-def shared_length(prompts: Sequence[Sequence[int]]) -> int:
-    """How many token ids all prompts begin with, leaving each at least one of its own; 0 if hardly any.
-
-    >>> shared_length([[*range(9), 1, 2], [*range(9), 3]])
-    9
-    >>> shared_length([[1, 2, 3], [1, 2, 4]])
-    0
-    """
-    if len(prompts) < 2:
-        return 0
-    # What the first and the last of a sorted list share, all share.
-    first, last = min(map(list, prompts)), max(map(list, prompts))
-    most = min(map(len, prompts)) - 1
-    differs = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), most)
-    length = min(differs, most)
-    return length if length >= SHORTEST_PREFIX else 0
-
-
-def copy_cache(cache: Any) -> Any:
-    """A copy of a transformers cache that may grow and shrink; its tensors are shared and never written."""
-    other = copy.copy(cache)
-    other.layers = [copy.copy(layer) for layer in cache.layers]
-    return other
-
-
-def can_be_cut(cache: Any) -> bool:
-    """Whether rows and positions of a transformers cache can be taken apart and put together again.
-
-    A sliding window forgets positions and counts them, and recurrent layers mix them: those cannot be cut.
-    """
-    layers = getattr(cache, "layers", [])
-    return bool(getattr(cache, "is_croppable", False)) and not any(getattr(x, "is_sliding", False) for x in layers)
-
-
-def cut_row(cache: Any, row: int, present: torch.Tensor) -> Any:
-    """The cache of one row of a batch, without its padding; the batch's own may go on and change.
-
-    Args:
-        cache: A transformers cache of B rows and T positions.
-        row: Which of them.
-        present: Shape (T,), bool; False at padding.
-
-    Returns:
-        A cache of one row; None if this kind of cache cannot be cut.
-    """
-    if not can_be_cut(cache):
-        return None
-    alone = copy_cache(cache)
-    if bool(present.all()) and alone.layers[0].keys.shape[0] == 1:
-        return alone
-    for layer in alone.layers:
-        # Both are (B, heads, T, width of a head).
-        layer.keys, layer.values = (x[row : row + 1, :, present] for x in (layer.keys, layer.values))
-    return alone
-
-
 def _generator(seed: int | None) -> torch.Generator:
     return torch.Generator().manual_seed(secrets.randbits(63) if seed is None else seed)
 
 
-def _next_step(step: dict[str, torch.Tensor], tokens: torch.Tensor, keep: list[int]) -> dict[str, torch.Tensor]:
-    mask = step["attention_mask"][keep]
-    return {
-        "input_ids": tokens[keep, None],
-        "attention_mask": torch.cat([mask, mask.new_ones(len(keep), 1)], dim=1),
-        "position_ids": step["position_ids"][keep, -1:] + 1,
-    }
-
-
-def _append(rows: list[Row], logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
-    """Choose a token for each row; logits (B, V) -> ids (B,)."""
-    # Single logits of -inf are allowed: such tokens have a probability of 0.
-    if not torch.isfinite(logits.amax(-1)).all() or torch.isnan(logits).any():
-        msg = "the model's logits are not finite (NaN or infinity); try another dtype, such as float32"
-        raise ModelError(msg)
-    tokens = choose_tokens(logits, sampling, [row.generator for row in rows])
-    chosen = (logits.gather(1, tokens[:, None]) - logits.logsumexp(-1, keepdim=True))[:, 0].tolist()
+def _append(rows: Sequence[Row], logits: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+    """Choose a token for each row; logits (B, V), hidden states (B, d) -> ids (B,)."""
+    totals = logits.logsumexp(-1)  # (B,)
+    masked = _masked(rows, logits, totals, hidden)
+    tokens = _chosen(rows, masked)
+    chosen = (logits.gather(1, tokens[:, None])[:, 0] - totals).tolist()
     for row, token, logprob in zip(rows, tokens.tolist(), chosen, strict=True):
         row.token_ids.append(token)
         row.logprobs.append(logprob)
+        if row.constraint:
+            row.constraint.take(token)
     return tokens
+
+
+def _chosen(rows: Sequence[Row], logits: torch.Tensor) -> torch.Tensor:
+    """A token for each row by its own sampling: logits (B, V) -> ids (B,)."""
+    ways = {(row.sampling.temperature, row.sampling.top_p): row.sampling for row in rows}
+    if len(ways) == 1:
+        return choose_tokens(logits, rows[0].sampling, [row.generator for row in rows])
+    tokens = torch.zeros(len(rows), dtype=torch.long, device=logits.device)
+    for way, sampling in ways.items():
+        of = [i for i, row in enumerate(rows) if (row.sampling.temperature, row.sampling.top_p) == way]
+        tokens[of] = choose_tokens(logits[of], sampling, [rows[i].generator for i in of])
+    return tokens
+
+
+def _masked(rows: Sequence[Row], logits: torch.Tensor, totals: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+    """Logits (B, V) without the tokens that a row may not take; forks are kept with their row on the way."""
+    if not any(row.constraint for row in rows):
+        return logits
+    found = logits.clone()
+    for i, row in enumerate(rows):
+        if row.constraint is None:
+            continue
+        allowed = row.constraint.allowed(logits.shape[-1])
+        found[i].masked_fill_(torch.from_numpy(~allowed).to(logits.device), -torch.inf)
+        ids = np.flatnonzero(allowed)
+        if 1 < len(ids) <= MOST_AT_A_FORK:
+            few = logits[i, torch.from_numpy(ids).to(logits.device)].cpu().numpy()
+            row.forks[len(row.token_ids)] = Fork(ids, few, float(totals[i]), hidden[i].cpu())
+    return found
 
 
 def _nucleus(probabilities: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -317,30 +306,16 @@ def _nucleus(probabilities: torch.Tensor, top_p: float) -> tuple[torch.Tensor, t
     return top.masked_fill(cumulative - top >= top_p, 0.0), ids
 
 
-def _finish_reason(
-    row: Row, stop: tuple[str, ...], end_ids: frozenset[int], text_of: Callable[[list[int]], str]
-) -> str:
-    if row.token_ids[-1] in end_ids:
+def _finish_reason(row: Row) -> str:
+    full = len(row.token_ids) >= row.limit
+    if form := row.constraint:
+        # Not "stop" where it is incomplete: what comes out is either whole or said to be cut.
+        ended = form.complete and (full or form.ended or row.token_ids[-1] in row.ending.end_ids)
+        return "stop" if ended else "length" if full or form.failed else ""
+    if row.token_ids[-1] in row.ending.end_ids:
         return "stop"
-    if stop:
-        text = text_of(row.token_ids)
-        if any(s in text for s in stop):
+    if row.sampling.stop:
+        text = row.ending.text_of(row.token_ids)
+        if any(s in text for s in row.sampling.stop):
             return "stop"
-    return "length" if len(row.token_ids) >= row.limit else ""
-
-
-def _stacked(prefixes: Sequence[Prefix], longest: int) -> Any:
-    """One cache of all rows; a shorter prefix stands at the right, as the mask says."""
-    cache = copy_cache(next(p.values for p in prefixes if p.values is not None))
-    if len(prefixes) == 1:
-        return cache  # nothing to pad, nothing to copy
-    for i, layer in enumerate(cache.layers):
-        for name in ("keys", "values"):
-            like = getattr(layer, name)
-            # (B, heads, longest, width of a head)
-            rows = like.new_zeros((len(prefixes), like.shape[1], longest, like.shape[3]))
-            for row, prefix in zip(rows, prefixes, strict=True):
-                if prefix.values is not None:
-                    row[:, longest - len(prefix.ids) :] = getattr(prefix.values.layers[i], name)[0]
-            setattr(layer, name, rows)
-    return cache
+    return "length" if full else ""

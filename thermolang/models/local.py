@@ -10,8 +10,11 @@ import numpy as np
 import torch
 
 from thermolang.errors import ModelError
+from thermolang.models.caches import Prefix
 from thermolang.models.chat_template import visible, without_beginning_of
-from thermolang.models.decoding import Prefix, Row, Sampling, decode, inputs_after
+from thermolang.models.constrained import Constraint, Grammar, grammar_tokenizer
+from thermolang.models.decoding import Ending, Row, Sampling
+from thermolang.models.fields import SpelledAnswer
 from thermolang.models.loading import load
 from thermolang.models.prompts import PROBES, PROMPT_VERSION, question_messages, self_check_messages
 from thermolang.models.scoring import KVCache, OptionScorer, spelling_ids
@@ -31,7 +34,7 @@ SAMPLES_AT_ONCE = 32
 class LocalModel(OptionScorer):
     """A causal language model and its tokenizer: generates answers, and scores options and answers.
 
-    Any number of threads may share one instance; forward passes take turns.
+    Any number of threads may share one instance: their answers grow in one batch, as ``scheduler`` says.
 
     Args:
         model: A transformers causal language model, in evaluation mode.
@@ -59,6 +62,7 @@ class LocalModel(OptionScorer):
         top_p: float = 1.0,
         seed: int | None = None,
         stop: Sequence[str] = (),
+        grammar: Grammar | None = None,
     ) -> Generation:
         """Answer a conversation.
 
@@ -69,13 +73,15 @@ class LocalModel(OptionScorer):
             top_p: Nucleus sampling; 1 keeps all tokens.
             seed: Of this answer's own random numbers; the global generators are left alone.
             stop: The answer ends before the first of these strings.
+            grammar: What the answer must look like (``constrained.json_grammar``); a reasoning model then answers at
+                once, and ``stop`` plays no part. An answer with ``finish_reason="stop"`` is complete.
 
         Raises:
             ModelError: The conversation does not fit the context, or the logits are not finite.
         """
         ends = (stop,) if isinstance(stop, str) else tuple(stop)
         sampling = Sampling(max_new_tokens, temperature, top_p, seed, ends)
-        return self.generate_batch([messages], sampling)[0]
+        return self.generate_batch([messages], sampling, grammars=[grammar])[0]
 
     def sample(
         self,
@@ -123,6 +129,7 @@ class LocalModel(OptionScorer):
         prefixes: Sequence[Prefix] = (),
         seeds: Sequence[int | None] | None = None,
         tools: Sequence[dict[str, Any]] = (),
+        grammars: Sequence[Grammar | None] = (),
         cancelled: threading.Event | None = None,
     ) -> list[Generation]:
         """Answer several conversations in one padded batch; each answer is as if it were alone.
@@ -133,29 +140,37 @@ class LocalModel(OptionScorer):
             prefixes: What each conversation begins with, computed before; one for each, or none.
             seeds: One for each; by default each has the seed of ``sampling``.
             tools: JSON schemas of functions that the model may call.
+            grammars: What each answer must look like; one or None for each, or none at all.
             cancelled: Once it is set, the generation stops at the next token.
 
         Raises:
             ModelError: A conversation does not fit the context, the logits are not finite, or it was cancelled.
         """
-        prompts = [self._prompt(messages, tools) for messages in conversations]
+        forms = grammars or [None] * len(conversations)
+        prompts = [
+            self._prompt(m, tools, at_once=form is not None) for m, form in zip(conversations, forms, strict=True)
+        ]
         if not prefixes and len(prompts) > 1 and all(p == prompts[0] for p in prompts):  # answers to one question
             prefixes = [self.prefix(prompts)] * len(prompts)
-        rows: list[Row] = []
-        for step in self._decoding(prompts, sampling, prefixes=prefixes, seeds=seeds):
+        rows = self._rows(prompts, sampling, seeds=seeds, grammars=forms)
+        for _ in self.scheduler.answers(rows, prefixes):
             if cancelled is not None and cancelled.is_set():
                 msg = "the call was cancelled"
                 raise ModelError(msg)
-            rows = step
         return [
             self._generation(messages, prompt, row, sampling)
             for messages, prompt, row in zip(conversations, prompts, rows, strict=True)
         ]
 
     def stream(
-        self, messages: Sequence[Message], sampling: Sampling, *, tools: Sequence[dict[str, Any]] = ()
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        *,
+        tools: Sequence[dict[str, Any]] = (),
+        grammar: Grammar | None = None,
     ) -> Iterator[str | Generation]:
-        """Answer a conversation piece by piece, in the caller's own thread.
+        """Answer a conversation piece by piece.
 
         Yields:
             Pieces of text that add up to the answer's, or to what it says before it calls a tool, and at last the whole
@@ -164,10 +179,11 @@ class LocalModel(OptionScorer):
         Raises:
             ModelError: As ``generate``; it reaches the caller at once.
         """
-        prompt, said = self._prompt(messages, tools), ""
-        for (row,) in self._decoding([prompt], sampling):
+        prompt, said = self._prompt(messages, tools, at_once=grammar is not None), ""
+        (row,) = self._rows([prompt], sampling, grammars=[grammar])
+        for _ in self.scheduler.answers([row], first=True):
             generation = self._generation(messages, prompt, row, sampling) if row.finish_reason else None
-            text = generation.text if generation else self._certain(row, sampling.stop)
+            text = generation.text if generation else self._certain(row, () if grammar else sampling.stop)
             shown = visible(text, self.family) if tools else text
             # A text that was yielded cannot be taken back, so only what continues it is yielded.
             if shown.startswith(said) and len(shown) > len(said):
@@ -175,6 +191,11 @@ class LocalModel(OptionScorer):
                 said = shown
             if generation:
                 yield generation
+                return  # it may have been finished since the scheduler told of the token before
+
+    def spelled(self, answer: Generation) -> SpelledAnswer:
+        """The answer token by token, where it was generated under a grammar."""
+        return SpelledAnswer(answer, self._decoded)
 
     @cached_property
     def identity(self) -> ModelIdentity:
@@ -215,8 +236,10 @@ class LocalModel(OptionScorer):
         scores = [self.read([prompt], [self._yes_no], [("yes", "no")])[0] for prompt in prompts]
         return np.stack([s.hidden for s in scores]), np.stack([s.logits for s in scores])
 
-    def _prompt(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> list[int]:
-        return self._checked(self.encode(self.render(messages, tools=tools)))
+    def _prompt(
+        self, messages: Sequence[Message], tools: Sequence[dict[str, Any]], *, at_once: bool = False
+    ) -> list[int]:
+        return self._checked(self.encode(self.render(messages, tools=tools, at_once=at_once)))
 
     def _prompt_computed(self, messages: Sequence[Message], answer: Generation | None) -> Prefix:
         """The KV cache of all tokens of a prompt but the last, which must be computed anew to go on from it."""
@@ -228,25 +251,33 @@ class LocalModel(OptionScorer):
         same = list(kept.prompt) == prompt  # another template, or tools, may render it differently
         return self._computed(kept, len(prompt) - 1) if same else self.prefix([prompt, prompt])
 
-    @torch.inference_mode()
-    def _decoding(
+    @cached_property
+    def _grammar_tokenizer(self) -> Any:
+        return grammar_tokenizer(self.tokenizer, self._end_ids)
+
+    def _rows(
         self,
         prompts: Sequence[list[int]],
         sampling: Sampling,
         *,
-        prefixes: Sequence[Prefix] = (),
         seeds: Sequence[int | None] | None = None,
-    ) -> Iterator[list[Row]]:
-        yield from decode(
-            self._forward,
-            inputs_after(prefixes, prompts, self._pad_id, self.model.device),
-            sampling,
-            end_ids=self._end_ids,
-            text_of=self._decoded,
-            context_length=self.context_length,
-            seeds=seeds,
-            hidden_of=self._hidden,
-        )
+        grammars: Sequence[Grammar | None] = (),
+    ) -> list[Row]:
+        """An answer for each prompt, without tokens yet."""
+        ending = Ending(self._end_ids, self._decoded)
+        return [
+            Row.of(
+                prompt,
+                sampling,
+                ending,
+                context_length=self.context_length,
+                seed=seed,
+                constraint=Constraint(grammar, self._grammar_tokenizer) if grammar else None,
+            )
+            for prompt, seed, grammar in zip(
+                prompts, seeds or [sampling.seed] * len(prompts), grammars or [None] * len(prompts), strict=True
+            )
+        ]
 
     def _certain(self, row: Row, stop: Sequence[str]) -> str:
         """The text of a growing answer that no later token can change or cut off."""
@@ -257,7 +288,8 @@ class LocalModel(OptionScorer):
         ended = row.token_ids[-1] in self._end_ids
         said = row.token_ids[:-1] if ended else row.token_ids  # not every model marks its end tokens as special
         text = self._decoded(said)
-        cut = min((text.find(s) for s in sampling.stop if s in text), default=len(text))
+        stops = () if row.constraint else sampling.stop
+        cut = min((text.find(s) for s in stops if s in text), default=len(text))
         answer = spelling_ids(text[:cut].strip(), said, self._text)
         asked = tuple(dict(m) for m in messages)
         return Generation(
@@ -266,7 +298,9 @@ class LocalModel(OptionScorer):
             logprobs=tuple(row.logprobs),
             finish_reason="stop" if row.finish_reason == "stop" else "length",
             prompt_tokens=len(prompt),
-            cache=KVCache(self.model, tuple(prompt), answer, row.cache, row.start, asked) if row.start else None,
+            cache=KVCache(self.model, tuple(prompt), answer, row.cache, row.start, asked, row.forks)
+            if row.start
+            else None,
         )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from thermolang.types import Example, Message
 
@@ -23,6 +25,11 @@ HOW_SURE = "How sure are you that your answer above is correct? Reply with one d
 DIGITS = string.digits
 
 SELF_CHECK = "Is your answer above correct? Reply with yes or no only."
+
+JSON_ANSWER = "Answer with one JSON object that follows this JSON schema:"
+"""Tells a model of the form that its answer will have."""
+
+FIELD_CHECK = 'Is "{path}": {value} correct in your answer above? Reply with yes or no only.'
 
 SAME_MEANING = "Do the two answers say the same thing? Reply with yes or no only."
 
@@ -71,9 +78,32 @@ def how_sure_messages(messages: Sequence[Message], answer: str) -> list[Message]
     return [*messages, {"role": "assistant", "content": answer}, {"role": "user", "content": HOW_SURE}]
 
 
-def self_check_messages(messages: Sequence[Message], answer: str) -> list[Message]:
+def self_check_messages(messages: Sequence[Message], answer: str, question: str = SELF_CHECK) -> list[Message]:
     """Continue a conversation by asking whether its answer is correct (P(True), Kadavath et al., 2022)."""
-    return [*messages, {"role": "assistant", "content": answer}, {"role": "user", "content": SELF_CHECK}]
+    return [*messages, {"role": "assistant", "content": answer}, {"role": "user", "content": question}]
+
+
+def json_messages(messages: Sequence[Message], schema: Mapping[str, Any]) -> list[Message]:
+    """The conversation with the schema of the answer in its system message."""
+    told = f"{JSON_ANSWER}\n{json.dumps(without_titles(schema), ensure_ascii=False)}"
+    if messages and messages[0]["role"] == "system":
+        return [{**messages[0], "content": f"{messages[0]['content']}\n\n{told}"}, *messages[1:]]
+    return [{"role": "system", "content": told}, *messages]
+
+
+def without_titles(schema: Any) -> Any:
+    """A JSON schema without the titles that pydantic gives to each field, which say nothing new."""
+    if isinstance(schema, list):
+        return [without_titles(part) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    return {k: without_titles(v) for k, v in schema.items() if k != "title" or not isinstance(v, str)}
+
+
+def field_check(path: str, value: Any, description: str = "") -> str:
+    """Ask whether one field of a JSON answer is right."""
+    written = json.dumps(value, ensure_ascii=False)
+    return FIELD_CHECK.format(path=path, value=written)
 
 
 def same_meaning_messages(question: str, first: str, second: str) -> list[Message]:

@@ -7,31 +7,23 @@ answer is continued, so that only the tokens of that question are computed.
 
 from __future__ import annotations
 
-import inspect
 import itertools
-import threading
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 
 from thermolang.errors import ModelError
+from thermolang.models.caches import Prefix, copy_cache, fitting_prefixes, shared_length
 from thermolang.models.chat_template import UNFINISHED, ChatTokenizer, final_answer
-from thermolang.models.decoding import (
-    Prefix,
-    can_be_cut,
-    copy_cache,
-    fitting_prefixes,
-    inputs_after,
-    left_padded,
-    shared_length,
-)
+from thermolang.models.constrained import Fork
 from thermolang.models.families import Family
-from thermolang.models.prompts import SENTINEL, YES_NO, self_check_messages
+from thermolang.models.forward import watch_hidden_states
+from thermolang.models.prompts import SELF_CHECK, SENTINEL, YES_NO, self_check_messages
 from thermolang.models.rotations import averaged, shifts, with_rotated_options
+from thermolang.models.scheduler import Scheduler, scheduler_of
 from thermolang.types import Generation, Message, OptionScores
 
 MIN_ANSWER_MASS = 0.01
@@ -39,12 +31,6 @@ MIN_ANSWER_MASS = 0.01
 
 LONGEST_SPAN = 32
 """Tokens of an answer given as text whose probability is computed: each costs logits over the whole vocabulary."""
-
-_locks: WeakKeyDictionary[Any, threading.Lock] = WeakKeyDictionary()
-"""One for each model, because two simultaneous forward passes on the same cores take far longer than two in turn."""
-
-_latest = threading.local()
-"""``hidden``: the input of the output embeddings in this thread's latest forward pass."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +44,7 @@ class KVCache:
         values: The transformers cache of all tokens but the last sampled one; None if it cannot be continued.
         start: Logits (V,) and hidden state (d,) at the position where the answer starts.
         messages: The conversation; the scores of another one must not be taken from here.
+        forks: By the place of a token in the answer, what a grammar allowed there; where these were few.
     """
 
     owner: Any
@@ -66,12 +53,13 @@ class KVCache:
     values: Any
     start: tuple[torch.Tensor, torch.Tensor]
     messages: tuple[Message, ...]
+    forks: Mapping[int, Fork] = field(default_factory=dict)
 
 
 class OptionScorer(ChatTokenizer):
     """A causal language model that scores options: after a prompt, after the start of an answer, or in a self-check.
 
-    Any number of threads may share one instance; forward passes take turns.
+    Any number of threads may share one instance: what they ask for at the same time shares forward passes.
 
     Args:
         model: A transformers causal language model, in evaluation mode.
@@ -86,7 +74,6 @@ class OptionScorer(ChatTokenizer):
         super().__init__(model, tokenizer, name=name)
         check_language_only(model, self.family)
         watch_hidden_states(model)
-        self._accepted = set(inspect.signature(model.forward).parameters)
 
     @torch.inference_mode()
     def prefix(self, prompts: Sequence[Sequence[int]]) -> Prefix:
@@ -102,9 +89,7 @@ class OptionScorer(ChatTokenizer):
         ids = list(prompts[0][: shared_length(prompts)]) if prompts else []
         if not ids:
             return Prefix()
-        inputs = left_padded([ids], self._pad_id, self.model.device)
-        out = self._forward(**inputs, use_cache=True, logits_to_keep=1)
-        return Prefix(tuple(ids), out.past_key_values) if can_be_cut(out.past_key_values) else Prefix()
+        return self.scheduler.prefix(ids)
 
     def choice_logits(
         self,
@@ -167,6 +152,7 @@ class OptionScorer(ChatTokenizer):
         self,
         pairs: Sequence[tuple[Sequence[Message], Generation | str]],
         *,
+        questions: Sequence[str] = (),
         prefixes: Sequence[Prefix] = (),
         middle: int | None = None,
     ) -> list[OptionScores]:
@@ -174,14 +160,16 @@ class OptionScorer(ChatTokenizer):
 
         Args:
             pairs: As ``self_check`` takes them.
+            questions: What the model is asked of each, such as about a part of its answer; to be answered by yes or no.
             prefixes: What each conversation begins with, computed before; one for each, or none.
             middle: Also keep the output of this layer, counted from 1.
         """
         given = prefixes or [Prefix()] * len(pairs)
-        continued = [self._continued_check(*pair) for pair in pairs]
+        asked = questions or [SELF_CHECK] * len(pairs)
+        continued = [self._continued_check(*pair, question) for pair, question in zip(pairs, asked, strict=True)]
         checks = [
-            check or (self._whole_check(*pair), prefix)
-            for pair, check, prefix in zip(pairs, continued, given, strict=True)
+            check or (self._whole_check(*pair, question), prefix)
+            for pair, question, check, prefix in zip(pairs, asked, continued, given, strict=True)
         ]
         spans = [
             None if check or prefixes else self._answer_span(*pair, ids)
@@ -239,7 +227,7 @@ class OptionScorer(ChatTokenizer):
         # ``ends`` come first, so that the scores at ends[i] are in column i.
         offsets = list(dict.fromkeys((*ends, *itertools.chain(*chosen_at))))
         # (B, P, V), (B, P, d) and (B, P, d), with P offsets.
-        logits, hidden, middles = self._outputs_at(offsets, middle, prompts, prefixes)
+        logits, hidden, middles = self.scheduler.read(prompts, prefixes, offsets, middle)
         computed = [len(p) - len(x.ids) for p, x in zip(prompts, fitting_prefixes(prefixes, prompts), strict=True)]
         batch: list[list[OptionScores]] = []
         for row, (prompt, ids, names, span) in enumerate(zip(prompts, option_ids, options, spans, strict=True)):
@@ -291,7 +279,7 @@ class OptionScorer(ChatTokenizer):
         return self.family.thinking.close in text
 
     def _continued_check(
-        self, messages: Sequence[Message], answer: Generation | str
+        self, messages: Sequence[Message], answer: Generation | str, question: str = SELF_CHECK
     ) -> tuple[list[int], Prefix] | None:
         """Token ids of a self-check, and the answer's own KV cache; None where it cannot be continued."""
         if not isinstance(answer, Generation) or not isinstance(kept := answer.cache, KVCache):
@@ -300,21 +288,23 @@ class OptionScorer(ChatTokenizer):
             return None
         if self._has_thoughts(answer.text) or final_answer(answer.text, self.family) is None:
             return None
-        before, sentinel, after = self._around_answer(messages)
+        before, sentinel, after = self._around_answer(messages, question)
         # A template may render the conversation differently with more messages, and the cache is of what was rendered.
         if not sentinel or self.encode(before) != list(kept.prompt):
             return None
         ids = self._checked([*kept.prompt, *kept.answer, *self.encode(after)])
         return ids, self._computed(kept, len(kept.prompt) + len(kept.answer))
 
-    def _whole_check(self, messages: Sequence[Message], answer: Generation | str) -> list[int]:
+    def _whole_check(
+        self, messages: Sequence[Message], answer: Generation | str, question: str = SELF_CHECK
+    ) -> list[int]:
         """Token ids of a self-check, from the start of the conversation."""
         cut = isinstance(answer, Generation) and answer.finish_reason == "length"
         text = answer.text if isinstance(answer, Generation) else answer
         said = final_answer(text, self.family)
         if said is None or (cut and not self._has_thoughts(text) and self._opens_thinking(messages)):
             raise ModelError(UNFINISHED)
-        return self._checked(self.encode(self.render(self_check_messages(messages, said), at_once=True)))
+        return self._checked(self.encode(self.render(self_check_messages(messages, said, question), at_once=True)))
 
     def _answer_span(self, messages: Sequence[Message], answer: Generation | str, ids: Sequence[int]) -> range | None:
         """Which token ids of a self-check spell an answer whose log-probabilities are not known yet."""
@@ -323,9 +313,9 @@ class OptionScorer(ChatTokenizer):
         before, _, after = self._around_answer(messages)
         return answer_span(ids, self.encode(before), self.encode(after), self._end_ids)
 
-    def _around_answer(self, messages: Sequence[Message]) -> tuple[str, str, str]:
+    def _around_answer(self, messages: Sequence[Message], question: str = SELF_CHECK) -> tuple[str, str, str]:
         """What a self-check's template writes before the answer, a stand-in for the answer, and what comes after it."""
-        return self.render(self_check_messages(messages, SENTINEL), at_once=True).partition(SENTINEL)
+        return self.render(self_check_messages(messages, SENTINEL, question), at_once=True).partition(SENTINEL)
 
     def _computed(self, kept: KVCache, length: int) -> Prefix:
         """The first token ids of a generation with their KV cache, as far as it goes."""
@@ -347,40 +337,10 @@ class OptionScorer(ChatTokenizer):
     def _opens_thinking(self, messages: Sequence[Message]) -> bool:
         return self._can_think and self.render(messages).rstrip().endswith(self.family.thinking.open)
 
-    def _outputs_at(
-        self,
-        offsets: Sequence[int],
-        middle: int | None,
-        prompts: Sequence[Sequence[int]],
-        prefixes: Sequence[Prefix],
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Run the model over B prompts and keep P positions of each.
-
-        Returns:
-            Logits (B, P, V) as the model returns them; the hidden states of the last and of the middle layer (B, P, d)
-            in float32 on the CPU.
-        """
-        inputs = inputs_after(prefixes, prompts, self._pad_id, self.model.device)
-        last = inputs["input_ids"].shape[1] - 1
-        # With padding on the left, the same distance from the end is the same column in every row.
-        positions = torch.tensor([last - offset for offset in offsets], device=self.model.device)
-        out = self._forward(**inputs, logits_to_keep=positions, output_hidden_states=middle is not None)
-        # (B, P, d): logits_to_keep drops the other positions before the output embeddings.
-        hidden = self._hidden().float().cpu()
-        middles = None if middle is None else out.hidden_states[middle][:, positions].float().cpu()
-        return out.logits, hidden, middles
-
-    def _forward(self, **inputs: Any) -> Any:
-        # Architectures differ in the inputs that their forward names.
-        known = {k: v for k, v in inputs.items() if k in self._accepted or k == "output_hidden_states"}
-        with _locks.setdefault(self.model, threading.Lock()):
-            return self.model(**known)
-
-    def _hidden(self) -> torch.Tensor:
-        """The hidden states after the final norm, of this thread's latest forward pass; they are given out once."""
-        hidden: torch.Tensor = _latest.hidden
-        del _latest.hidden
-        return hidden
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """What runs the model's forward passes, for all that share the model."""
+        return scheduler_of(self.model)
 
 
 def check_language_only(model: Any, family: Family) -> None:
@@ -397,22 +357,6 @@ def check_language_only(model: Any, family: Family) -> None:
     if kind:
         msg = f"{type(model).__name__} is {kind}: use a causal language model for chat, such as Qwen2.5-Instruct"
         raise ModelError(msg)
-
-
-def watch_hidden_states(model: Any) -> None:
-    """Keep the input of a model's output embeddings at each forward pass, for the thread that runs it.
-
-    One hook stays with the model; a hook for each call would see other threads' passes, too.
-
-    Raises:
-        ModelError: The model has no output embeddings.
-    """
-    head = model.get_output_embeddings()
-    if head is None:
-        msg = f"{type(model).__name__} has no output embeddings: a causal language model is needed"
-        raise ModelError(msg)
-    if _keep_hidden not in head._forward_pre_hooks.values():
-        head.register_forward_pre_hook(_keep_hidden)
 
 
 def option_scores(
@@ -485,8 +429,3 @@ def answer_span(
         return None
     end += bool(after) and after[0] in end_ids
     return range(max(len(before), end - LONGEST_SPAN), end)
-
-
-def _keep_hidden(_head: Any, inputs: tuple[torch.Tensor, ...]) -> None:
-    # A function of the module, not a closure: a model that carries it can still be copied and pickled.
-    _latest.hidden = inputs[0].detach()

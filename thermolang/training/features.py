@@ -16,7 +16,8 @@ from thermolang.answers.grading import rouge_l
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.kinds import CHOICE, SELF_CHECK, choice_probabilities
 from thermolang.errors import ModelError, TaskFormatError
-from thermolang.models.decoding import SHORT, Prefix
+from thermolang.models.caches import Prefix
+from thermolang.models.decoding import SHORT
 from thermolang.models.local import LocalModel
 from thermolang.models.prompts import ANSWER_PREFIX, DIGITS, LETTERS, how_sure_messages, question_messages
 from thermolang.models.rotations import rotated, shifts

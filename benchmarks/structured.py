@@ -1,0 +1,297 @@
+"""Structured answers on real text: how many validate, how right each field is, how honest, and what it costs.
+
+    python benchmarks/structured.py collect --data DATA --model MODEL --out FOLDER [--passages 300]
+    python benchmarks/structured.py report --out FOLDER [--calibrator FOLDER]
+
+An item is a passage of SQuAD 2.0, DROP or JSQuAD with 2 to 5 of its questions as one schema; in SQuAD and JSQuAD one
+question may become an enum (the passage's other answers are the other options) and, in SQuAD, one a boolean (does the
+passage answer it?). `collect` writes one line and one file of hidden states an item, and goes on where it stopped.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from thermolang.answers.grading import is_right
+from thermolang.fields import StructuredAnswer, read_fields
+from thermolang.models import decoding
+from thermolang.models.constrained import json_grammar
+from thermolang.models.decoding import SHORT, Sampling
+from thermolang.models.local import LocalModel
+from thermolang.models.prompts import choice_messages, json_messages, question_messages
+from thermolang.types import Example
+
+LONGEST_PASSAGE = 2000
+MAX_TOKENS = 200
+SPEED_EVERY = 5
+ASK = "Answer the questions about this passage.\n\n{context}"
+OTHER_CHECKS = {
+    "described": "{description}\nYour answer was {value}. Is that correct? Reply with yes or no only.",
+    "short": 'Is the value of "{path}" in your answer above correct? Reply with yes or no only.',
+}
+
+
+def number_of(text):
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
+
+
+def squad(path, source):
+    """Passages with (question, aliases, kind, options); kinds are text, enum and boolean."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    for article in found.get("data", found):
+        for paragraph in article["paragraphs"]:
+            context = paragraph["context"].split("[SEP]")[-1].strip()
+            asked = sorted(paragraph["qas"], key=lambda qa: number_of(qa["id"]))
+            known = [
+                (qa["question"].strip(), sorted({a["text"] for a in qa["answers"]})) for qa in asked if qa["answers"]
+            ]
+            unknown = [qa["question"].strip() for qa in asked if not qa["answers"]]
+            if len(known) >= 2 and len(context) <= LONGEST_PASSAGE:
+                yield source, context, fields_of(context, known, unknown)
+
+
+def fields_of(context, known, unknown):
+    n = 2 + number_of(context) % 4
+    fields = [{"question": q, "gold": a, "kind": "text"} for q, a in known[:n]]
+    others = list(dict.fromkeys(a[0] for _, a in known))
+    if len(fields) >= 3 and len(others) >= 3:
+        last = fields[-1]
+        wrong = [o for o in others if o not in last["gold"]][:4]
+        fields[-1] = {**last, "kind": "enum", "gold": last["gold"][:1], "options": sorted([last["gold"][0], *wrong])}
+    if len(fields) >= 3 and unknown:
+        yes = number_of(context + "boolean") % 2
+        asked = fields[0]["question"] if yes else unknown[0]
+        question = f"Does the passage answer this question: {asked}"
+        fields[0] = {"question": question, "gold": [bool(yes)], "kind": "boolean"}
+    return fields
+
+
+def drop(path):
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    passages = {}
+    for row in rows:
+        passages.setdefault(row["passage"], []).append(row)
+    for context, asked in passages.items():
+        if len(asked) < 2 or len(context) > LONGEST_PASSAGE:
+            continue
+        asked.sort(key=lambda row: number_of(row["query_id"]))
+        fields = []
+        for row in asked[: 2 + number_of(context) % 4]:
+            gold = [" ".join(a) if isinstance(a, list) else str(a) for a in row["answers"]]
+            numeric = all(g.replace(".", "", 1).replace(",", "").isdigit() for g in gold)
+            fields.append({"question": row["question"], "gold": gold, "kind": "number" if numeric else "text"})
+        yield "drop", context, fields
+
+
+def passages(data, wanted):
+    """Half SQuAD, a quarter each DROP and JSQuAD, in an order that makes a smaller number a part of a larger one."""
+    sources = [
+        squad(data / "squad" / "dev-v2.0.rebuilt.json", "squad"),
+        drop(data / "drop" / "olmo_drop_1000.jsonl"),
+        squad(data / "jglue" / "jsquad-v1.3" / "valid-v1.3.json", "jsquad"),
+    ]
+    lists = [iter(sorted(source, key=lambda item: number_of(item[1]))) for source in sources]
+    found = []
+    while len(found) < wanted:
+        turn = [next(lists[i], None) for i in (0, 1, 0, 2)]
+        if all(item is None for item in turn):
+            break
+        found += [item for item in turn if item is not None]
+    return found[:wanted]
+
+
+def schema_of(fields):
+    kinds = {"text": {"type": "string"}, "number": {"type": "number"}, "boolean": {"type": "boolean"}}
+    properties = {}
+    for i, field in enumerate(fields):
+        form = {"type": "string", "enum": field["options"]} if field["kind"] == "enum" else kinds[field["kind"]]
+        properties[f"answer_{i + 1}"] = {**form, "description": field["question"]}
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def right(value, field):
+    if field["kind"] in ("enum", "boolean"):
+        return value in field["gold"]
+    return bool(is_right(str(value), field["gold"]))
+
+
+class Masked:
+    """Notes the log-probability of each token among the allowed ones, beside the one the library reports."""
+
+    def __init__(self):
+        self.rows, self._original = {}, decoding._masked
+        decoding._masked = self
+
+    def __call__(self, rows, logits, totals, hidden):
+        found = self._original(rows, logits, totals, hidden)
+        if found is not logits:
+            for i, row in enumerate(rows):
+                self.rows.setdefault(id(row), []).append(float(found[i].logsumexp(-1) - totals[i]))
+        return found
+
+    def logprobs(self, answers):
+        """For each answer, in order."""
+        found = list(self.rows.values())
+        self.rows.clear()
+        return [
+            tuple(own - share for own, share in zip(answer.logprobs, shares, strict=True))
+            for answer, shares in zip(answers, found, strict=True)
+        ]
+
+
+def timed(action):
+    start = time.perf_counter()
+    found = action()
+    return found, time.perf_counter() - start
+
+
+def collect_some(model, masked, items, *, speed):
+    """Lines and arrays of several passages, which are answered in one batch; seconds are those of a passage."""
+    schemas = [schema_of(fields) for *_, fields in items]
+    asked = [
+        json_messages([{"role": "user", "content": ASK.format(context=context)}], schema)
+        for (_, context, _), schema in zip(items, schemas, strict=True)
+    ]
+    grammars, sampling = [json_grammar(schema) for schema in schemas], Sampling(MAX_TOKENS)
+    masked.rows.clear()
+    answers, generating = timed(lambda: model.generate_batch(asked, sampling, grammars=grammars))
+    among = masked.logprobs(answers)
+    free = free_speed(model, asked, answers) if speed else None
+    for (source, context, fields), messages, schema, answer, shares in zip(
+        items, asked, schemas, answers, among, strict=True
+    ):
+        line, arrays = collected(model, messages, schema, answer, fields, shares)
+        line["seconds"]["generate"] = generating / len(items)
+        alone, line["seconds"]["alone"] = timed(lambda c=context, f=fields, a=arrays: asked_alone(model, c, f, a))
+        line |= {"source": source, "alone": alone, "batch": len(items), "seconds_batch": generating, "free": free}
+        yield line, arrays
+
+
+def collected(model, messages, schema, answer, fields, shares):
+    line = {"text": answer.text, "finish": answer.finish_reason, "prompt": answer.prompt_tokens}
+    line |= {"tokens": len(answer.token_ids), "seconds": {}}
+    arrays = {}
+    if answer.finish_reason == "stop":
+        one = StructuredAnswer(messages, answer, schema)
+        (scores,), line["seconds"]["fields"] = timed(lambda: read_fields(model, [one]))
+        whole, line["seconds"]["whole"] = timed(lambda: model.self_check(messages, answer))
+        line["whole"] = whole.logits.tolist()
+        arrays["whole"] = whole.hidden
+        line["fields"] = field_lines(model, one, scores, fields, shares, arrays)
+    return line, arrays
+
+
+def field_lines(model, one, scores, fields, among, arrays):
+    spelled = model.spelled(replace(one.answer, logprobs=among))
+    checks = {}
+    for name, text in OTHER_CHECKS.items():
+        told = [(s.field.path, json.dumps(s.field.value, ensure_ascii=False), s.field.description) for s in scores]
+        asked = [text.format(path=p, value=v, description=d) for p, v, d in told]
+        checks[name] = model.self_check_batch([(one.messages, one.answer)] * len(asked), questions=asked)
+    lines = []
+    for i, (score, field) in enumerate(zip(scores, fields, strict=True)):
+        arrays[f"field_{i}"] = score.scores.hidden
+        arrays |= {f"{name}_{i}": found[i].hidden for name, found in checks.items()}
+        lines.append(
+            {
+                "path": score.field.path,
+                "kind": field["kind"],
+                "value": score.field.value,
+                "right": right(score.field.value, field),
+                "scored": score.kind.name,
+                "logits": score.scores.logits.tolist(),
+                "given": score.given,
+                "mass": score.scores.answer_mass,
+                "probability": model.spelled(one.answer).probability(score.field),
+                "among": spelled.probability(score.field),
+                "checks": {name: found[i].logits.tolist() for name, found in checks.items()},
+                "question": score.question,
+            }
+        )
+    return lines
+
+
+def asked_alone(model, context, fields, arrays):
+    """Each question by itself: free text by a short answer, the others by the options' logits."""
+    free = [f for f in fields if f["kind"] in ("text", "number")]
+    asked = [question_messages(Example(f["question"], context=context)) for f in free]
+    prompts = [model.encode(model.render(m)) for m in asked]
+    prefix = model.prefix(prompts)
+    answers = model.generate_batch(asked, SHORT, prefixes=[prefix] * len(asked)) if asked else []
+    checks = model.self_check_batch(list(zip(asked, answers, strict=True))) if asked else []
+    found = iter(zip(answers, checks, strict=True))
+    lines = []
+    for i, field in enumerate(fields):
+        if field["kind"] in ("text", "number"):
+            answer, check = next(found)
+            arrays[f"alone_{i}"] = check.hidden
+            value, logits, given, logprob = answer.text, check.logits, 0, answer.mean_probability
+        else:
+            options = field.get("options", [True, False])
+            names = [str(o) for o in options] if field["kind"] == "enum" else ["Yes", "No"]
+            messages = choice_messages(field["question"], names, context=context)
+            scores = model.choice_logits(messages, [chr(65 + j) for j in range(len(names))])
+            arrays[f"alone_{i}"] = scores.hidden
+            given, logits, logprob = int(np.argmax(scores.logits)), scores.logits, math.nan
+            value = options[given]
+        lines.append(
+            {
+                "value": value,
+                "right": right(value, field),
+                "logits": logits.tolist(),
+                "given": given,
+                "logprob": logprob,
+            }
+        )
+    return lines
+
+
+def free_speed(model, asked, answers):
+    """Seconds and tokens of the same conversations without a grammar, for at most as many tokens."""
+    most = max(len(answer.token_ids) for answer in answers)
+    found, seconds = timed(lambda: model.generate_batch(asked, Sampling(most)))
+    return {"seconds": seconds, "steps": max(len(answer.token_ids) for answer in found)}
+
+
+def collect(given):
+    given.out.mkdir(parents=True, exist_ok=True)
+    lines = given.out / "items.jsonl"
+    done = {json.loads(line)["number"] for line in lines.read_text("utf-8").splitlines()} if lines.exists() else set()
+    model, masked = LocalModel.load(given.model), Masked()
+    todo = [(i, item) for i, item in enumerate(passages(given.data, given.passages)) if i not in done]
+    model.generate([{"role": "user", "content": "Hello"}], grammar=json_grammar({"type": "object"}), max_new_tokens=2)
+    for first in range(0, len(todo), given.batch):
+        part, start = todo[first : first + given.batch], time.perf_counter()
+        speed = (first // given.batch) % SPEED_EVERY == 0
+        found = list(collect_some(model, masked, [item for _, item in part], speed=speed))
+        for (number, _), (line, arrays) in zip(part, found, strict=True):
+            np.savez(given.out / f"{number}.npz", **{k: v.astype(np.float16) for k, v in arrays.items()})
+            with lines.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"number": number} | line, ensure_ascii=False) + "\n")
+        rights = [f["right"] for line, _ in found for f in line.get("fields", ())]
+        alone = [a["right"] for line, _ in found for a in line["alone"]]
+        told = f"{sum(rights)}/{len(rights)} right, alone {sum(alone)}/{len(alone)}"
+        spent = (time.perf_counter() - start) / len(part)
+        print(f"{time.strftime('%H:%M:%S')} {first + len(part)}/{len(todo)} {spent:.1f} s each, {told}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=["collect"])
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--model")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--passages", type=int, default=300)
+    parser.add_argument("--batch", type=int, default=8)
+    given = parser.parse_args()
+    collect(given)
+
+
+if __name__ == "__main__":
+    main()

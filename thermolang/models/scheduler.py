@@ -1,0 +1,546 @@
+"""One thread for each model runs its forward passes, so that concurrent calls share them (continuous batching).
+
+Answers of any calls grow in one batch: a new one joins at the next token and leaves when it is done (iteration-level
+scheduling; Yu et al., OSDI 2022, "Orca"). Scores that several calls wait for are read in one forward pass. A model
+whose cache cannot be cut, as with sliding windows, runs the batches of its calls in turns.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from weakref import WeakSet, WeakValueDictionary
+
+import torch
+
+from thermolang.errors import InvalidInputError, ModelBusyError, ModelError
+from thermolang.models.caches import Prefix, PrefixCache, can_be_cut, inputs_after, left_padded
+from thermolang.models.decoding import Batch, Row
+from thermolang.models.forward import ForwardPass
+
+T = TypeVar("T")
+
+LINGER = 0.002
+"""Seconds that a pass waits for calls which were made at the same time as the one it is for."""
+
+IDLE = 5.0
+"""Seconds without work after which the thread ends; the next call starts another."""
+
+READS_WAIT = 4
+"""At most so many tokens are generated before waiting scores are read; until then others may come to share the pass."""
+
+PULSE = 0.2
+"""Seconds after which a waiting caller is asked whether it still wants its answers."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much may run at once.
+
+    Attributes:
+        max_batch_size: Answers that grow together; further ones wait.
+        cache_bytes: KV caches of running answers at their longest; an answer waits until it fits, one always runs.
+        max_waiting: Answers that may wait; then calls are refused with ``ModelBusyError``.
+        prefix_bytes: Kept caches of earlier prompts; 0 keeps none.
+    """
+
+    max_batch_size: int = 32
+    cache_bytes: int = 2**32
+    max_waiting: int = 4096
+    prefix_bytes: int = 2**28
+
+    def __post_init__(self) -> None:
+        if min(self.max_batch_size, self.cache_bytes, self.max_waiting) < 1 or self.prefix_bytes < 0:
+            msg = f"limits are whole numbers of at least 1 (prefix_bytes: 0), got {self}"
+            raise InvalidInputError(msg)
+
+
+@dataclass
+class Counters:
+    """What a model has done since it was loaded.
+
+    Attributes:
+        tokens: Tokens generated.
+        steps: Forward passes that generated them; tokens / steps is the mean batch size.
+        reads: Forward passes that read scores.
+        rows_read: Scores they read.
+        prompt_tokens: Tokens of all prompts.
+        prefix_tokens: Those of them that were taken from an earlier prompt.
+        prefix_hits: Prompts that began as an earlier one.
+        waiting_seconds: Sum over answers of the time before their first token.
+        generating_seconds: Of the passes that generated.
+        reading_seconds: Of the passes that read scores: what the confidence costs.
+        failed: Answers that ended with an error.
+        cancelled: Answers that nobody waited for any more.
+    """
+
+    tokens: int = 0
+    steps: int = 0
+    reads: int = 0
+    rows_read: int = 0
+    prompt_tokens: int = 0
+    prefix_tokens: int = 0
+    prefix_hits: int = 0
+    waiting_seconds: float = 0.0
+    generating_seconds: float = 0.0
+    reading_seconds: float = 0.0
+    failed: int = 0
+    cancelled: int = 0
+
+
+@dataclass(eq=False)
+class Answers:
+    """The answers that one call waits for."""
+
+    rows: Sequence[Row]
+    ticks: queue.SimpleQueue[None] = field(default_factory=queue.SimpleQueue)
+    cancelled: bool = False
+
+
+@dataclass(eq=False)
+class Waiting:
+    """An answer that has not begun."""
+
+    row: Row
+    prefix: Prefix
+    call: Answers
+    since: float
+
+
+@dataclass(eq=False)
+class Read:
+    """Positions of prompts that one call wants to see; its future has logits, hidden states and a middle layer's."""
+
+    prompts: Sequence[Sequence[int]]
+    prefixes: Sequence[Prefix]
+    offsets: tuple[int, ...]
+    middle: int | None
+    future: Future[Any] = field(default_factory=Future)
+
+    @property
+    def kind(self) -> tuple[tuple[int, ...], int | None]:
+        """Reads of one kind can share a pass."""
+        return self.offsets, self.middle
+
+
+class Scheduler:
+    """Runs a model for any number of threads; ``scheduler_of`` finds the one of a model.
+
+    Args:
+        model: A transformers causal language model.
+        limits: How much may run at once.
+    """
+
+    def __init__(self, model: Any, limits: Limits | None = None) -> None:
+        self.model, self._forward = model, ForwardPass(model)
+        self.limits, self.counters = limits or Limits(), Counters()
+        self._prefixes = PrefixCache(self.limits.prefix_bytes)
+        self._batches: list[Batch] = []
+        self._token_bytes = 0
+        self._reset()
+        _all.add(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy of a model has a scheduler of its own.
+        return scheduler_of, (self.model, self.limits)
+
+    def _reset(self) -> None:
+        """Start without calls, as in a process that was forked: the thread and its calls stayed in the other one."""
+        self._changed = threading.Condition()
+        self._waiting: deque[Waiting] = deque()
+        self._reads: deque[Read] = deque()
+        self._works: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._calls: dict[Row, Answers] = {}
+        self._batches, self._steps_since_read, self._just_ended = [], 0, 0
+        self._thread: threading.Thread | None = None
+        self._closing = False
+
+    @property
+    def running(self) -> int:
+        """Answers that grow now."""
+        return sum(len(batch.rows) for batch in self._batches)
+
+    @property
+    def waiting(self) -> int:
+        """Answers that have not begun."""
+        return len(self._waiting)
+
+    # The side of the calls.
+
+    def answers(self, rows: Sequence[Row], prefixes: Sequence[Prefix] = (), *, first: bool = False) -> Iterator[None]:
+        """Let answers grow.
+
+        Args:
+            rows: Answers without tokens.
+            prefixes: What each prompt begins with, computed before; one for each, or none.
+            first: Before others that wait, as somebody looks at this one while it grows.
+
+        Yields:
+            After tokens have come, and now and then while they do not; the last time all answers are finished. To stop
+            them, stop iterating.
+
+        Raises:
+            ModelBusyError: Too many answers wait already.
+            ModelError: The model failed, for one of these answers.
+        """
+        call = Answers(rows)
+        self._submit(call, prefixes or [Prefix()] * len(rows), first)
+        try:
+            while True:
+                _next_tick(call.ticks)
+                for error in (row.error for row in rows if row.error is not None):
+                    raise error
+                done = all(row.finish_reason for row in rows)
+                yield
+                if done:
+                    return
+        finally:
+            call.cancelled = True
+
+    def read(
+        self, prompts: Sequence[Sequence[int]], prefixes: Sequence[Prefix], offsets: Sequence[int], middle: int | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Run B prompts and keep P positions of each, with whoever else wants the same positions.
+
+        Args:
+            prompts: Token ids.
+            prefixes: What each begins with, computed before; one for each, or none.
+            offsets: The positions, counted from the end of every prompt.
+            middle: Also keep the output of this layer, counted from 1.
+
+        Returns:
+            Logits (B, P, V) as the model returns them; the hidden states of the last and of the middle layer (B, P, d)
+            in float32 on the CPU.
+        """
+        read = Read(prompts, prefixes or [Prefix()] * len(prompts), tuple(offsets), middle)
+        self._put(self._reads, read)
+        return read.future.result()  # type: ignore[no-any-return]
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Do something with the model between two tokens of the others."""
+        if threading.current_thread() is self._thread:
+            return work()
+        future: Future[T] = Future()
+        self._put(self._works, (work, future))
+        return future.result()
+
+    def prefix(self, ids: Sequence[int]) -> Prefix:
+        """Compute token ids that several prompts begin with; empty if the model's cache cannot be cut."""
+        inputs = left_padded([ids], 0, self.model.device)
+        out = self.run(lambda: self._forward(**inputs, use_cache=True, logits_to_keep=1))
+        return Prefix(tuple(ids), out.past_key_values) if can_be_cut(out.past_key_values) else Prefix()
+
+    def _submit(self, call: Answers, prefixes: Sequence[Prefix], first: bool) -> None:
+        now = time.perf_counter()
+        new = [Waiting(row, prefix, call, now) for row, prefix in zip(call.rows, prefixes, strict=True)]
+        with self._changed:
+            if self._waiting and len(self._waiting) + len(new) > self.limits.max_waiting:
+                msg = (
+                    f"{len(self._waiting)} answers wait for this model already and max_waiting is "
+                    f"{self.limits.max_waiting}: try again later, or send fewer calls at once"
+                )
+                raise ModelBusyError(msg)
+            for row in call.rows:
+                self._calls[row] = call
+            (self._waiting.extendleft(reversed(new)) if first else self._waiting.extend(new))
+            self._wake()
+
+    def _put(self, where: deque[Any], what: Any) -> None:
+        with self._changed:
+            where.append(what)
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._closing:
+            raise ModelError("Python is about to exit: the model takes no more calls")
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._loop, name="thermolang-model", daemon=True)
+            self._thread.start()
+        self._changed.notify()
+
+    # The thread's side.
+
+    @torch.inference_mode()
+    def _loop(self) -> None:
+        try:
+            while self._has_work():
+                self._drop_cancelled()
+                self._admit()
+                self._do_works()
+                self._do_reads()
+                for batch in list(self._batches):
+                    self._step(batch)
+                self._batches = [batch for batch in self._batches if batch.rows]
+        except BaseException as error:
+            with self._changed:
+                self._thread = None
+                self._fail_all(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+            raise
+
+    def _has_work(self) -> bool:
+        """Wait for work; False if there was none for a while, or Python is about to exit."""
+        with self._changed:
+            idle = not self._batches
+            if idle and not self._pending():
+                self._changed.wait_for(lambda: self._pending() or self._closing, timeout=IDLE)
+            if self._closing or (idle and not self._pending()):
+                self._thread = None
+                self._fail_all(ModelError("Python exited before the answer was finished"))
+                return False
+            if idle:
+                # Those that ended together come back together, with a question about their answers.
+                self._changed.wait_for(lambda: self._pending() >= max(self._just_ended, 2), timeout=self._linger())
+            self._just_ended = 0
+            return True
+
+    def _linger(self) -> float:
+        return LINGER * (5 if self._just_ended > 1 else 1)
+
+    def _pending(self) -> int:
+        return len(self._waiting) + len(self._reads) + len(self._works)
+
+    def _fail_all(self, error: Exception) -> None:
+        """Nobody may wait for ever."""
+        for row in list(self._calls):
+            self._end(row, error)
+        for future in [read.future for read in self._reads] + [future for _, future in self._works]:
+            future.set_exception(error)
+        self._batches = []
+        for waiting in (self._waiting, self._reads, self._works):
+            waiting.clear()
+
+    def _drop_cancelled(self) -> None:
+        for batch in self._batches:
+            gone = [row for row in batch.rows if self._calls[row].cancelled]
+            batch.drop(gone)
+            for row in gone:
+                self._end(row)
+        self._batches = [batch for batch in self._batches if batch.rows]
+
+    def _end(self, row: Row, error: Exception | None = None) -> None:
+        """An answer is finished, has failed, or is not wanted any more."""
+        call = self._calls.pop(row)
+        if error is not None:
+            row.fail(error)
+        self.counters.failed += row.error is not None
+        self.counters.cancelled += not row.finish_reason
+        call.ticks.put(None)
+
+    def _admit(self) -> None:
+        """Begin as many waiting answers as there is room for."""
+        new = self._next_waiting()
+        if not new:
+            return
+        prefixes = [w.prefix if w.prefix.ids else self._prefixes.longest(w.row.prompt) for w in new]
+        # Only these were not asked for: the others are counted by their callers.
+        known = [p for p, w in zip(prefixes, new, strict=True) if p.ids and not w.prefix.ids]
+        self.counters.prefix_hits += len(known)
+        self.counters.prefix_tokens += sum(len(p.ids) for p in known)
+        self.counters.prompt_tokens += sum(len(w.row.prompt) for w in new)
+        rows = [w.row for w in new]
+        batch = Batch(self._forward, rows, prefixes=prefixes)
+        self._step(batch, first=True)
+        now = time.perf_counter()
+        self.counters.waiting_seconds += sum(now - w.since for w in new)
+        self._merge(batch)
+
+    def _next_waiting(self) -> list[Waiting]:
+        new: list[Waiting] = []
+        with self._changed:
+            running = [row for batch in self._batches for row in batch.rows]
+            while self._waiting:
+                waiting = self._waiting[0]
+                if waiting.call.cancelled:
+                    self._end(self._waiting.popleft().row)
+                elif self._fits([*running, *(w.row for w in new), waiting.row]):
+                    new.append(self._waiting.popleft())
+                else:
+                    break
+        return new
+
+    def _fits(self, rows: Sequence[Row]) -> bool:
+        if len(rows) == 1:
+            return True
+        longest = max(len(row.prompt) + row.limit for row in rows)
+        return (
+            len(rows) <= self.limits.max_batch_size
+            and len(rows) * longest * self._token_bytes <= self.limits.cache_bytes
+        )
+
+    def _merge(self, batch: Batch) -> None:
+        """Let new answers grow with the others, if this model's caches can be put together."""
+        if not batch.rows:
+            return
+        if self._batches and can_be_cut(batch.cache) and can_be_cut(self._batches[0].cache):
+            self._batches[0].join(batch)
+        else:
+            self._batches.append(batch)
+
+    def _step(self, batch: Batch, *, first: bool = False) -> None:
+        """One token for each answer of a batch; what one of them does wrong does not harm the others."""
+        start, rows = time.perf_counter(), list(batch.rows)
+        try:
+            batch.step(self._remember if first else None)
+        except Exception as error:
+            self._isolate(batch, rows, error)
+            return
+        self.counters.steps += 1
+        self.counters.tokens += len(rows)
+        self.counters.generating_seconds += time.perf_counter() - start
+        self._steps_since_read += bool(self._reads)
+        self._tell(rows)
+
+    def _remember(self, batch: Batch) -> None:
+        """Keep the prompts of a batch that has just read them."""
+        if can_be_cut(batch.cache):
+            self._token_bytes = self._token_bytes or batch.bytes_of_a_token()
+            for i, row in enumerate(batch.rows):
+                self._prefixes.keep(row.prompt, lambda i=i: batch.cut(i))
+
+    def _tell(self, rows: Sequence[Row]) -> None:
+        calls = {self._calls[row] for row in rows}
+        for row in rows:
+            if row.finish_reason:
+                self._calls.pop(row)
+                self.counters.failed += row.error is not None
+        for call in calls:
+            call.ticks.put(None)
+        self._just_ended += sum(all(row.finish_reason for row in call.rows) for call in calls)
+
+    def _isolate(self, batch: Batch, rows: Sequence[Row], error: Exception) -> None:
+        """Go on with each answer alone, from its tokens so far: the one that is to blame fails again."""
+        batch.rows = []
+        if len(rows) == 1:
+            self._end(rows[0], error)
+            return
+        for row in rows:
+            if row.finish_reason:
+                self._end(row)
+                continue
+            alone = Batch(self._forward, [row])
+            self._step(alone)
+            self._merge(alone)
+
+    def _do_works(self) -> None:
+        while self._works:
+            work, future = self._works.popleft()
+            _settle(future, work)
+
+    def _do_reads(self) -> None:
+        """Read the scores that are waited for, once enough of them have come or the first has waited long enough."""
+        running = self.running
+        if not self._reads or (running and self._steps_since_read < READS_WAIT and len(self._reads) < running):
+            return
+        self._steps_since_read = 0
+        with self._changed:
+            reads = list(self._reads)
+            self._reads.clear()
+        for kind in dict.fromkeys(read.kind for read in reads):
+            group: list[Read] = []
+            for read in (r for r in reads if r.kind == kind):
+                if sum(len(r.prompts) for r in (*group, read)) > self.limits.max_batch_size and group:
+                    self._read_together(group)
+                    group = []
+                group.append(read)
+            self._read_together(group)
+
+    def _read_together(self, group: Sequence[Read]) -> None:
+        start = time.perf_counter()
+        prompts = [p for read in group for p in read.prompts]
+        try:
+            outputs = self._outputs(prompts, [p for read in group for p in read.prefixes], *group[0].kind)
+        except Exception as error:
+            if len(group) == 1:
+                group[0].future.set_exception(error)
+            else:  # find out whose fault it is
+                for read in group:
+                    self._read_together([read])
+            return
+        self.counters.reads += 1
+        self.counters.rows_read += len(prompts)
+        self.counters.reading_seconds += time.perf_counter() - start
+        at = 0
+        for read in group:
+            part = slice(at, at := at + len(read.prompts))
+            read.future.set_result(tuple(None if x is None else x[part] for x in outputs))
+
+    def _outputs(
+        self, prompts: Sequence[Sequence[int]], prefixes: Sequence[Prefix], offsets: Sequence[int], middle: int | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        # Padding is never looked at, so any id will do.
+        inputs = inputs_after(prefixes, prompts, 0, self.model.device)
+        last = inputs["input_ids"].shape[1] - 1
+        # With padding on the left, the same distance from the end is the same column in every row.
+        positions = torch.tensor([last - offset for offset in offsets], device=self.model.device)
+        out = self._forward(**inputs, logits_to_keep=positions, output_hidden_states=middle is not None)
+        # (B, P, d): logits_to_keep drops the other positions before the output embeddings.
+        hidden = self._forward.hidden().float().cpu()
+        middles = None if middle is None else out.hidden_states[middle][:, positions].float().cpu()
+        return out.logits, hidden, middles
+
+    def close(self) -> None:
+        """Take no more calls, and let those that wait fail."""
+        with self._changed:
+            self._closing, thread = True, self._thread
+            self._changed.notify()
+        if thread is not None:
+            thread.join(timeout=IDLE)
+
+
+_all: WeakSet[Scheduler] = WeakSet()
+_of_model: WeakValueDictionary[int, Scheduler] = WeakValueDictionary()
+"""By the id of the model, which lives as long as its scheduler."""
+
+
+def scheduler_of(model: Any, limits: Limits | None = None) -> Scheduler:
+    """The scheduler of a transformers model; there is one, however many wrap the model.
+
+    Args:
+        model: A transformers causal language model.
+        limits: How much may run at once; those of an earlier call hold if there was one.
+    """
+    found = _of_model.get(id(model))
+    if found is None:
+        found = _of_model[id(model)] = Scheduler(model, limits)
+    return found
+
+
+@atexit.register
+def _close_all() -> None:
+    """A thread that runs a model while Python exits could end the process with an error of its own."""
+    for scheduler in list(_all):
+        scheduler.close()
+
+
+def _forked() -> None:
+    for scheduler in list(_all):
+        scheduler._reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
+def _next_tick(ticks: queue.SimpleQueue[None]) -> None:
+    """Wait for a token, or for a while; several that have come by now count as one."""
+    try:
+        ticks.get(timeout=PULSE)
+        while True:
+            ticks.get_nowait()
+    except queue.Empty:
+        pass
+
+
+def _settle(future: Future[Any], work: Callable[[], Any]) -> None:
+    try:
+        future.set_result(work())
+    except Exception as error:
+        future.set_exception(error)
