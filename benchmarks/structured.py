@@ -179,7 +179,8 @@ def collected(model, messages, schema, answer, fields, shares):
     arrays = {}
     if answer.finish_reason == "stop":
         one = StructuredAnswer(messages, answer, schema)
-        (scores,), line["seconds"]["fields"] = timed(lambda: read_fields(model, [one]))
+        (read,), line["seconds"]["fields"] = timed(lambda: read_fields(model, [one]))
+        scores = list(read.values())
         whole, line["seconds"]["whole"] = timed(lambda: model.self_check(messages, answer))
         line["whole"] = whole.logits.tolist()
         arrays["whole"] = whole.hidden

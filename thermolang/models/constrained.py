@@ -1,7 +1,7 @@
 """Constrained decoding: at each token only those that keep the answer on the way to what a grammar allows.
 
-The grammars are llguidance's (https://github.com/guidance-ai/llguidance): a JSON schema becomes a grammar, and
-a matcher computes which tokens may come next. An answer that ends by itself is complete; only the token limit can cut it.
+A JSON schema becomes a grammar of llguidance (https://github.com/guidance-ai/llguidance), and its matcher computes
+which tokens may come next. An answer that ends by itself is complete; only the token limit can cut it.
 
 Tokens are chosen by the masked logits. Their log-probabilities are reported from the unmasked ones, as everywhere else:
 how probable a text is under the model does not depend on what it was not allowed to say, and a model that would rather
@@ -72,7 +72,7 @@ def json_grammar(schema: Mapping[str, Any]) -> Grammar:
     llguidance = require("llguidance", "structured")
     whole = closed(dict(schema))
     if not can_end(whole, whole):
-        msg = "every value of this schema holds another one of its own kind, without end: make the recursive field optional"
+        msg = "every value of this schema holds another one of its kind, without end: make the recursive field optional"
         raise InvalidInputError(msg)
     text = llguidance.LLMatcher.grammar_from_json_schema(whole, defaults=_STYLE)
     _, problems = llguidance.LLMatcher.validate_grammar_with_warnings(text)

@@ -324,9 +324,7 @@ def _append(
     return tokens
 
 
-def _masked(
-    rows: list[Row], logits: torch.Tensor, totals: torch.Tensor, hidden: torch.Tensor | None
-) -> torch.Tensor:
+def _masked(rows: list[Row], logits: torch.Tensor, totals: torch.Tensor, hidden: torch.Tensor | None) -> torch.Tensor:
     """Logits (B, V) without the tokens that a row may not take; forks are kept with their row on the way."""
     if not any(row.constraint for row in rows):
         return logits

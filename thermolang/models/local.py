@@ -146,7 +146,9 @@ class LocalModel(OptionScorer):
             ModelError: A conversation does not fit the context, the logits are not finite, or it was cancelled.
         """
         forms = grammars or [None] * len(conversations)
-        prompts = [self._prompt(m, tools, at_once=form is not None) for m, form in zip(conversations, forms, strict=True)]
+        prompts = [
+            self._prompt(m, tools, at_once=form is not None) for m, form in zip(conversations, forms, strict=True)
+        ]
         if not prefixes and len(prompts) > 1 and all(p == prompts[0] for p in prompts):  # answers to one question
             prefixes = [self.prefix(prompts)] * len(prompts)
         rows: list[Row] = []
