@@ -13,6 +13,7 @@ from thermolang.answers.json_fields import JsonField, json_fields, task_suffix
 from thermolang.calibration.kinds import CHOICE, SELF_CHECK, AnswerKind
 from thermolang.errors import ThermolangError
 from thermolang.models.prompts import field_check
+from thermolang.models.scoring import MIN_ANSWER_MASS
 from thermolang.types import Confidence, Generation, Message, OptionScores, Reason
 
 if TYPE_CHECKING:
@@ -97,9 +98,8 @@ def together(fields: Mapping[str, Confidence], task: str) -> Confidence:
         return Confidence.missing(NO_FIELDS, task=task, source="fields")
     values = [one.value for one in fields.values()]
     raws = [one.raw for one in fields.values()]
-    reasons = [
-        Reason(one.reason_code or "not_scored", f"{path}: {one.reason}") for path, one in fields.items() if one.reason
-    ]
+    # Warnings stay with their fields; what counts here is why there is no value.
+    missing = [Reason(c.reason_code or "not_scored", f"{p}: {c.reason}") for p, c in fields.items() if c.value is None]
     return Confidence(
         None if None in values else math.prod(v for v in values if v is not None),
         raw=None if None in raws else math.prod(r for r in raws if r is not None),
@@ -109,7 +109,7 @@ def together(fields: Mapping[str, Confidence], task: str) -> Confidence:
         novelty=max((one.novelty for one in fields.values() if one.novelty is not None), default=None),
         calibrator=next(iter(fields.values())).calibrator,
         fields=fields,
-    ).because(*reasons[:1])
+    ).because(*missing[:1])
 
 
 def _why_not(one: StructuredAnswer) -> Reason | None:
@@ -142,7 +142,8 @@ def read_fields(model: ScoringModel, answers: Sequence[StructuredAnswer]) -> lis
     for i, fields in enumerate(found):
         for field in fields:
             scores = spelled[i].options(field)
-            if scores is None:
+            # Where the model would rather have said something else, the options' logits say little.
+            if scores is None or scores.answer_mass < MIN_ANSWER_MASS:
                 asked.append((i, field))
             else:
                 given = field.options.index(json.dumps(field.value, ensure_ascii=False))
