@@ -329,8 +329,8 @@ class ChatThermolang(BaseChatModel):
         Args:
             schema: A pydantic model, a TypedDict or a JSON schema.
             method: ``"json_schema"``: the answer is JSON of the schema, which the model is told in the system message.
-                ``"function_calling"``: it is a call of a function with these arguments. ``"json_mode"``: it is any JSON
-                object; the schema is not told, and only checked.
+                ``"function_calling"``: it is a call of a function with these arguments. ``"json_mode"``: it is JSON of
+                the schema, or any object without one; your prompt says what it should be.
             include_raw: Return the message, the object and the error, as ``raw``, ``parsed`` and ``parsing_error``.
             strict: As other models take it; here it makes no difference.
             **kwargs: Further options of the calls, such as ``max_tokens``.

@@ -72,8 +72,7 @@ class Form:
     def structured(self, messages: Sequence[Message], answer: Generation) -> StructuredAnswer | None:
         """The answer as one whose fields can be scored; None for a call that something executes."""
         if not self.calls:
-            known = self.schema if self.schema is not ANY_OBJECT else None
-            return None if self.parsed(answer) is None else StructuredAnswer(messages, answer, known)
+            return None if self.parsed(answer) is None else StructuredAnswer(messages, answer, self.schema)
         calls = _calls(answer.text)
         if len(calls) > 1 or (calls and calls[0][0] not in self.answers) or not (calls or self.answers):
             return None
@@ -120,7 +119,8 @@ def formed(call: AnyCall, given: Mapping[str, Any], model: LocalModel) -> AnyCal
         return _with(call, form=form, tools=tuple(told))
     if schema is None:
         return call
-    messages = _messages(call) if schema is ANY_OBJECT else json_messages(_messages(call), schema)
+    untold = given["response_format"]["type"] == "json_object"
+    messages = _messages(call) if untold else json_messages(_messages(call), schema)
     grammar = json_grammar_of(_text(schema))
     if tools:
         grammar = either_grammar(schema, model.family.tools.begin, model.encode)
@@ -191,9 +191,9 @@ def structured_options(schema: Any, method: str, **options: Any) -> dict[str, An
     if method == "function_calling":
         name = tool_of(schema)["function"]["name"]
         return tool_options([schema], tool_choice=name, **options) | {"answer_tools": [name]}
-    if method == "json_mode":
-        return {**options, "response_format": {"type": "json_object"}}
     json_grammar_of(_text(told))
+    if method == "json_mode":
+        return {**options, "response_format": {"type": "json_object", "schema": told}}
     return {
         **options,
         "response_format": {"type": "json_schema", "json_schema": {"name": told["title"], "schema": told}},
@@ -242,7 +242,7 @@ def response_schema(response_format: Any) -> dict[str, Any] | None:
     if kind in (None, "text"):
         return None
     if kind == "json_object":
-        return ANY_OBJECT
+        return dict(response_format.get("schema") or ANY_OBJECT)
     schema = response_format.get("json_schema", {}).get("schema") if kind == "json_schema" else None
     if not isinstance(schema, dict):
         msg = (
