@@ -163,14 +163,19 @@ def collect_some(model, masked, items, *, speed):
     answers, generating = timed(lambda: model.generate_batch(asked, sampling, grammars=grammars))
     among = masked.logprobs(answers)
     free = free_speed(model, asked, answers) if speed else None
-    for (source, context, fields), messages, schema, answer, shares in zip(
+    found = []
+    for (source, _, fields), messages, schema, answer, shares in zip(
         items, asked, schemas, answers, among, strict=True
     ):
         line, arrays = collected(model, messages, schema, answer, fields, shares)
         line["seconds"]["generate"] = generating / len(items)
-        alone, line["seconds"]["alone"] = timed(lambda c=context, f=fields, a=arrays: asked_alone(model, c, f, a))
-        line |= {"source": source, "alone": alone, "batch": len(items), "seconds_batch": generating, "free": free}
-        yield line, arrays
+        line |= {"source": source, "batch": len(items), "seconds_batch": generating, "free": free}
+        found.append((line, arrays))
+    alone, seconds = timed(lambda: asked_alone(model, [(context, fields) for _, context, fields in items]))
+    for (line, arrays), (lines, hidden) in zip(found, alone, strict=True):
+        line["alone"], line["seconds"]["alone"] = lines, seconds / len(items)
+        arrays |= hidden
+    return found
 
 
 def collected(model, messages, schema, answer, fields, shares):
@@ -179,7 +184,8 @@ def collected(model, messages, schema, answer, fields, shares):
     arrays = {}
     if answer.finish_reason == "stop":
         one = StructuredAnswer(messages, answer, schema)
-        (scores,), line["seconds"]["fields"] = timed(lambda: read_fields(model, [one]))
+        (read,), line["seconds"]["fields"] = timed(lambda: read_fields(model, [one]))
+        scores = list(read.values())
         whole, line["seconds"]["whole"] = timed(lambda: model.self_check(messages, answer))
         line["whole"] = whole.logits.tolist()
         arrays["whole"] = whole.hidden
@@ -217,27 +223,33 @@ def field_lines(model, one, scores, fields, among, arrays):
     return lines
 
 
-def asked_alone(model, context, fields, arrays):
-    """Each question by itself: free text by a short answer, the others by the options' logits."""
-    free = [f for f in fields if f["kind"] in ("text", "number")]
-    asked = [question_messages(Example(f["question"], context=context)) for f in free]
+def asked_alone(model, items):
+    """Each question by itself, all in one batch: free text by a short answer, the others by the options' logits."""
+    free = [(i, f, c) for i, (c, fields) in enumerate(items) for f in fields if f["kind"] in ("text", "number")]
+    asked = [question_messages(Example(f["question"], context=c)) for _, f, c in free]
     prompts = [model.encode(model.render(m)) for m in asked]
-    prefix = model.prefix(prompts)
-    answers = model.generate_batch(asked, SHORT, prefixes=[prefix] * len(asked)) if asked else []
+    shared = [
+        model.prefix([p for p, (j, _, _) in zip(prompts, free, strict=True) if j == i]) for i in range(len(items))
+    ]
+    answers = model.generate_batch(asked, SHORT, prefixes=[shared[i] for i, _, _ in free]) if asked else []
     checks = model.self_check_batch(list(zip(asked, answers, strict=True))) if asked else []
     found = iter(zip(answers, checks, strict=True))
-    lines = []
+    return [lines_alone(model, context, fields, found) for context, fields in items]
+
+
+def lines_alone(model, context, fields, found):
+    lines, hidden = [], {}
     for i, field in enumerate(fields):
         if field["kind"] in ("text", "number"):
             answer, check = next(found)
-            arrays[f"alone_{i}"] = check.hidden
+            hidden[f"alone_{i}"] = check.hidden
             value, logits, given, logprob = answer.text, check.logits, 0, answer.mean_probability
         else:
             options = field.get("options", [True, False])
             names = [str(o) for o in options] if field["kind"] == "enum" else ["Yes", "No"]
             messages = choice_messages(field["question"], names, context=context)
             scores = model.choice_logits(messages, [chr(65 + j) for j in range(len(names))])
-            arrays[f"alone_{i}"] = scores.hidden
+            hidden[f"alone_{i}"] = scores.hidden
             given, logits, logprob = int(np.argmax(scores.logits)), scores.logits, math.nan
             value = options[given]
         lines.append(
@@ -249,7 +261,7 @@ def asked_alone(model, context, fields, arrays):
                 "logprob": logprob,
             }
         )
-    return lines
+    return lines, hidden
 
 
 def free_speed(model, asked, answers):
@@ -269,7 +281,7 @@ def collect(given):
     for first in range(0, len(todo), given.batch):
         part, start = todo[first : first + given.batch], time.perf_counter()
         speed = (first // given.batch) % SPEED_EVERY == 0
-        found = list(collect_some(model, masked, [item for _, item in part], speed=speed))
+        found = collect_some(model, masked, [item for _, item in part], speed=speed)
         for (number, _), (line, arrays) in zip(part, found, strict=True):
             np.savez(given.out / f"{number}.npz", **{k: v.astype(np.float16) for k, v in arrays.items()})
             with lines.open("a", encoding="utf-8") as file:

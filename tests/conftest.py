@@ -74,6 +74,16 @@ def tiny_model():
     return LocalModel(tiny_llama(len(tokenizer)), tokenizer, name="tiny")
 
 
+@pytest.fixture(scope="session")
+def roomy_model():
+    """A LocalModel as ``tiny_model`` with 4096 positions, for conversations that hold a schema."""
+    from tests.fakes import tiny_llama, tiny_tokenizer
+    from thermolang.models.local import LocalModel
+
+    tokenizer = tiny_tokenizer()
+    return LocalModel(tiny_llama(len(tokenizer), positions=4096), tokenizer, name="roomy")
+
+
 @pytest.fixture
 def fake_model():
     """A ScoringModel without weights; see ``tests.fakes.FakeModel``."""

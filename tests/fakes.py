@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from thermolang.errors import ModelError
+from thermolang.models.fields import SpelledAnswer
 from thermolang.models.rotations import averaged, shifts, with_rotated_options
 from thermolang.types import Generation, Message, ModelIdentity, OptionScores
 
@@ -112,9 +113,17 @@ class FakeModel:
         texts = [with_rotated_options(messages, choices, shift)[-1]["content"] for shift in moved]
         return averaged([self._scores(text, tuple(choices)) for text in texts], moved)
 
-    def self_check_batch(self, pairs: Sequence[tuple[Sequence[Message], Generation | str]]) -> list[OptionScores]:
-        """Logits of yes and no, a pair at a time."""
-        return [self.self_check(messages, answer) for messages, answer in pairs]
+    def self_check_batch(
+        self, pairs: Sequence[tuple[Sequence[Message], Generation | str]], *, questions: Sequence[str] = ()
+    ) -> list[OptionScores]:
+        """Logits of yes and no, a pair at a time; with ``questions`` a function of what is asked."""
+        asked = questions or [""] * len(pairs)
+        about = [[*m, {"role": "user", "content": q}] if q else m for (m, _), q in zip(pairs, asked, strict=True)]
+        return [self.self_check(messages, answer) for messages, (_, answer) in zip(about, pairs, strict=True)]
+
+    def spelled(self, answer: Generation) -> SpelledAnswer:
+        """Nothing is kept of its answers, so nothing is known of their tokens."""
+        return SpelledAnswer(answer, lambda ids: "")
 
     def self_check(self, messages: Sequence[Message], answer: Generation | str) -> OptionScores:
         """Logits of yes and no."""
@@ -162,7 +171,7 @@ def tiny_tokenizer(*, template: str = CHATML, adds_bos: bool = False):
     return tokenizer
 
 
-def tiny_llama(vocab_size: int, *, seed: int = 0):
+def tiny_llama(vocab_size: int, *, seed: int = 0, positions: int = 256):
     """A Llama of two layers with random weights, large enough ones that the answer depends on the question."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -173,7 +182,7 @@ def tiny_llama(vocab_size: int, *, seed: int = 0):
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=4,
-        max_position_embeddings=256,
+        max_position_embeddings=positions,
         initializer_range=0.3,
         bos_token_id=None,
         eos_token_id=None,

@@ -368,7 +368,7 @@ class ConfidenceEstimator:
             if isinstance(one, Reason):
                 found.append(Confidence.missing(one, task=name, source=kind.name))
             else:
-                found.append(self._calibrate(*one, messages, name, kind, mean_probability(answer, one[0])))
+                found.append(self.calibrate(*one, messages, name, kind, mean_probability(answer, one[0])))
         seconds = (time.perf_counter() - start) / max(len(items), 1)
         found = [replace(confidence, seconds=seconds) for confidence in found]
         if choices or ((mode or self.mode) == "fast" and samples is None):
@@ -435,7 +435,7 @@ class ConfidenceEstimator:
         try:
             scores = self.model.choice_logits(messages, choices, rotations=rotations)
             best = int(np.argmax(scores.logits))
-            confidence = self._calibrate(scores, best, messages, task, CHOICE)
+            confidence = self.calibrate(scores, best, messages, task, CHOICE)
             if confidence.raw is None:  # the logits are no numbers, so no option is the best
                 return None, confidence
         except ThermolangError as error:
@@ -505,7 +505,7 @@ class ConfidenceEstimator:
         frozen._frozen = dict(versions or {})
         return frozen
 
-    def _calibrate(
+    def calibrate(
         self,
         scores: OptionScores,
         given: int,
@@ -514,7 +514,16 @@ class ConfidenceEstimator:
         kind: AnswerKind,
         logprob: float = math.nan,
     ) -> Confidence:
-        """From the scores of the options to a confidence in the option ``given``."""
+        """From the scores of the options to a confidence in the option ``given``; counts as an input of the task.
+
+        Args:
+            scores: What the model thinks of the options.
+            given: Index of the option that is the answer; of a self-check 0, which is yes.
+            messages: The conversation; the same one again is no new input.
+            task: Name of the stream of questions.
+            kind: Of the answer.
+            logprob: Exp of the mean log-probability of a free-form answer's tokens; NaN where unknown.
+        """
         unscored = self._unscored(scores, given, task, kind)
         if unscored.reason:
             return unscored

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import math
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from thermolang.answers.json_fields import JsonField, json_fields
+from thermolang.answers.json_fields import JsonField, json_fields, task_suffix
 from thermolang.calibration.kinds import CHOICE, SELF_CHECK, AnswerKind
 from thermolang.errors import ThermolangError
 from thermolang.models.prompts import field_check
-from thermolang.types import Generation, Message, OptionScores, Reason
+from thermolang.models.scoring import MIN_ANSWER_MASS
+from thermolang.types import Confidence, Generation, Message, OptionScores, Reason
 
 if TYPE_CHECKING:
+    from thermolang.estimator import ConfidenceEstimator
     from thermolang.types import ScoringModel
 
 AT_ONCE = 32
 """Checks of one forward pass: each needs a copy of the answer's KV cache."""
+
+
+CUT = Reason("cut", "the answer was cut before it was complete: allow more tokens (max_tokens)")
+NO_JSON = Reason("cut", "the answer is no complete JSON value")
+NO_FIELDS = Reason("no_fields", "the answer has no field that could have been different")
 
 
 @dataclass(frozen=True)
@@ -58,25 +67,92 @@ class FieldScores:
     question: str = ""
 
 
-def read_fields(model: ScoringModel, answers: Sequence[StructuredAnswer]) -> list[list[FieldScores | Reason]]:
+def score_structured(
+    estimator: ConfidenceEstimator, answers: Sequence[StructuredAnswer], task: str | None = None
+) -> list[Confidence]:
+    """Confidences of structured answers, each with those of its fields.
+
+    Args:
+        estimator: Of the model that answered.
+        answers: Several answers; one that cannot be scored does not harm the others.
+        task: Name of the stream of questions; a field's is this with its path behind a slash.
+    """
+    from thermolang.estimator import task_of
+
+    start = time.perf_counter()
+    whole = [one for one in answers if _why_not(one) is None]
+    read = iter(read_fields(estimator.model, whole))
+    found = []
+    for one in answers:
+        name = task or task_of(one.messages)
+        why = _why_not(one)
+        fields = {} if why else {path: _confidence(estimator, one, name, path, s) for path, s in next(read).items()}
+        found.append(Confidence.missing(why, task=name, source="fields") if why else together(fields, name))
+    seconds = (time.perf_counter() - start) / max(len(answers), 1)
+    return [replace(confidence, seconds=seconds) for confidence in found]
+
+
+def together(fields: Mapping[str, Confidence], task: str) -> Confidence:
+    """The confidence of a whole answer: that all of its fields are right."""
+    if not fields:
+        return Confidence.missing(NO_FIELDS, task=task, source="fields")
+    values = [one.value for one in fields.values()]
+    raws = [one.raw for one in fields.values()]
+    # Warnings stay with their fields; what counts here is why there is no value.
+    missing = [Reason(c.reason_code or "not_scored", f"{p}: {c.reason}") for p, c in fields.items() if c.value is None]
+    return Confidence(
+        None if None in values else math.prod(v for v in values if v is not None),
+        raw=None if None in raws else math.prod(r for r in raws if r is not None),
+        source="fields",
+        task=task,
+        supported=all(one.supported for one in fields.values()),
+        novelty=max((one.novelty for one in fields.values() if one.novelty is not None), default=None),
+        calibrator=next(iter(fields.values())).calibrator,
+        fields=fields,
+    ).because(*missing[:1])
+
+
+def _why_not(one: StructuredAnswer) -> Reason | None:
+    if one.answer.finish_reason == "length":
+        return CUT
+    try:
+        json_fields(one.answer.text, one.schema, start=one.start)
+    except ValueError:
+        return NO_JSON
+    return None
+
+
+def _confidence(
+    estimator: ConfidenceEstimator, one: StructuredAnswer, task: str, path: str, scores: FieldScores | Reason
+) -> Confidence:
+    name = f"{task}/{task_suffix(path)}"
+    if isinstance(scores, Reason):
+        return Confidence.missing(scores, task=name, source="self_check")
+    # Each field is an input of its own.
+    asked = [*one.messages, {"role": "user", "content": scores.question or path}]
+    return estimator.calibrate(scores.scores, scores.given, asked, name, scores.kind, scores.probability)
+
+
+def read_fields(model: ScoringModel, answers: Sequence[StructuredAnswer]) -> list[dict[str, FieldScores | Reason]]:
     """Score every field of several answers; what must be checked is checked with one forward pass."""
     found = [_fields_of(one) for one in answers]
     spelled = [model.spelled(one.answer) for one in answers]
-    read: dict[tuple[int, int], FieldScores | Reason] = {}
-    asked: list[tuple[int, int]] = []
+    read: dict[tuple[int, str], FieldScores | Reason] = {}
+    asked: list[tuple[int, JsonField]] = []
     for i, fields in enumerate(found):
-        for j, field in enumerate(fields):
+        for field in fields:
             scores = spelled[i].options(field)
-            if scores is None:
-                asked.append((i, j))
+            # Where the model would rather have said something else, the options' logits say little.
+            if scores is None or scores.answer_mass < MIN_ANSWER_MASS:
+                asked.append((i, field))
             else:
-                given = field.options.index(answers[i].answer.text[field.start : field.end])
-                read[i, j] = FieldScores(field, CHOICE, scores, given, math.nan)
+                given = field.options.index(json.dumps(field.value, ensure_ascii=False))
+                read[i, field.path] = FieldScores(field, CHOICE, scores, given, math.nan)
     for start in range(0, len(asked), AT_ONCE):
         part = asked[start : start + AT_ONCE]
-        items = [(answers[i], found[i][j], spelled[i].probability(found[i][j])) for i, j in part]
-        read.update(zip(part, _checked(model, items), strict=True))
-    return [[read[i, j] for j in range(len(fields))] for i, fields in enumerate(found)]
+        items = [(answers[i], field, spelled[i].probability(field)) for i, field in part]
+        read.update(zip([(i, field.path) for i, field in part], _checked(model, items), strict=True))
+    return [{field.path: read[i, field.path] for field in fields} for i, fields in enumerate(found)]
 
 
 def _fields_of(one: StructuredAnswer) -> list[JsonField]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -20,7 +20,7 @@ Message = dict[str, Any]
 """One chat message as Hugging Face templates take it: ``{"role": "user", "content": "..."}``; ``content`` is text, and
 ``tool_calls`` may stand beside it."""
 
-Source = Literal["choice", "self_check", "meaning", "given"]
+Source = Literal["choice", "self_check", "meaning", "given", "fields"]
 Mode = Literal["fast", "thorough", "adaptive"]
 """How a free-form answer is scored: with one pass; with sampled answers beside it; with as many samples as the decision
 needs."""
@@ -35,6 +35,8 @@ ReasonCode = Literal[
     "empty_question",
     "empty_answer",
     "unfinished",
+    "cut",
+    "no_fields",
     "not_a_choice",
     "bad_choices",
     "off_options",
@@ -53,12 +55,15 @@ ReasonCode = Literal[
     "given_text",
     "refusal",
     "edited",
+    "doubtful_field",
 ]
 """Why an answer has no confidence, for programs; the sentence beside it is for people.
 
 Without a value: ``no_calibrator`` (none for this model), ``other_model`` (the calibrator belongs to other weights),
 ``no_fit`` (it has none for this kind of answers), ``empty_question``, ``empty_answer``, ``unfinished`` (the thoughts of
-a reasoning model never ended), ``not_a_choice`` (the answer is none of the choices), ``bad_choices``, ``off_options``
+a reasoning model never ended), ``cut`` (a structured answer reached the token limit before it was complete),
+``no_fields`` (of a structured answer, none that could have been different),
+``not_a_choice`` (the answer is none of the choices), ``bad_choices``, ``off_options``
 (the model wants to say something else than the options), ``not_finite`` (NaN in logits or hidden state),
 ``model_error`` (such as a conversation that is too long), ``bad_input`` (such as a line of a file that cannot be read),
 ``calls_tools``, ``not_scored`` (nothing in the chain scored it), ``scoring_failed`` (an unexpected error; the log has
@@ -69,7 +74,7 @@ With a value, as warnings: ``few_inputs`` (the task's temperature still moves), 
 probabilities a free-form answer's level is the training tasks'), ``new_kind`` (a question unlike the task's others),
 ``weights_differ`` (slightly, or on the user's own wish), ``no_samples``, ``no_semantic_fit`` (the value is that of one
 pass), ``given_text`` (it is longer than what could be read of it), ``refusal``, ``edited`` (a person replaced the
-answer).
+answer), ``doubtful_field`` (of a decision: a field of a structured answer is below the threshold).
 """
 
 FinishReason = Literal["stop", "length"]
@@ -321,7 +326,8 @@ class Confidence(JsonRecord):
         interval: Predictive 90 % interval of the task's accuracy at this confidence, from how far the calibrator was
             off on tasks held out in training, and narrower after verdicts; not the sampling error of a mean.
         source: Where the number comes from: the options of a choice, one self-check, the meanings of sampled answers,
-            or, for a text that was written elsewhere, a comparison with the model's own answer (``"given"``).
+            the fields of a structured answer, or, for a text that was written elsewhere, a comparison with the model's
+            own answer (``"given"``).
         task: Name of the task whose temperature was used.
         task_version: Version of the task's state.
         supported: False if the input is unlike what the calibrator was trained on.
@@ -334,6 +340,7 @@ class Confidence(JsonRecord):
         sentences: For each sentence of the answer the share of the sampled answers that support it, where that was
             asked for (experimental; those shares are NOT calibrated probabilities).
         basis: What ``ConfidenceEstimator.learn`` needs to learn from a verdict on this answer.
+        fields: Of a structured answer, the confidence of each field by its path, such as ``"items[0].price"``.
     """
 
     value: float | None
@@ -353,6 +360,7 @@ class Confidence(JsonRecord):
     seconds: float = 0.0
     sentences: tuple[SentenceSupport, ...] = ()
     basis: Basis | None = None
+    fields: Mapping[str, Confidence] = field(default_factory=dict, hash=False)
 
     def meanings(self, answer: str) -> tuple[Alternative, ...]:
         """What was said when the model was asked again: the answer's own meaning first; empty if it was not asked.
@@ -371,6 +379,14 @@ class Confidence(JsonRecord):
         said = sum(a.count for a in self.alternatives)
         samples = round(said / share) if share else 0
         return (Alternative(answer, max(0.0, 1 - share), samples - said), *self.alternatives)
+
+    def doubtful_fields(self, threshold: float) -> tuple[str, ...]:
+        """Paths of the fields whose confidence is below a threshold, or could not be computed.
+
+        >>> Confidence(0.5, fields={"name": Confidence(0.9), "age": Confidence(0.6)}).doubtful_fields(0.7)
+        ('age',)
+        """
+        return tuple(path for path, one in self.fields.items() if one.value is None or not threshold <= one.value <= 1)
 
     def because(self, *reasons: Reason | None) -> Confidence:
         """A copy with further reasons; the code is that of the first reason it ever got."""
@@ -393,11 +409,15 @@ class Decision(JsonRecord):
         action: ``"accept"``, ``"review"`` or ``"reject"``.
         reason: One sentence for the operator.
         threshold: The confidence at or above which answers are accepted.
+        fields: Paths of a structured answer's fields that keep it from being accepted.
+        reason_code: The reason for programs: the confidence's own, or ``"doubtful_field"``.
     """
 
     action: Action
     reason: str
     threshold: float
+    fields: tuple[str, ...] = ()
+    reason_code: ReasonCode | None = None
 
 
 class ScoringModel(Protocol):
@@ -454,5 +474,13 @@ class ScoringModel(Protocol):
         With ``rotations`` above 1 they are the mean over so many orders of the options.
         """
 
-    def self_check_batch(self, pairs: Sequence[tuple[Sequence[Message], Generation | str]]) -> list[OptionScores]:
-        """Ask the model of each (conversation, answer) pair whether the answer is right; options ``("yes", "no")``."""
+    def self_check_batch(
+        self, pairs: Sequence[tuple[Sequence[Message], Generation | str]], *, questions: Sequence[str] = ...
+    ) -> list[OptionScores]:
+        """Ask the model of each (conversation, answer) pair whether the answer is right; options ``("yes", "no")``.
+
+        ``questions`` may ask something else of each pair, such as whether one field of the answer is right.
+        """
+
+    def spelled(self, answer: Generation) -> Any:
+        """The answer token by token: a ``models.fields.SpelledAnswer``."""

@@ -31,11 +31,7 @@ class _OnThePackagedModel:
 
     @property
     def has_tool_calling(self):
-        return False  # SmolLM2's chat template has no place for tools; tests/langchain/test_tools.py has one that does
-
-    @property
-    def has_structured_output(self):
-        return False  # LangChain builds it on forced tool calls, and nothing forces a local model
+        return False  # SmolLM2's chat template has no place for tools; TestTools gives it one
 
 
 class TestUnit(_OnThePackagedModel, ChatModelUnitTests):
@@ -45,8 +41,12 @@ class TestUnit(_OnThePackagedModel, ChatModelUnitTests):
 class TestIntegration(_OnThePackagedModel, ChatModelIntegrationTests):
     @property
     def chat_model_params(self):
-        return {"local": self.local, "max_tokens": 24}
+        return {"local": self.local, "max_tokens": 64}
 
     @property
     def supports_model_override(self):
         return False  # one instance is one model
+
+    @property
+    def supports_json_mode(self):
+        return True

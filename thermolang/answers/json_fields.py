@@ -54,6 +54,19 @@ def json_fields(text: str, schema: Schema | None = None, *, start: int = 0) -> l
     return list(_fields(text, _skip(text, start), "", alternatives(root, root), root))
 
 
+def unchanged(text: str, other: str) -> set[str] | None:
+    """Paths of the fields of a JSON text that have the same value in another one; None if either is no JSON.
+
+    >>> unchanged('{"a": 1, "b": "x"}', '{"a": 1, "b": "y"}')
+    {'a'}
+    """
+    try:
+        first, second = ({f.path: json.dumps(f.value) for f in json_fields(one)} for one in (text, other))
+    except ValueError:
+        return None
+    return {path for path, value in first.items() if second.get(path) == value}
+
+
 def task_suffix(path: str) -> str:
     """What fields of one kind share: the items of a list are of one kind.
 

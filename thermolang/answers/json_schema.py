@@ -68,7 +68,11 @@ def alternatives(schema: Any, root: Schema, depth: int = 8) -> list[Schema]:
         merged: dict[str, Any] = {key: value for key, value in schema.items() if key != "allOf"}
         for part in parts:
             for found in alternatives(part, root, depth - 1)[:1]:
-                merged = {**found, **merged, "properties": {**found.get("properties", {}), **merged.get("properties", {})}}
+                merged = {
+                    **found,
+                    **merged,
+                    "properties": {**found.get("properties", {}), **merged.get("properties", {})},
+                }
         return [merged]
     for word in ("anyOf", "oneOf"):
         if isinstance(parts := schema.get(word), list):

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -22,13 +22,21 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ContextThreadPoolExecutor, get_config_list, run_in_executor
 from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_huggingface import ChatHuggingFace
 from pydantic import AliasChoices, ConfigDict, Field
 
 from thermolang.errors import InvalidInputError, ThermolangError
 from thermolang.langchain.batching import PendingBatch, outcome, pending_batch_of
 from thermolang.langchain.messages import CALLS_TOOLS, Scoring, generation_defaults, local_model, text_only, to_messages
+from thermolang.langchain.structured import (
+    FORM_OPTIONS,
+    Form,
+    formed,
+    parser_for,
+    structured_options,
+    tool_options,
+    with_parser,
+)
 from thermolang.models.chat_template import Parsed, parse
 from thermolang.models.decoding import Sampling
 from thermolang.models.families import Family
@@ -39,7 +47,7 @@ CALLS_AT_ONCE = 256
 """Async calls that may wait for a model at the same time; asyncio's own threads are a few more than the cores."""
 
 OPTIONS = ("temperature", "top_p", "max_tokens", "seed", "n", "logprobs")
-_MEANT_FOR_OTHERS = ("tools", "stream", "ls_structured_output_format", "structured_output_format", "tool_choice")
+_MEANT_FOR_OTHERS = ("stream", "ls_structured_output_format", "structured_output_format", *FORM_OPTIONS)
 
 Answered = tuple[Generation, Confidence | None]
 
@@ -53,6 +61,7 @@ class Call:
     n: int = 1
     logprobs: bool = False
     tools: tuple[dict[str, Any], ...] = ()
+    form: Form | None = None
 
     @property
     def seeds(self) -> list[int | None]:
@@ -105,19 +114,37 @@ def scored(
     if scoring is None:
         return [[(answer, None) for answer in found] for found in answers]
     flat = [(call, answer) for call, found in zip(calls, answers, strict=True) for answer in found]
-    speaks = [not (call.tools and parse(answer.text, family).calls) for call, answer in flat]
+    forms = [call.form.structured(call.messages, answer) if call.form else None for call, answer in flat]
+    speaks = [
+        form is None and not parsed_answer(call, answer, family).calls
+        for form, (call, answer) in zip(forms, flat, strict=True)
+    ]
     pairs = [(call.messages, answer) for (call, answer), wanted in zip(flat, speaks, strict=True) if wanted]
     confidences = iter(scoring.confidences(pairs) if pairs else [])
+    structured = iter(scoring.structured([form for form in forms if form]) if any(forms) else [])
     # Answers that call tools get this in their place, the others the next of the confidences.
     unsaid = Confidence.missing(CALLS_TOOLS, task=scoring.task or "")
-    rest = iter([next(confidences) if wanted else unsaid for wanted in speaks])
+    rest = iter(
+        [
+            next(structured) if form else next(confidences) if wanted else unsaid
+            for form, wanted in zip(forms, speaks, strict=True)
+        ]
+    )
     return [[(answer, next(rest)) for answer in found] for found in answers]
+
+
+def parsed_answer(call: Call, answer: Generation, family: Family) -> Parsed:
+    """An answer and the tool calls in it; without tools there are none."""
+    parsed = call.form.parsed(answer) if call.form else None
+    if parsed is not None:
+        return parsed
+    return parse(answer.text, family) if call.tools else Parsed(answer.text)
 
 
 def answer_message(call: Call, answered: Answered, model: LocalModel, scoring: Scoring | None) -> AIMessage:
     """A finished answer as a message."""
     generation, confidence = answered
-    parsed = parse(generation.text, model.family) if call.tools else Parsed(generation.text)
+    parsed = parsed_answer(call, generation, model.family)
     message = AIMessage(
         content=generation.text if parsed.broken else parsed.text,
         tool_calls=[tool_call(name=n, args=a, id=f"call_{i}") for i, (n, a) in enumerate(parsed.calls)],
@@ -141,7 +168,8 @@ def answer_chunk(call: Call, answered: Answered, model: LocalModel, scoring: Sco
     ]
     # A broken call has been held back like a whole one, but chunks would make a call of it again.
     said, broken = str(whole.content), bool(whole.invalid_tool_calls)
-    held_back = said[len(parse(said, model.family).text) :] if broken else ""
+    yielded = "" if call.form and call.form.calls else parse(said, model.family).text
+    held_back = said[len(yielded) :] if broken else ""
     message = AIMessageChunk(
         content=held_back,
         tool_call_chunks=calls,
@@ -267,18 +295,58 @@ class ChatThermolang(BaseChatModel):
         self,
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
         *,
-        tool_choice: str | None = None,
+        tool_choice: dict[str, Any] | str | bool | None = None,
+        strict: bool | None = None,
+        parallel_tool_calls: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Let the model call tools, if its chat template has a place for them.
+        """Let the model call tools, or make it.
+
+        Args:
+            tools: Functions, LangChain tools, pydantic models, or JSON schemas of functions.
+            tool_choice: ``"auto"`` (the default): the model decides, and its chat template needs a place for tools.
+                ``"any"``, or the name of a tool: the answer is one call, whose arguments validate. ``"none"``: it calls
+                none.
+            strict: Whether arguments validate; those of calls that ``tool_choice`` demands always do.
+            parallel_tool_calls: Whether a demanded call may be followed by others.
+            **kwargs: Further options of the calls, such as ``response_format`` or ``max_tokens``.
 
         Raises:
-            InvalidInputError: ``tool_choice`` demands a call: nothing can make a local model do that.
+            InvalidInputError: There is no such tool, or something is asked for that cannot be enforced.
+            MissingExtraError: ``thermolang[structured]`` is not installed.
         """
-        if tool_choice not in (None, "auto"):
-            msg = f"tool_choice={tool_choice!r} cannot be enforced on a local model; leave it out, or use 'auto'"
-            raise InvalidInputError(msg)
-        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
+        given = {"tool_choice": tool_choice, "strict": strict, "parallel_tool_calls": parallel_tool_calls}
+        return self.bind(**tool_options(tools, **given, **kwargs))
+
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type | None = None,
+        *,
+        method: Literal["json_schema", "function_calling", "json_mode"] = "json_schema",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Answers as objects of a schema; what comes out validates, or raises an error that says where it was cut.
+
+        Wrapped in ``with_confidence`` the message behind the object (``include_raw=True``) also has a confidence for
+        each field. Stop strings play no part.
+
+        Args:
+            schema: A pydantic model, a TypedDict or a JSON schema.
+            method: ``"json_schema"``: the answer is JSON of the schema, which the model is told in the system message.
+                ``"function_calling"``: it is a call of a function with these arguments. ``"json_mode"``: it is JSON of
+                the schema, or any object without one; your prompt says what it should be.
+            include_raw: Return the message, the object and the error, as ``raw``, ``parsed`` and ``parsing_error``.
+            strict: As other models take it; here it makes no difference.
+            **kwargs: Further options of the calls, such as ``max_tokens``.
+
+        Raises:
+            InvalidInputError: The schema is none, or cannot be enforced; or the method is unknown.
+            MissingExtraError: ``thermolang[structured]`` is not installed.
+        """
+        model = self.bind(**structured_options(schema, method, **kwargs))
+        return with_parser(model, parser_for(schema), include_raw=include_raw)
 
     def _generate(
         self,
@@ -321,11 +389,12 @@ class ChatThermolang(BaseChatModel):
         if call.n > 1:
             msg = f"a stream has one answer, not n={call.n}; use generate"
             raise InvalidInputError(msg)
-        for piece in self.local.stream(call.messages, call.sampling, tools=call.tools):
+        grammar = call.form.grammar if call.form else None
+        for piece in self.local.stream(call.messages, call.sampling, tools=call.tools, grammar=grammar):
             if isinstance(piece, Generation):
                 ((answered,),) = scored(self.scoring, [call], [[piece]], self.local.family)
                 yield answer_chunk(call, answered, self.local, self.scoring)
-            else:
+            elif not (call.form and call.form.calls):  # a call is no text: it comes whole, at the end
                 yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
 
     def batch(
@@ -390,7 +459,7 @@ class ChatThermolang(BaseChatModel):
     def _call(self, messages: list[BaseMessage], stop: list[str] | None, given: dict[str, Any]) -> Call:
         defaults = {name: getattr(self, name) for name in OPTIONS}
         text_only(messages)
-        return call_of(to_messages(messages), defaults, stop or self.stop or (), given)
+        return formed(call_of(to_messages(messages), defaults, stop or self.stop or (), given), given, self.local)
 
     def _answers(self, calls: list[Call], cancelled: threading.Event | None = None) -> list[list[Answered]]:
         """Answer calls that may share a batch, and score all answers at once."""
@@ -399,6 +468,7 @@ class ChatThermolang(BaseChatModel):
             calls[0].sampling,
             seeds=[seed for call in calls for seed in call.seeds],
             tools=calls[0].tools,
+            grammars=[call.form.grammar if call.form else None for call in calls for _ in range(call.n)],
             cancelled=cancelled,
         )
         rest = iter(generations)

@@ -15,6 +15,7 @@ from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
 
 from thermolang.errors import ModelError, StoreError, ThermolangError
 from thermolang.estimator import ConfidenceEstimator
+from thermolang.fields import StructuredAnswer, score_structured
 from thermolang.models.local import LocalModel
 from thermolang.models.rotations import check_rotations
 from thermolang.routing.policy import Policy
@@ -290,6 +291,14 @@ class Scoring:
         except Exception as error:  # whatever it is, it must not cost the user the answer
             logger.exception("answers could not be scored")
             return [self.failed(error)] * len(items)
+
+    def structured(self, answers: Sequence[StructuredAnswer]) -> list[Confidence]:
+        """Score answers of a given form and each of their fields; errors are treated as in ``confidences``."""
+        try:
+            return score_structured(self.estimator, answers, self.task)
+        except Exception as error:  # whatever it is, it must not cost the user the answer
+            logger.exception("structured answers could not be scored")
+            return [self.failed(error)] * len(answers)
 
     def rescored(self, messages: Sequence[Message], answer: str) -> Confidence:
         """Score an answer that another object generated; a prompt that a pipeline left in front of it is cut off."""

@@ -1,7 +1,7 @@
 """Constrained decoding: at each token only those that keep the answer on the way to what a grammar allows.
 
-The grammars are llguidance's (https://github.com/guidance-ai/llguidance): a JSON schema becomes a grammar, and
-a matcher computes which tokens may come next. An answer that ends by itself is complete; only the token limit can cut it.
+A JSON schema becomes a grammar of llguidance (https://github.com/guidance-ai/llguidance), and its matcher computes
+which tokens may come next. An answer that ends by itself is complete; only the token limit can cut it.
 
 Tokens are chosen by the masked logits. Their log-probabilities are reported from the unmasked ones, as everywhere else:
 how probable a text is under the model does not depend on what it was not allowed to say, and a model that would rather
@@ -11,7 +11,8 @@ the logits of those.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ _STYLE = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": 
 
 @dataclass(frozen=True)
 class Grammar:
-    """What an answer must look like; made by ``json_grammar``.
+    """What an answer must look like; made by ``json_grammar``, ``call_grammar`` and ``either_grammar``.
 
     Attributes:
         text: The grammar, in llguidance's Lark or JSON form.
@@ -70,12 +71,60 @@ def json_grammar(schema: Mapping[str, Any]) -> Grammar:
         InvalidInputError: The schema cannot be enforced token by token, or no finite text validates against it.
     """
     llguidance = require("llguidance", "structured")
-    whole = closed(dict(schema))
+    return _checked(llguidance.LLMatcher.grammar_from_json_schema(_finite(schema), defaults=_STYLE))
+
+
+def call_grammar(schemas: Mapping[str, Mapping[str, Any]], *, several: bool = False) -> Grammar:
+    """The grammar of a call of one of several functions, as ``{"name": ..., "arguments": {...}}``.
+
+    Args:
+        schemas: JSON schemas of the arguments, by the functions' names.
+        several: Whether more calls may follow, each in a line of its own.
+
+    Raises:
+        InvalidInputError: As ``json_grammar``.
+    """
+    lines = ["start: call more*" if several else "start: call", 'more: "\\n" call' if several else ""]
+    lines.append("call: " + " | ".join(f"call_{i}" for i in range(len(schemas))))
+    for i, (name, schema) in enumerate(schemas.items()):
+        opening = json.dumps(f'{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": ', ensure_ascii=False)
+        lines.append(f'call_{i}: {opening} arguments_{i} "}}"\narguments_{i}: %json {_embedded(schema)}')
+    return _checked("\n".join(lines))
+
+
+def either_grammar(answer: Mapping[str, Any], mark: str, encode: Callable[[str], list[int]]) -> Grammar:
+    """The grammar of JSON of a schema, or of anything that begins with a mark, such as a tool call.
+
+    Args:
+        answer: The schema.
+        mark: What the model writes before a call.
+        encode: Token ids of a text.
+
+    Raises:
+        InvalidInputError: As ``json_grammar``.
+    """
+    json_grammar(answer)  # checks it; a grammar that names token ids cannot be checked without the tokenizer
+    ids = encode(mark)
+    # Some tokenizers have a token of its own for it, which never matches as a text.
+    begin = f"<[{ids[0]}]>" if len(ids) == 1 else json.dumps(mark, ensure_ascii=False)
+    return Grammar(f"start: answer | {begin} rest\nanswer: %json {_embedded(answer)}\nrest: /(.|\\n)*/")
+
+
+def _embedded(schema: Mapping[str, Any]) -> str:
+    return json.dumps({**_finite(schema), "x-guidance": _STYLE}, ensure_ascii=False)
+
+
+def _finite(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema without further properties, if a finite value can validate."""
+    whole: dict[str, Any] = closed(dict(schema))
     if not can_end(whole, whole):
-        msg = "every value of this schema holds another one of its own kind, without end: make the recursive field optional"
+        msg = "every value of this schema holds another one of its kind, without end: make the recursive field optional"
         raise InvalidInputError(msg)
-    text = llguidance.LLMatcher.grammar_from_json_schema(whole, defaults=_STYLE)
-    _, problems = llguidance.LLMatcher.validate_grammar_with_warnings(text)
+    return whole
+
+
+def _checked(text: str) -> Grammar:
+    _, problems = require("llguidance", "structured").LLMatcher.validate_grammar_with_warnings(text)
     if problems:
         msg = (
             f"this schema cannot be enforced token by token ({'; '.join(problems)}): leave that part out of the schema "

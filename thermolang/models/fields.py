@@ -1,8 +1,8 @@
 """Scores of the fields of a structured answer: options at their own place, everything else by a check of that field.
 
-A field with a few options was decided where its tokens were chosen; their logits were kept on the way (``Fork``). Of any
-other field the model is asked whether it is right, all fields of an answer with one forward pass that continues the
-answer's KV cache.
+A field with a few options was decided where its tokens were chosen; their logits were kept on the way (``Fork``). Of
+any other field the model is asked whether it is right, all fields of an answer with one forward pass that continues
+the answer's KV cache.
 """
 
 from __future__ import annotations

@@ -29,6 +29,9 @@ SELF_CHECK = "Is your answer above correct? Reply with yes or no only."
 JSON_ANSWER = "Answer with one JSON object that follows this JSON schema:"
 """Tells a model of the form that its answer will have."""
 
+CALL_ANSWER = 'Answer with a call of one of these functions, as {"name": ..., "arguments": {...}}:'
+"""Tells a model of functions whose chat template has no place for them."""
+
 FIELD_CHECK = 'Is "{path}": {value} correct in your answer above? Reply with yes or no only.'
 
 SAME_MEANING = "Do the two answers say the same thing? Reply with yes or no only."
@@ -85,10 +88,19 @@ def self_check_messages(messages: Sequence[Message], answer: str, question: str 
 
 def json_messages(messages: Sequence[Message], schema: Mapping[str, Any]) -> list[Message]:
     """The conversation with the schema of the answer in its system message."""
-    told = f"{JSON_ANSWER}\n{json.dumps(without_titles(schema), ensure_ascii=False)}"
+    return _told(messages, f"{JSON_ANSWER}\n{json.dumps(without_titles(schema), ensure_ascii=False)}")
+
+
+def call_messages(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> list[Message]:
+    """The conversation with the descriptions of functions in its system message."""
+    described = [json.dumps(without_titles(tool["function"]), ensure_ascii=False) for tool in tools]
+    return _told(messages, "\n".join([CALL_ANSWER, *described]))
+
+
+def _told(messages: Sequence[Message], more: str) -> list[Message]:
     if messages and messages[0]["role"] == "system":
-        return [{**messages[0], "content": f"{messages[0]['content']}\n\n{told}"}, *messages[1:]]
-    return [{"role": "system", "content": told}, *messages]
+        return [{**messages[0], "content": f"{messages[0]['content']}\n\n{more}"}, *messages[1:]]
+    return [{"role": "system", "content": more}, *messages]
 
 
 def without_titles(schema: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from thermolang.answers.json_fields import unchanged
 from thermolang.errors import ConflictError, StoreError
 from thermolang.review.database import open_engine, parse_url, store_errors, without_password
 from thermolang.review.schema import (
@@ -28,7 +29,7 @@ from thermolang.review.schema import (
     VerdictRow,
 )
 from thermolang.storage import default_store_url
-from thermolang.types import Confidence, Decision
+from thermolang.types import Confidence, Decision, ReasonCode
 
 __all__ = ["Event", "ReviewItem", "ReviewStore", "Verdict"]
 
@@ -107,6 +108,22 @@ class ReviewItem:
     def reason(self) -> str:
         """Why the answer is doubtful, as one sentence."""
         return self.decision.reason
+
+    @property
+    def lessons(self) -> builtins.list[tuple[Confidence, bool]]:
+        """What the verdict says of the answer and of each field of a structured one; empty without a verdict.
+
+        ``ConfidenceEstimator.learn`` takes it. Of a corrected answer, fields that were changed or taken out were wrong,
+        the others right. Of a rejected one nothing is known of its fields.
+        """
+        if self.verdict is None:
+            return []
+        accepted, fields = self.verdict.action == "accept", self.confidence.fields
+        whole = [(self.confidence, accepted)]
+        if accepted or self.verdict.action == "reject" or not fields:
+            return whole + [(one, True) for one in fields.values() if accepted]
+        kept = unchanged(self.answer, self.verdict.corrected_answer or "")
+        return whole if kept is None else whole + [(one, path in kept) for path, one in fields.items()]
 
 
 class ReviewStore:
@@ -365,13 +382,20 @@ def _item_from(row: ItemRow) -> ReviewItem:
         question=row.question,
         answer=row.answer,
         confidence=Confidence.from_dict(row.confidence_record),
-        decision=Decision(row.decision_action, row.reason, row.decision_threshold),
+        decision=_decision_from(row),
         status=row.status,
         version=row.version,
         context=row.context,
         model=row.model,
         verdict=_verdict_from(row.verdict) if row.verdict else None,
     )
+
+
+def _decision_from(row: ItemRow) -> Decision:
+    """What was decided; the doubtful fields are those that the confidence names."""
+    fields = Confidence.from_dict(row.confidence_record).doubtful_fields(row.decision_threshold)
+    code: ReasonCode | None = "doubtful_field" if fields else row.confidence_record.get("reason_code")
+    return Decision(row.decision_action, row.reason, row.decision_threshold, fields, code)
 
 
 def _verdict_from(row: VerdictRow) -> Verdict:

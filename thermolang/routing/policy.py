@@ -50,9 +50,18 @@ class Policy:
             raise InvalidInputError(msg)
 
     def decide(self, confidence: Confidence) -> Decision:
-        """Decide about one answer; without a usable confidence it goes to review."""
+        """Decide about one answer.
+
+        Without a usable confidence it goes to review; so does a structured answer of which one field alone would. The
+        decision names these fields.
+        """
         action, reason = self._judge(confidence)
-        return Decision(action, reason, self.threshold)
+        doubtful = confidence.doubtful_fields(self.threshold) if action != "reject" else ()
+        if not doubtful:
+            return Decision(action, reason, self.threshold, reason_code=confidence.reason_code)
+        more = f" (and {len(doubtful) - 1} more)" if len(doubtful) > 1 else ""
+        told = f"field {doubtful[0]}{more}: {self._judge(confidence.fields[doubtful[0]])[1]}"
+        return Decision("review", told, self.threshold, doubtful, "doubtful_field")
 
     def _judge(self, confidence: Confidence) -> tuple[Action, str]:
         value = confidence.value
