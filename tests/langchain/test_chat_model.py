@@ -287,7 +287,7 @@ def test_a_failing_estimator_never_costs_the_answer(chat, tiny_estimator, monkey
 
 @pytest.fixture
 def tool_chat(tiny_model):
-    template = "{% if tools %}{{ tools | length }} tools {% endif %}" + CHATML
+    template = "{% for t in tools or [] %}{{ t | tojson }}{% endfor %}" + CHATML
     return ChatThermolang(local=LocalModel(tiny_model.model, tiny_tokenizer(template=template)), max_tokens=12)
 
 
@@ -329,7 +329,7 @@ def test_tools_and_their_results_reach_the_template(tool_chat):
 
 
 def test_a_stream_shows_nothing_of_a_tool_call(tool_chat, monkeypatch):
-    from thermolang.models.chat_template import visible
+    from thermolang.models.tool_calls import visible
 
     text = 'Wait. <tool_call>{"name": "weather", "arguments": {}}</tool_call>'
     shown = [visible(text[:n]) for n in range(len(text) + 1)]

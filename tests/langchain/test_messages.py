@@ -44,7 +44,7 @@ def test_roles_are_those_of_chat_templates():
         {"role": "system", "content": "s"},
         {"role": "user", "content": "h"},
         {"role": "assistant", "content": "a"},
-        {"role": "tool", "content": "t"},
+        {"role": "tool", "content": "t", "tool_call_id": "1"},
         {"role": "developer", "content": "c"},
     ]
 

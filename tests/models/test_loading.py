@@ -137,10 +137,18 @@ def test_an_empty_name(name):
         load(name)
 
 
-@pytest.mark.parametrize("name", [".", "./nowhere", "/nowhere/at/all", "~/nowhere", "~nobody-of-that-name/model"])
-def test_a_path_without_a_model(name):
-    with pytest.raises(ModelError, match=r"is not a model folder: it has no config\.json"):
+@pytest.mark.parametrize(
+    "name",
+    ["./nowhere", "/nowhere/at/all", "~/nowhere", "~nobody-of-that-name/model", "C:\\models\\x", "D:/x", "models\\x"],
+)
+def test_a_path_to_nothing(name):
+    with pytest.raises(ModelError, match="is not a model folder: there is no such folder"):
         load(name)
+
+
+def test_a_folder_without_a_model():
+    with pytest.raises(ModelError, match=r"is not a model folder: it has no config\.json"):
+        load(".")
 
 
 def test_a_file_is_no_model(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from thermolang.errors import ModelError
-from thermolang.models.chat_template import visible, without_beginning_of
 from thermolang.models.decoding import Prefix, Row, Sampling, decode, inputs_after
 from thermolang.models.loading import load
 from thermolang.models.prompts import PROBES, PROMPT_VERSION, question_messages, self_check_messages
 from thermolang.models.scoring import KVCache, OptionScorer, spelling_ids
+from thermolang.models.tool_calls import visible, without_beginning_of
 from thermolang.storage import digest
 from thermolang.types import Example, Generation, Message, ModelIdentity
 
@@ -37,6 +37,7 @@ class LocalModel(OptionScorer):
         model: A transformers causal language model, in evaluation mode.
         tokenizer: Its tokenizer, with a chat template.
         name: Short name for people; the model's own by default.
+        template_arguments: Further arguments of the chat template, such as ``{"enable_thinking": False}``.
 
     Raises:
         ModelError: The tokenizer has no chat template, or the model no output embeddings.
@@ -45,10 +46,18 @@ class LocalModel(OptionScorer):
     _probed: tuple[tuple[tuple[int, int], ...], tuple[FloatArray, FloatArray]] | None = None
 
     @classmethod
-    def load(cls, name: str, *, device: str | None = None, dtype: torch.dtype | None = None) -> LocalModel:
+    def load(
+        cls,
+        name: str,
+        *,
+        device: str | None = None,
+        dtype: torch.dtype | str | None = None,
+        model_kwargs: Mapping[str, Any] | None = None,
+        template_arguments: Mapping[str, Any] | None = None,
+    ) -> LocalModel:
         """Load by path, short name or hub id; see ``thermolang.models.loading.load``."""
-        model, tokenizer, source = load(name, device=device, dtype=dtype)
-        return cls(model, tokenizer, name=source.name)
+        model, tokenizer, source = load(name, device=device, dtype=dtype, model_kwargs=model_kwargs)
+        return cls(model, tokenizer, name=source.name, template_arguments=template_arguments)
 
     def generate(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -77,13 +77,16 @@ class OptionScorer(ChatTokenizer):
         model: A transformers causal language model, in evaluation mode.
         tokenizer: Its tokenizer, with a chat template.
         name: Short name for people; the model's own by default.
+        template_arguments: Further arguments of the chat template, such as ``{"enable_thinking": False}``.
 
     Raises:
         ModelError: The tokenizer has no chat template, or the model is no causal language model.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, name: str = "") -> None:
-        super().__init__(model, tokenizer, name=name)
+    def __init__(
+        self, model: Any, tokenizer: Any, *, name: str = "", template_arguments: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(model, tokenizer, name=name, template_arguments=template_arguments)
         check_language_only(model, self.family)
         watch_hidden_states(model)
         self._accepted = set(inspect.signature(model.forward).parameters)
@@ -312,7 +315,7 @@ class OptionScorer(ChatTokenizer):
         cut = isinstance(answer, Generation) and answer.finish_reason == "length"
         text = answer.text if isinstance(answer, Generation) else answer
         said = final_answer(text, self.family)
-        if said is None or (cut and not self._has_thoughts(text) and self._opens_thinking(messages)):
+        if said is None or (cut and not self._has_thoughts(text) and self.opens_thinking(messages)):
             raise ModelError(UNFINISHED)
         return self._checked(self.encode(self.render(self_check_messages(messages, said), at_once=True)))
 
@@ -343,9 +346,6 @@ class OptionScorer(ChatTokenizer):
         while end < len(ids) and not self.tokenizer.decode(ids[end : end + 1]).strip():
             end += 1
         return ids[:end]
-
-    def _opens_thinking(self, messages: Sequence[Message]) -> bool:
-        return self._can_think and self.render(messages).rstrip().endswith(self.family.thinking.open)
 
     def _outputs_at(
         self,
