@@ -32,6 +32,8 @@ ID_LENGTH = 9
 # Where a call written as bare JSON begins: an object, or a list of them, whose first key is one of a call's.
 _KEYS = "name|type|function|tool_name|id|tool_call_id|arguments|parameters"
 _BARE = re.compile(rf'(?:```json)?\s*\[?\s*\{{\s*"(?:{_KEYS})"\s*:')
+# As far as it may go where the token limit falls early.
+_BARE_BEGUN = re.compile(r'(?:```json)?\s*\[?\s*\{\s*(?:"[a-z_]*"?)?')
 _BARE_STARTS = ("{", "[", "```json")
 _FENCED = re.compile(r"\s*```(?:json)?\s*(.*?)\s*(?:```)?\s*", re.DOTALL)
 _PARAMETER = re.compile(r"<parameter=([^>]+)>\n?(.*?)\n?(?:</parameter>|(?=<parameter=)|$)", re.DOTALL)
@@ -99,7 +101,7 @@ def mistral_calls(text: str, schemas: Schemas) -> list[FunctionCall]:
     named = _NAMED.match(text)
     if not named:
         return json_calls(text, schemas)
-    return [(named[1], _arguments(value)) for value in _values(text[named.end() :])]
+    return [(named[1], _arguments(json.loads(text[named.end() :], strict=False)))]
 
 
 def deepseek_calls(text: str, schemas: Schemas) -> list[FunctionCall]:
@@ -264,6 +266,8 @@ def _marked(text: str, schemas: Schemas) -> tuple[str, list[FunctionCall], list[
         form = starts[at]
         said, rest = said + text[:at], text[at + len(form.begin) :]
         part, text = _up_to_end(rest, form)
+        if text.lstrip().startswith(HERMES.end):  # Qwen3-Coder may forget the tag that it closes
+            text = text.lstrip().removeprefix(HERMES.end)
         try:
             calls += form.read(part.strip(), schemas)
         except (ValueError, LookupError, TypeError, AttributeError):  # a model writes anything where a call should be
@@ -282,9 +286,9 @@ def _up_to_end(text: str, form: CallForm) -> tuple[str, str]:
 
 def _bare(text: str, *, told: bool) -> tuple[str, list[FunctionCall], list[str]]:
     """As ``_marked``, of a text that is nothing but JSON; half a call is one only where the model was told of tools."""
-    nothing = text, [], []
+    nothing, half = (text, [], []), ("", [], [text.strip()])
     if not _BARE.match(text.strip()):
-        return nothing
+        return half if told and _BARE_BEGUN.fullmatch(text.strip()) else nothing
     fenced = _FENCED.fullmatch(text)
     try:
         values = list(_values(fenced[1] if fenced else text))
@@ -293,7 +297,7 @@ def _bare(text: str, *, told: bool) -> tuple[str, list[FunctionCall], list[str]]
             return nothing
         return "", [_json_call(one) for one in objects], []
     except ValueError:
-        return ("", [], [text.strip()]) if told else nothing
+        return half if told else nothing
 
 
 def _is_call(one: Mapping[str, Any]) -> bool:
