@@ -162,7 +162,7 @@ def tiny_tokenizer(*, template: str = CHATML, adds_bos: bool = False):
     return tokenizer
 
 
-def tiny_llama(vocab_size: int, *, seed: int = 0):
+def tiny_llama(vocab_size: int, *, seed: int = 0, context: int = 256):
     """A Llama of two layers with random weights, large enough ones that the answer depends on the question."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -173,7 +173,7 @@ def tiny_llama(vocab_size: int, *, seed: int = 0):
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=4,
-        max_position_embeddings=256,
+        max_position_embeddings=context,
         initializer_range=0.3,
         bos_token_id=None,
         eos_token_id=None,
@@ -183,6 +183,20 @@ def tiny_llama(vocab_size: int, *, seed: int = 0):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return LlamaForCausalLM(config).eval()
+
+
+def answered(model, messages, text, *, finish="stop"):
+    """An answer as a LocalModel would have given it, with its KV cache."""
+    import torch
+
+    from thermolang.models.scoring import KVCache
+
+    prompt, ids = model.encode(model.render(messages)), model.encode(text)
+    with torch.inference_mode():
+        out = model._forward(input_ids=torch.tensor([prompt + ids[:-1]]), use_cache=True)
+    start = out.logits[0, len(prompt) - 1].float(), torch.zeros(model.identity.hidden_size)
+    cache = KVCache(model.model, tuple(prompt), tuple(ids), out.past_key_values, start, tuple(messages))
+    return Generation(text, tuple(ids), tuple(-0.1 for _ in ids), finish, len(prompt), cache)
 
 
 def chat_huggingface(model, *, max_new_tokens: int = 32):

@@ -148,6 +148,8 @@ class ChatTokenizer:
             if tools:
                 turns, told = described(turns, tools, str(self.rules.tools))
                 options |= told
+            elif isinstance(self.tokenizer.chat_template, dict) and any(turn["role"] == "tool" for turn in turns):
+                options["tools"] = []  # Command R has a template of its own for such conversations
             text = self._applied(turns, **options)
         except Exception as error:  # templates are programs of others and raise anything
             msg = f"the chat template of {self.name} refuses these messages: {self._hint(turns) or error}"

@@ -147,7 +147,7 @@ class LocalModel(OptionScorer):
         Raises:
             ModelError: A conversation does not fit the context, the logits are not finite, or it was cancelled.
         """
-        prompts = [self._prompt(messages, tools) for messages in conversations]
+        prompts = [self._prompt(messages, tools, sampling) for messages in conversations]
         if not prefixes and len(prompts) > 1 and all(p == prompts[0] for p in prompts):  # answers to one question
             prefixes = [self.prefix(prompts)] * len(prompts)
         rows: list[Row] = []
@@ -173,7 +173,7 @@ class LocalModel(OptionScorer):
         Raises:
             ModelError: As ``generate``; it reaches the caller at once.
         """
-        prompt, said = self._prompt(messages, tools), ""
+        prompt, said = self._prompt(messages, tools, sampling), ""
         for (row,) in self._decoding([prompt], sampling):
             generation = self._generation(messages, prompt, row, sampling) if row.finish_reason else None
             text = generation.text if generation else self._certain(row, sampling.stop)
@@ -224,12 +224,15 @@ class LocalModel(OptionScorer):
         scores = [self.read([prompt], [self._yes_no], [("yes", "no")])[0] for prompt in prompts]
         return np.stack([s.hidden for s in scores]), np.stack([s.logits for s in scores])
 
-    def _prompt(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> list[int]:
-        return self._checked(self.encode(self.render(messages, tools=tools)))
+    def _prompt(
+        self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] = (), sampling: Sampling | None = None
+    ) -> list[int]:
+        at_once = sampling is not None and not sampling.thoughts
+        return self._checked(self.encode(self.render(messages, tools=tools, at_once=at_once)))
 
     def _prompt_computed(self, messages: Sequence[Message], answer: Generation | None) -> Prefix:
         """The KV cache of all tokens of a prompt but the last, which must be computed anew to go on from it."""
-        prompt = self._prompt(messages, ())
+        prompt = self._prompt(messages)
         kept = answer.cache if answer is not None else None
         if not isinstance(kept, KVCache) or kept.values is None or not self._is_of(kept, messages):
             # Twice, as ``prefix`` computes what several prompts share and leaves each one token of its own.

@@ -312,12 +312,19 @@ class OptionScorer(ChatTokenizer):
 
     def _whole_check(self, messages: Sequence[Message], answer: Generation | str) -> list[int]:
         """Token ids of a self-check, from the start of the conversation."""
-        cut = isinstance(answer, Generation) and answer.finish_reason == "length"
         text = answer.text if isinstance(answer, Generation) else answer
         said = final_answer(text, self.family)
-        if said is None or (cut and not self._has_thoughts(text) and self.opens_thinking(messages)):
+        if said is None or (isinstance(answer, Generation) and self._all_thought(messages, answer)):
             raise ModelError(UNFINISHED)
         return self._checked(self.encode(self.render(self_check_messages(messages, said), at_once=True)))
+
+    def _all_thought(self, messages: Sequence[Message], answer: Generation) -> bool:
+        """Whether an answer was cut within thoughts that the prompt began."""
+        if answer.finish_reason != "length" or self._has_thoughts(answer.text) or not self._can_think:
+            return False
+        if isinstance(kept := answer.cache, KVCache):  # the prompt may have asked for an answer at once
+            return str(self.tokenizer.decode(list(kept.prompt[-16:]))).rstrip().endswith(self.family.thinking.open)
+        return self.opens_thinking(messages)
 
     def _answer_span(self, messages: Sequence[Message], answer: Generation | str, ids: Sequence[int]) -> range | None:
         """Which token ids of a self-check spell an answer whose log-probabilities are not known yet."""
