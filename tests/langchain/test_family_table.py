@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
@@ -9,11 +10,13 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from tests.chat_templates import KINDS
 from tests.fakes import answered, tiny_llama, tiny_tokenizer
 from thermolang import ChatThermolang, ConfidenceEstimator, LocalModel, with_confidence
+from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.training import TrainingConfig
 from thermolang.langchain.messages import confidence_of
 from thermolang.models.decoding import Row
 from thermolang.models.prompts import question_messages
 from thermolang.training.calibrate import calibrate
+from thermolang.training.features import collect
 from thermolang.types import Example, Task
 
 FAST = TrainingConfig(steps=10, batch_size=8, evaluate_every=10)
@@ -29,22 +32,35 @@ def weights():
     return tiny_llama(len(tokenizer), context=2048), tokenizer
 
 
+def made(weights, name):
+    tokenizer = copy.copy(weights[1])
+    tokenizer.chat_template = KINDS[name].template
+    return LocalModel(weights[0], tokenizer, name=name)
+
+
 @pytest.fixture(scope="module", params=KINDS)
 def model(request, weights):
-    tokenizer = copy.copy(weights[1])
-    tokenizer.chat_template = KINDS[request.param].template
-    return LocalModel(weights[0], tokenizer, name=request.param)
+    return made(weights, request.param)
+
+
+def say(name):
+    return Task(name, tuple(Example(f"{name} {n}?", answers=("a",)) for n in range(3)))
+
+
+def pick(name):
+    return Task(name, tuple(Example(f"{name} {n}?", choices=("a", "b"), label=n % 2) for n in range(3)))
 
 
 @pytest.fixture(scope="module")
-def calibrator(model):
-    """Made as users make one, of a few questions of both kinds."""
-    free = [Task(f"say {i}", tuple(Example(f"{i} {n}?", answers=("a",)) for n in range(3))) for i in range(3)]
-    pick = [
-        Task(f"pick {i}", tuple(Example(f"{i} {n}?", choices=("a", "b"), label=n % 2) for n in range(3)))
-        for i in range(3)
-    ]
-    return calibrate(model, [*free, *pick], config=FAST, given=False).calibrator
+def fits(weights):
+    """Made once, as users make them, of a model that takes neither system turns nor two of the user's."""
+    tasks = [kind(f"{kind.__name__} {i}") for kind in (say, pick) for i in range(3)]
+    return calibrate(made(weights, "gemma-2"), tasks, config=FAST, given=False).calibrator.fits
+
+
+@pytest.fixture(scope="module")
+def calibrator(model, fits):
+    return Calibrator(model.identity, fits, model.probe(), model_name=model.name)
 
 
 @pytest.fixture
@@ -75,9 +91,16 @@ def weather(city: str) -> str:
     return f"rain in {city}"
 
 
-def test_a_calibrator_is_made_and_known_again(model, calibrator):
-    assert set(calibrator.fits) == {"choice", "self_check"}
+def test_a_model_has_an_identity_and_a_fingerprint(model, calibrator):
     assert calibrator.check(model.identity, model.probe()) is None
+
+
+def test_questions_are_read_for_a_calibrator(model, tmp_path):
+    """What ``calibrate`` fits: answers of one short line, never thoughts, and the options' logits."""
+    for task in (say("free"), pick("choice")):
+        features = collect(model, task, tmp_path, signals=True)
+        assert features.logits.shape == (3, 2) and np.isfinite(features.hidden).all()
+        assert np.isfinite(features.signals["verbalised"]).all()
 
 
 def test_invoke_batch_and_stream_say_the_same_and_are_scored(model, chat, monkeypatch):

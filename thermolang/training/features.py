@@ -69,7 +69,9 @@ def verbalised(
     Returns:
         One number for each pair; NaN where the digits are not single tokens of this model.
     """
-    prompts = [model.encode(model.render(how_sure_messages(messages, answer), at_once=True)) for messages, answer in pairs]
+    prompts = [
+        model.encode(model.render(how_sure_messages(messages, answer), at_once=True)) for messages, answer in pairs
+    ]
     try:
         ids = model.option_ids([(digit,) for digit in DIGITS], names=tuple(DIGITS))
     except ModelError:
