@@ -162,7 +162,8 @@ for role in ("system", "user", "assistant"):
 SMOLLM_3 = (
     "{% set think = enable_thinking is not defined or enable_thinking %}{% set own = messages[0].role == 'system' %}"
     "<|im_start|>system\nReasoning Mode: {{ '/think' if think else '/no_think' }}\n"
-    "{% if own %}{{ messages[0].content }}\n{% endif %}{% if xml_tools %}{{ xml_tools | tojson }}{% endif %}<|im_end|>\n"
+    "{% if own %}{{ messages[0].content }}\n{% endif %}{% if xml_tools %}{{ xml_tools | tojson }}{% endif %}"
+    "<|im_end|>\n"
     "{% for m in (messages[1:] if own else messages) %}{% if m.role == 'tool' %}<|im_start|>user\n{{ m.content }}"
     "<|im_end|>\n{% else %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% if not think %}<think>\n\n</think>\n{% endif %}{% endif %}"
@@ -188,7 +189,8 @@ COMMAND_R = {
     "tool_use": COMMAND_ROLES + "{% for t in tools %}{{ t.function | tojson }}{% endfor %}"
     "{% for m in (messages[1:] if own else messages) %}{% if m.role == 'tool' %}<results>{{ m.content }}</results>"
     "{% elif m.tool_calls %}<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>{{ m.content or '' }}Action: ```json\n["
-    '{% for c in m.tool_calls %}{"tool_name": "{{ c.function.name }}", "parameters": {{ c.function.arguments | tojson }}}'
+    '{% for c in m.tool_calls %}{"tool_name": "{{ c.function.name }}", '
+    '"parameters": {{ c.function.arguments | tojson }}}'
     "{% if not loop.last %}, {% endif %}{% endfor %}]```<|END_OF_TURN_TOKEN|>{% else %}" + COMMAND_TURN
     + "{% endif %}{% endfor %}" + COMMAND_END,
 }  # fmt: skip

@@ -185,6 +185,22 @@ def tiny_llama(vocab_size: int, *, seed: int = 0, context: int = 256):
         return LlamaForCausalLM(config).eval()
 
 
+def says(model, monkeypatch, text, *, finish="stop"):
+    """Let a LocalModel say a text, whatever it is asked, a token at a time."""
+    import torch
+
+    from thermolang.models.decoding import Row
+
+    ids = model.encode(text)
+
+    def decoding(prompts, sampling, **_):
+        for n in range(1, len(ids) + 1):
+            ended = finish if n == len(ids) else ""
+            yield [Row(torch.Generator(), len(ids), ids[:n], [-0.1] * n, ended) for _ in prompts]
+
+    monkeypatch.setattr(model, "_decoding", decoding)
+
+
 def answered(model, messages, text, *, finish="stop"):
     """An answer as a LocalModel would have given it, with its KV cache."""
     import torch

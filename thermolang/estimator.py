@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -29,7 +28,7 @@ from thermolang.models.rotations import check_rotations
 from thermolang.models.scoring import MIN_ANSWER_MASS
 from thermolang.models.tool_calls import parse
 from thermolang.sampling import SAMPLES, Thorough, check_annotate
-from thermolang.storage import data_dir, digest
+from thermolang.storage import Lock, data_dir, digest
 from thermolang.types import (
     Alternative,
     Basis,
@@ -262,7 +261,7 @@ class ConfidenceEstimator:
         self.model = model
         self._states: dict[TaskKey, TaskState] = {}
         self._frozen: dict[TaskKey, TaskVersion] | None = None
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._state_dir = data_dir() / "states" if state_dir == "default" else state_dir
         probe: Callable[[], tuple[FloatArray, FloatArray]] | None = getattr(model, "probe", None)
         self.calibrator, self.warning = registry.chosen(

@@ -4,16 +4,14 @@ import copy
 
 import numpy as np
 import pytest
-import torch
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 from tests.chat_templates import KINDS
-from tests.fakes import answered, tiny_llama, tiny_tokenizer
+from tests.fakes import answered, says, tiny_llama, tiny_tokenizer
 from thermolang import ChatThermolang, ConfidenceEstimator, LocalModel, with_confidence
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.training import TrainingConfig
 from thermolang.langchain.messages import confidence_of
-from thermolang.models.decoding import Row
 from thermolang.models.prompts import question_messages
 from thermolang.training.calibrate import calibrate
 from thermolang.training.features import collect
@@ -74,18 +72,6 @@ def chat(model, estimator):
     return with_confidence(ChatThermolang(local=model, max_tokens=6), task="t", estimator=estimator)
 
 
-def says(monkeypatch, model, text):
-    """Let the model say a text, whatever it is asked, a token at a time."""
-    ids = model.encode(text)
-
-    def decoding(prompts, sampling, **_):
-        for n in range(1, len(ids) + 1):
-            finished = "stop" if n == len(ids) else ""
-            yield [Row(torch.Generator(), len(ids), ids[:n], [-0.1] * n, finished) for _ in prompts]
-
-    monkeypatch.setattr(model, "_decoding", decoding)
-
-
 def weather(city: str) -> str:
     """Weather of a city."""
     return f"rain in {city}"
@@ -104,7 +90,7 @@ def test_questions_are_read_for_a_calibrator(model, tmp_path):
 
 
 def test_invoke_batch_and_stream_say_the_same_and_are_scored(model, chat, monkeypatch):
-    says(monkeypatch, model, "<think>France, then.</think>Paris" if KINDS[model.name].thinks else "Paris")
+    says(model, monkeypatch, "<think>France, then.</think>Paris" if KINDS[model.name].thinks else "Paris")
     one, (two, other), chunks = chat.invoke(ASKED), chat.batch([ASKED, TALK]), list(chat.stream(ASKED))
     assert one.content == two.content == other.content == "".join(chunk.content for chunk in chunks)
     confidences = [confidence_of(message) for message in (one, two, other, chunks[-1])]
@@ -133,7 +119,7 @@ def test_choices_are_scored(model, estimator, monkeypatch):
     answer, confidence = estimator.choose(messages, ["A", "B"], task="c")
     assert answer in ("A", "B") and 0.5 <= confidence.raw <= 1 and confidence.value is not None
     assert estimator.choose(messages, ["A", "B"], task="c", rotations=2)[1].value is not None
-    says(monkeypatch, model, answer)
+    says(model, monkeypatch, answer)
     scored = with_confidence(
         ChatThermolang(local=model, max_tokens=6), task="c", choices=["A", "B"], estimator=estimator
     )
@@ -151,7 +137,7 @@ def test_verdicts_are_learned_from(model, estimator):
 @pytest.mark.parametrize("model", TOOLED, indirect=True)
 def test_a_tool_is_called_and_its_result_is_answered(model, chat, monkeypatch):
     bound = chat.bind_tools([weather])
-    says(monkeypatch, model, KINDS[model.name].call)
+    says(model, monkeypatch, KINDS[model.name].call)
     talk = [HumanMessage("Weather in Oslo and in Rome?")]
     for _ in range(2):
         called = bound.invoke(talk)
@@ -163,7 +149,7 @@ def test_a_tool_is_called_and_its_result_is_answered(model, chat, monkeypatch):
     chunks = list(bound.stream(talk))
     assert "".join(chunk.content for chunk in chunks) == ""
     assert sum(chunks[1:], chunks[0]).tool_calls[0]["args"] == {"city": "Oslo"}
-    says(monkeypatch, model, "It rains.")
+    says(model, monkeypatch, "It rains.")
     answer = bound.invoke(talk)
     assert (answer.content, answer.tool_calls) == ("It rains.", [])
     assert confidence_of(answer).value is not None
@@ -172,7 +158,7 @@ def test_a_tool_is_called_and_its_result_is_answered(model, chat, monkeypatch):
 @pytest.mark.parametrize("model", TOOLED, indirect=True)
 def test_half_a_call_is_given_out_whole_without_a_confidence(model, chat, monkeypatch):
     half = KINDS[model.name].call[: KINDS[model.name].call.index("Oslo") + 2]
-    says(monkeypatch, model, half)
+    says(model, monkeypatch, half)
     bound = chat.bind_tools([weather])
     streamed = list(bound.stream("Weather?"))
     for message in (bound.invoke("Weather?"), sum(streamed[1:], streamed[0])):

@@ -3,14 +3,13 @@
 import json
 
 import pytest
-import torch
 
-from tests.fakes import tiny_tokenizer
+from tests.fakes import says, tiny_tokenizer
 from thermolang import ChatThermolang, ConfidenceEstimator, LocalModel
 from thermolang.errors import ModelError
 from thermolang.models import families, tool_calls
 from thermolang.models.chat_template import final_answer
-from thermolang.models.decoding import Row, Sampling
+from thermolang.models.decoding import Sampling
 from thermolang.models.families import Family, ThinkingTags
 from thermolang.models.tool_calls import CallForm, parse, visible
 from thermolang.types import Generation
@@ -56,18 +55,6 @@ def model(tiny_model, monkeypatch):
 def weather(city: str) -> str:
     """Weather of a city."""
     return f"rain in {city}"
-
-
-def says(model, monkeypatch, text):
-    """Let the model say a text, whatever it is asked, a token at a time."""
-    ids = model.encode(text)
-
-    def decoding(prompts, sampling, **_):
-        for n in range(1, len(ids) + 1):
-            finished = "length" if n == len(ids) else ""
-            yield [Row(torch.Generator(), len(ids), ids[:n], [-0.1] * n, finished) for _ in prompts]
-
-    monkeypatch.setattr(model, "_decoding", decoding)
 
 
 def test_it_is_recognised_from_the_template(model, tiny_model):

@@ -1,5 +1,6 @@
 """Tool calls in an answer: every known form is read, and what is half a call is told from an answer."""
 
+import itertools
 import re
 
 import pytest
@@ -99,7 +100,7 @@ def test_a_stream_shows_nothing_of_a_call(form):
     thought = f"<think>{FORMS[form]}</think> So."
     assert visible(thought) == thought
     shown = [visible(thought[:n]) for n in range(len(thought) + 1)]
-    assert all(b.startswith(a) for a, b in zip(shown, shown[1:], strict=False))
+    assert all(b.startswith(a) for a, b in itertools.pairwise(shown))
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,8 @@ class Sampling:
 
 
 SHORT = Sampling(max_new_tokens=32, stop=("\n",), thoughts=False)
-"""Greedy answers of one short line, without thoughts, which would fill it: calibrators learn from them, and texts from elsewhere are compared with them."""
+"""Greedy answers of one short line, without thoughts, which would fill it. Calibrators learn from them, and texts from
+elsewhere are compared with them."""
 
 
 @dataclass
