@@ -323,16 +323,21 @@ class ChatThermolang(BaseChatModel):
     ) -> int:
         """Tokens of the prompt that the model would read.
 
-        Part of a conversation that the chat template refuses, such as one that begins with an answer, is counted turn
-        by turn, as if each were the user's.
+        Part of a conversation that the chat template refuses, such as one that begins with an answer, is counted by its
+        texts and by what the template writes around a turn.
         """
-        described = [convert_to_openai_tool(tool) for tool in tools or ()]
         told = to_messages(messages)
         try:
-            return len(self.local.encode(self.local.render(told, tools=described))) if told else 0
+            return self._prompt_length(told, [convert_to_openai_tool(tool) for tool in tools or ()]) if told else 0
         except ModelError:
-            alone = [self.local.render([{"role": "user", "content": message["content"]}]) for message in told]
-            return sum(len(self.local.encode(text)) for text in alone)
+            turns: list[Message] = [{"role": role, "content": "x"} for role in ("user", "assistant", "user")]
+            one, three = self._prompt_length(turns[:1]), self._prompt_length(turns)
+            texts = sum(len(self.get_token_ids(message["content"])) for message in told)
+            # Each "x" is a token of its own.
+            return texts + one - 1 + (len(told) - 1) * ((three - one) // 2 - 1)
+
+    def _prompt_length(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] = ()) -> int:
+        return len(self.local.encode(self.local.render(messages, tools=tools)))
 
     @property
     def model_name(self) -> str:
