@@ -331,6 +331,32 @@ def test_bad_input_is_an_error_that_says_what_works(chat, ask, error, match):
         ask(chat)
 
 
+IMAGE = {"type": "image_url", "image_url": {"url": "data:,"}}
+PICTURED = [HumanMessage([{"type": "text", "text": "What is this?"}, IMAGE]), AIMessage("A cat."), HumanMessage("Why?")]
+
+
+def test_an_image_is_no_part_of_the_question_in_any_mode(chat, tiny_chat, tiny_estimator, caplog):
+    """The text is answered as it would be without the image, and no confidence vouches for what was not read."""
+    text_alone = chat.invoke([HumanMessage("What is this?"), *PICTURED[1:]]).content
+    assert chat.invoke(PICTURED).content == text_alone
+    assert "a message holds image_url" in caplog.text and "only the text is answered" in caplog.text
+    native = with_confidence(chat, estimator=tiny_estimator)
+    rescored = with_confidence(tiny_chat, estimator=tiny_estimator)
+    found = [native.invoke(PICTURED), native.batch([PICTURED])[0], list(native.stream(PICTURED))[-1]]
+    assert found[0].content == text_alone
+    payloads = [message.response_metadata[KEY] for message in (*found, rescored.invoke(PICTURED))]
+    assert {(p["value"], p["reason_code"], p["reason"]) for p in payloads} == {
+        (None, "model_error", "a message holds image_url, but this model reads text only: leave them out")
+    }
+
+
+def test_a_history_of_another_model_is_read(chat):
+    thought = [{"type": "thinking", "thinking": "Hm."}, {"type": "output_text", "text": "Because."}]
+    told = [HumanMessage([{"text": "Why?"}]), AIMessage(thought), HumanMessage("And?")]
+    plain = [HumanMessage("Why?"), AIMessage("Because."), HumanMessage("And?")]
+    assert chat.invoke(told).content == chat.invoke(plain).content
+
+
 def test_a_system_message_alone_or_a_begun_answer_are_fine(chat, tiny_model):
     assert chat.invoke([SystemMessage("Be brief."), HumanMessage("Why?")]).content
     begun = chat.invoke([HumanMessage("Why?"), AIMessage("Because")])
