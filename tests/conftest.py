@@ -81,7 +81,7 @@ def roomy_model():
     from thermolang.models.local import LocalModel
 
     tokenizer = tiny_tokenizer()
-    return LocalModel(tiny_llama(len(tokenizer), positions=4096), tokenizer, name="roomy")
+    return LocalModel(tiny_llama(len(tokenizer), context=4096), tokenizer, name="roomy")
 
 
 @pytest.fixture

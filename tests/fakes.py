@@ -171,7 +171,7 @@ def tiny_tokenizer(*, template: str = CHATML, adds_bos: bool = False):
     return tokenizer
 
 
-def tiny_llama(vocab_size: int, *, seed: int = 0, positions: int = 256):
+def tiny_llama(vocab_size: int, *, seed: int = 0, context: int = 256):
     """A Llama of two layers with random weights, large enough ones that the answer depends on the question."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -182,7 +182,7 @@ def tiny_llama(vocab_size: int, *, seed: int = 0, positions: int = 256):
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=4,
-        max_position_embeddings=positions,
+        max_position_embeddings=context,
         initializer_range=0.3,
         bos_token_id=None,
         eos_token_id=None,
@@ -192,6 +192,34 @@ def tiny_llama(vocab_size: int, *, seed: int = 0, positions: int = 256):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return LlamaForCausalLM(config).eval()
+
+
+def says(model, monkeypatch, text, *, finish="stop"):
+    """Let a LocalModel say a text, whatever it is asked, a token at a time."""
+    ids = model.encode(text)
+
+    def answers(rows, prefixes=(), *, first=False):
+        for n in range(1, len(ids) + 1):
+            for row in rows:
+                row.token_ids, row.logprobs = ids[:n], [-0.1] * n
+                row.finish_reason = finish if n == len(ids) else ""
+            yield
+
+    monkeypatch.setattr(model.scheduler, "answers", answers)
+
+
+def answered(model, messages, text, *, finish="stop"):
+    """An answer as a LocalModel would have given it, with its KV cache."""
+    import torch
+
+    from thermolang.models.scoring import KVCache
+
+    prompt, ids = model.encode(model.render(messages)), model.encode(text)
+    with torch.inference_mode():
+        out = model.model(input_ids=torch.tensor([prompt + ids[:-1]]), use_cache=True)
+    start = out.logits[0, len(prompt) - 1].float(), torch.zeros(model.identity.hidden_size)
+    cache = KVCache(model.model, tuple(prompt), tuple(ids), out.past_key_values, start, tuple(messages))
+    return Generation(text, tuple(ids), tuple(-0.1 for _ in ids), finish, len(prompt), cache)
 
 
 def chat_huggingface(model, *, max_new_tokens: int = 32):

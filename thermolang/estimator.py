@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -27,8 +26,9 @@ from thermolang.given import compare, given_confidence, why_not_given
 from thermolang.models.chat_template import UNFINISHED, final_answer
 from thermolang.models.rotations import check_rotations
 from thermolang.models.scoring import MIN_ANSWER_MASS
+from thermolang.models.tool_calls import parse
 from thermolang.sampling import SAMPLES, Thorough, check_annotate
-from thermolang.storage import data_dir, digest
+from thermolang.storage import Lock, data_dir, digest
 from thermolang.types import (
     Alternative,
     Basis,
@@ -67,6 +67,8 @@ def read_choice(
     text = final_answer(answer.text if isinstance(answer, Generation) else answer, getattr(model, "family", None))
     if text is None:
         return STILL_THINKING
+    if (no_answer := _call_in(model, answer)) is not None:
+        return no_answer
     try:
         generation = answer if isinstance(answer, Generation) else None
         scores = model.choice_logits(messages, choices, generation, rotations=rotations)
@@ -84,7 +86,7 @@ def read_checks(
 ) -> list[tuple[OptionScores, int] | Reason]:
     """Self-checks, all with one forward pass unless one of them fails; for an item without scores the reason."""
     found: list[tuple[OptionScores, int] | Reason | None] = [
-        _unreadable(messages, answer) for messages, answer in items
+        _unreadable(messages, answer) or _call_in(model, answer) for messages, answer in items
     ]
     readable = [i for i, reason in enumerate(found) if reason is None]
     try:
@@ -119,6 +121,13 @@ def _unreadable(messages: Sequence[Message], answer: Generation | str) -> Reason
         return EMPTY
     text = answer.text if isinstance(answer, Generation) else answer
     return None if text.strip() else NO_ANSWER
+
+
+def _call_in(model: ScoringModel, answer: Generation | str) -> Reason | None:
+    """Why an answer that calls tools, or half does, is none; without the tools only what is a call by its form."""
+    cut = isinstance(answer, Generation) and answer.finish_reason == "length"
+    text = answer.text if isinstance(answer, Generation) else answer
+    return parse(text, getattr(model, "family", None)).reason(cut=cut)
 
 
 def scores_of(fit: Fit, scores: OptionScores, given: int, logprob: float) -> AnswerScores:
@@ -252,7 +261,7 @@ class ConfidenceEstimator:
         self.model = model
         self._states: dict[TaskKey, TaskState] = {}
         self._frozen: dict[TaskKey, TaskVersion] | None = None
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._state_dir = data_dir() / "states" if state_dir == "default" else state_dir
         probe: Callable[[], tuple[FloatArray, FloatArray]] | None = getattr(model, "probe", None)
         self.calibrator, self.warning = registry.chosen(

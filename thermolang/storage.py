@@ -1,4 +1,4 @@
-"""Folders of thermolang, short names for texts, and writing files so that a crash cannot leave half of one."""
+"""Folders of thermolang, names and locks, and writing files so that a crash cannot leave half of one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from platformdirs import user_cache_path, user_data_path
+
+
+class Lock:
+    """A lock of threads that may be copied and pickled: the copy is another lock, which nobody holds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[type[Lock], tuple[()]]:
+        return Lock, ()
 
 
 def digest(text: str, length: int = 16) -> str:

@@ -44,6 +44,7 @@ ReasonCode = Literal[
     "model_error",
     "bad_input",
     "calls_tools",
+    "invalid_call",
     "not_scored",
     "scoring_failed",
     "few_inputs",
@@ -60,15 +61,15 @@ ReasonCode = Literal[
 """Why an answer has no confidence, for programs; the sentence beside it is for people.
 
 Without a value: ``no_calibrator`` (none for this model), ``other_model`` (the calibrator belongs to other weights),
-``no_fit`` (it has none for this kind of answers), ``empty_question``, ``empty_answer``, ``unfinished`` (the thoughts of
-a reasoning model never ended), ``cut`` (a structured answer reached the token limit before it was complete),
-``no_fields`` (of a structured answer, none that could have been different),
-``not_a_choice`` (the answer is none of the choices), ``bad_choices``, ``off_options``
-(the model wants to say something else than the options), ``not_finite`` (NaN in logits or hidden state),
-``model_error`` (such as a conversation that is too long), ``bad_input`` (such as a line of a file that cannot be read),
-``calls_tools``, ``not_scored`` (nothing in the chain scored it), ``scoring_failed`` (an unexpected error; the log has
-it), ``given_text`` (a text written elsewhere, for which the calibrator has no fit or which cannot be compared with an
-answer of the model's own).
+``no_fit`` (it has none for this kind of answers), ``empty_question``, ``empty_answer``, ``unfinished`` (the answer
+ended at the token limit within a reasoning model's thoughts or within a tool call), ``cut`` (a structured answer
+reached the token limit before it was complete), ``no_fields`` (of a structured answer, none that could have been
+different), ``not_a_choice`` (the answer is none of the choices), ``bad_choices``, ``off_options`` (the model wants to
+say something else than the options), ``not_finite`` (NaN in logits or hidden state), ``model_error`` (such as a
+conversation that is too long), ``bad_input`` (such as a line of a file that cannot be read), ``calls_tools``,
+``invalid_call`` (a call of a tool that cannot be read), ``not_scored`` (nothing in the chain scored it),
+``scoring_failed`` (an unexpected error; the log has it), ``given_text`` (a text written elsewhere, for which the
+calibrator has no fit or which cannot be compared with an answer of the model's own).
 
 With a value, as warnings: ``few_inputs`` (the task's temperature still moves), ``no_logprobs`` (without token
 probabilities a free-form answer's level is the training tasks'), ``new_kind`` (a question unlike the task's others),

@@ -1,4 +1,4 @@
-"""ChatThermolang: padded batches, streams that stop, options that are obeyed or refused, tools, bad input."""
+"""ChatThermolang: padded batches, streams that stop, options that are obeyed or refused, bad input."""
 
 import asyncio
 import threading
@@ -7,11 +7,10 @@ import time
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
 from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
 
-from tests.fakes import CHATML, tiny_tokenizer
-from thermolang import ChatThermolang, ConfidenceEstimator, LocalModel, with_confidence
+from thermolang import ChatThermolang, ConfidenceEstimator, with_confidence
 from thermolang.errors import InvalidInputError, ModelError
 from thermolang.langchain.batching import PendingBatch
 from thermolang.langchain.messages import KEY
@@ -285,67 +284,6 @@ def test_a_failing_estimator_never_costs_the_answer(chat, tiny_estimator, monkey
     assert model.invoke("Why?").content == chat.invoke("Why?").content
 
 
-# Tools
-
-
-@pytest.fixture
-def tool_chat(tiny_model):
-    template = "{% if tools %}{{ tools | length }} tools {% endif %}" + CHATML
-    return ChatThermolang(local=LocalModel(tiny_model.model, tiny_tokenizer(template=template)), max_tokens=12)
-
-
-def weather(city: str) -> str:
-    """Weather of a city."""
-    return f"rain in {city}"
-
-
-def says(chat, monkeypatch, text):
-    """Let the model answer with a text."""
-    from thermolang.types import Generation
-
-    answer = Generation(text, (1, 2), (-0.1, -0.2), "stop", 5)
-    monkeypatch.setattr(chat.local, "generate_batch", lambda conversations, *_a, **_k: [answer] * len(conversations))
-
-
-def test_tool_calls_are_found(tool_chat, monkeypatch):
-    says(tool_chat, monkeypatch, 'Wait. <tool_call>\n{"name": "weather", "arguments": {"city": "Oslo"}}\n</tool_call>')
-    message = tool_chat.bind_tools([weather]).invoke("Weather in Oslo?")
-    assert message.content == "Wait."
-    assert [(c["name"], c["args"]) for c in message.tool_calls] == [("weather", {"city": "Oslo"})]
-    assert message.response_metadata["finish_reason"] == "tool_calls"
-    says(tool_chat, monkeypatch, "<tool_call>{broken</tool_call>")
-    message = tool_chat.bind_tools([weather]).invoke("Weather in Oslo?")
-    assert message.tool_calls == [] and message.invalid_tool_calls[0]["args"] == "{broken"
-
-
-def test_tools_and_their_results_reach_the_template(tool_chat):
-    asked = [
-        HumanMessage("Weather in Oslo?"),
-        AIMessage("", tool_calls=[{"name": "weather", "args": {"city": "Oslo"}, "id": "1"}]),
-        ToolMessage("rain", tool_call_id="1"),
-    ]
-    call = tool_chat._call(asked, None, {})
-    assert [m["role"] for m in call.messages] == ["user", "assistant", "tool"]
-    assert call.messages[1]["tool_calls"][0]["function"] == {"name": "weather", "arguments": {"city": "Oslo"}}
-    assert tool_chat.bind_tools([weather]).invoke("Why?").content != tool_chat.invoke("Why?").content
-    assert tool_chat.invoke(asked).content
-
-
-def test_a_stream_shows_nothing_of_a_tool_call(tool_chat, monkeypatch):
-    from thermolang.models.chat_template import visible
-
-    text = 'Wait. <tool_call>{"name": "weather", "arguments": {}}</tool_call>'
-    shown = [visible(text[:n]) for n in range(len(text) + 1)]
-    assert shown[-1] == "Wait." and all("Wait.".startswith(s) for s in shown)
-
-
-def test_tools_that_the_template_has_no_place_for_are_refused(chat):
-    with pytest.raises(ModelError, match="has no place for tools"):
-        chat.bind_tools([weather]).invoke("Why?")
-    with pytest.raises(InvalidInputError, match="cannot be enforced"):
-        chat.bind_tools([weather], tool_choice="any")
-
-
 # From a ChatHuggingFace
 
 
@@ -396,6 +334,32 @@ def test_bad_input_is_an_error_that_says_what_works(chat, ask, error, match):
         ask(chat)
 
 
+IMAGE = {"type": "image_url", "image_url": {"url": "data:,"}}
+PICTURED = [HumanMessage([{"type": "text", "text": "What is this?"}, IMAGE]), AIMessage("A cat."), HumanMessage("Why?")]
+
+
+def test_an_image_is_no_part_of_the_question_in_any_mode(chat, tiny_chat, tiny_estimator, caplog):
+    """The text is answered as it would be without the image, and no confidence vouches for what was not read."""
+    text_alone = chat.invoke([HumanMessage("What is this?"), *PICTURED[1:]]).content
+    assert chat.invoke(PICTURED).content == text_alone
+    assert "a message holds image_url" in caplog.text and "only the text is answered" in caplog.text
+    native = with_confidence(chat, estimator=tiny_estimator)
+    rescored = with_confidence(tiny_chat, estimator=tiny_estimator)
+    found = [native.invoke(PICTURED), native.batch([PICTURED])[0], list(native.stream(PICTURED))[-1]]
+    assert found[0].content == text_alone
+    payloads = [message.response_metadata[KEY] for message in (*found, rescored.invoke(PICTURED))]
+    assert {(p["value"], p["reason_code"], p["reason"]) for p in payloads} == {
+        (None, "model_error", "a message holds image_url, but this model reads text only: leave them out")
+    }
+
+
+def test_a_history_of_another_model_is_read(chat):
+    thought = [{"type": "thinking", "thinking": "Hm."}, {"type": "output_text", "text": "Because."}]
+    told = [HumanMessage([{"text": "Why?"}]), AIMessage(thought), HumanMessage("And?")]
+    plain = [HumanMessage("Why?"), AIMessage("Because."), HumanMessage("And?")]
+    assert chat.invoke(told).content == chat.invoke(plain).content
+
+
 def test_a_system_message_alone_or_a_begun_answer_are_fine(chat, tiny_model):
     assert chat.invoke([SystemMessage("Be brief."), HumanMessage("Why?")]).content
     begun = chat.invoke([HumanMessage("Why?"), AIMessage("Because")])
@@ -433,26 +397,6 @@ def test_a_summed_stream_in_the_history_is_the_assistants(chat):
 
     history = [HumanMessageChunk("Why?"), AIMessageChunk("Because."), HumanMessage("And?")]
     assert [m["role"] for m in chat._call(history, None, {}).messages] == ["user", "assistant", "user"]
-
-
-def test_a_tool_call_that_was_cut_off_is_not_lost_on_a_stream(tool_chat, monkeypatch):
-    from thermolang.types import Generation
-
-    text = '<tool_call>{"name": "weather", "argu'
-    answer = Generation(text, (1, 2), (-0.1, -0.2), "length", 5)
-    monkeypatch.setattr(tool_chat.local, "stream", lambda *_a, **_k: iter([answer]))
-    chunks = list(tool_chat.bind_tools([weather]).stream("Weather in Oslo?"))
-    assert "".join(c.content for c in chunks) == text and not chunks[-1].tool_calls
-    says(tool_chat, monkeypatch, text)
-    assert tool_chat.bind_tools([weather]).invoke("Weather in Oslo?").content == text
-
-
-def test_a_message_that_calls_tools_is_not_scored(tool_chat, tiny_estimator, monkeypatch):
-    says(tool_chat, monkeypatch, '<tool_call>{"name": "weather", "arguments": {"city": "Oslo"}}</tool_call>')
-    scored = with_confidence(tool_chat, estimator=ConfidenceEstimator(tool_chat.local, tiny_estimator.calibrator))
-    payload = scored.bind_tools([weather]).invoke("Weather in Oslo?").response_metadata[KEY]
-    assert payload["value"] is None and payload["raw"] is None
-    assert "calls tools" in payload["reason"]
 
 
 def test_a_cache_tells_one_scoring_from_another(chat, tiny_estimator):

@@ -10,6 +10,7 @@ from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, Prom
 from langchain_core.runnables import RunnableBranch, RunnableLambda, RunnableParallel, RunnablePassthrough
 
 from tests.langchain.conftest import Echo
+from thermolang.errors import ModelError
 from thermolang.langchain.messages import (
     KEY,
     attach,
@@ -20,7 +21,9 @@ from thermolang.langchain.messages import (
     question_of,
     read,
     template_name,
+    text_only,
     to_messages,
+    unread,
 )
 from thermolang.types import Alternative, Confidence, Decision
 
@@ -44,7 +47,7 @@ def test_roles_are_those_of_chat_templates():
         {"role": "system", "content": "s"},
         {"role": "user", "content": "h"},
         {"role": "assistant", "content": "a"},
-        {"role": "tool", "content": "t"},
+        {"role": "tool", "content": "t", "tool_call_id": "1"},
         {"role": "developer", "content": "c"},
     ]
 
@@ -58,6 +61,57 @@ def test_of_content_blocks_only_the_text_is_read():
     (message,) = to_messages([HumanMessage(blocks)])
     assert message == {"role": "user", "content": "What is this?"}
     assert type(message["content"]) is str  # not LangChain's subclass, which templates and JSON need not know
+
+
+@pytest.mark.parametrize(
+    ("blocks", "text"),
+    [
+        ([{"type": "thinking", "thinking": "Hm.", "signature": "x"}, {"type": "text", "text": "Paris"}], "Paris"),
+        ([{"type": "redacted_thinking", "data": "x"}, {"type": "text", "text": "Paris"}], "Paris"),
+        ([{"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}, "Paris"], "Paris"),
+        ([{"type": "reasoning_content", "reasoning_content": {"text": "Hm."}}, {"text": "Paris"}], "Paris"),
+        ([{"type": "output_text", "text": "Par", "annotations": []}, {"type": "output_text", "text": "is"}], "Paris"),
+        ([{"type": "input_text", "text": "Paris?"}], "Paris?"),
+        ([{"type": "refusal", "refusal": "I will not."}], "I will not."),
+        ([{"text": "Pa"}, {"text": "ris"}], "Paris"),
+        ([{"type": "text", "text": "Wait."}, {"type": "tool_use", "id": "1", "name": "f", "input": {}}], "Wait."),
+        ([{"type": "function_call", "name": "f", "arguments": "{}", "call_id": "1"}], ""),
+        (["Pa", "ris"], "Paris"),
+        ([], ""),
+    ],
+)
+def test_blocks_of_other_models_are_read_without_their_thoughts(blocks, text):
+    message = AIMessage(blocks)
+    assert to_messages([message])[0]["content"] == text
+    assert unread([message]) == ""
+    text_only([message])
+
+
+@pytest.mark.parametrize(
+    ("block", "named"),
+    [
+        ({"type": "image", "url": "https://example.org/x.png"}, "image"),
+        ({"type": "image_url", "image_url": {"url": "data:,"}}, "image_url"),
+        ({"type": "input_audio", "input_audio": {}}, "input_audio"),
+        ({"type": "file", "file": {}}, "file"),
+        ({"image": "x"}, "a block without a type"),
+    ],
+)
+def test_what_a_language_model_cannot_read_is_named(block, named):
+    messages = [HumanMessage([{"type": "text", "text": "What is this?"}, block]), HumanMessage("And that?")]
+    assert unread(messages) == f"a message holds {named}, but this model reads text only: leave them out"
+    with pytest.raises(ModelError, match="reads text only"):
+        text_only(messages)
+
+
+def test_a_result_has_its_id_and_the_name_of_its_call():
+    call = {"name": "weather", "args": {}, "id": "1"}
+    talk = [AIMessage("", tool_calls=[call]), ToolMessage("t", tool_call_id="1"), ToolMessage("t", tool_call_id="2")]
+    assert [m.get("name") for m in to_messages(talk)] == [None, "weather", None]
+    named = ToolMessage("t", tool_call_id="1", name="forecast")
+    assert to_messages([talk[0], named])[1] == {
+        "role": "tool", "content": "t", "tool_call_id": "1", "name": "forecast",
+    }  # fmt: skip
 
 
 def test_the_question_is_the_last_thing_the_user_said():

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from tests.fakes import CHATML, tiny_tokenizer
+from tests.fakes import CHATML, answered, tiny_tokenizer
 from thermolang import ConfidenceEstimator, LocalModel
 from thermolang.errors import ModelError
 from thermolang.models.chat_template import UNFINISHED, without_thinking
 from thermolang.models.prompts import self_check_messages
-from thermolang.models.scoring import KVCache
 from thermolang.types import Generation
 
 # Thoughts of earlier turns are dropped, and thinking can be switched off: then it is begun and closed at once.
@@ -37,19 +36,6 @@ def estimator(thinker, calibrator_for):
     return ConfidenceEstimator(thinker, calibrator_for(thinker), state_dir=None)
 
 
-def answered(model, text, *, finish="stop"):
-    """An answer as the model would have given it, with its KV cache."""
-    prompt = model.encode(model.render(WHY))
-    ids = model.encode(text)
-    import torch
-
-    with torch.inference_mode():
-        out = model.model(input_ids=torch.tensor([prompt + ids[:-1]]), use_cache=True)
-    logits = out.logits[0, len(prompt) - 1].float()
-    cache = KVCache(model.model, tuple(prompt), tuple(ids), out.past_key_values, (logits, torch.zeros(32)), tuple(WHY))
-    return Generation(text, tuple(ids), tuple(-0.1 for _ in ids), finish, len(prompt), cache)
-
-
 def test_the_self_check_asks_about_the_answer_without_its_thoughts(thinker):
     thought = thinker.self_check(WHY, "<think>France? Its capital...</think>\n\nParis")
     plain = thinker.self_check(WHY, "Paris")
@@ -75,12 +61,12 @@ def test_thoughts_are_opened_and_closed_once(end):
 
 
 def test_an_answer_with_thoughts_is_read_anew(thinker):
-    assert not thinker.self_check(WHY, answered(thinker, "<think>Hm.</think>Paris")).cache_reused
+    assert not thinker.self_check(WHY, answered(thinker, WHY, "<think>Hm.</think>Paris")).cache_reused
 
 
 def test_an_answer_without_thoughts_continues_the_cache(tiny_model):
     model = model_with(tiny_model, QWEN3)
-    answer = answered(model, "Paris")
+    answer = answered(model, WHY, "Paris")
     check = model.self_check(WHY, answer)
     assert check.cache_reused
     np.testing.assert_allclose(check.logits, model.self_check(WHY, "Paris").logits, atol=1e-4)
@@ -97,7 +83,7 @@ def test_an_answer_that_never_came_has_no_confidence(thinker, estimator, text):
 def test_a_generation_that_never_came_to_its_answer_has_none_either(tiny_model):
     model = model_with(tiny_model, QWEN3)
     with pytest.raises(ModelError, match="still thinking"):
-        model.self_check(WHY, answered(model, "<think>Is it Paris, or", finish="length"))
+        model.self_check(WHY, answered(model, WHY, "<think>Is it Paris, or", finish="length"))
 
 
 def test_where_the_template_begins_the_thoughts_a_cut_answer_is_all_thought(tiny_model):
@@ -110,7 +96,7 @@ def test_where_the_template_begins_the_thoughts_a_cut_answer_is_all_thought(tiny
 
 
 def test_a_choice_is_read_where_the_thoughts_end(thinker):
-    answer = answered(thinker, "<think>B, surely.</think> B")
+    answer = answered(thinker, WHY, "<think>B, surely.</think> B")
     scores = thinker.choice_logits(WHY, ["A", "B"], answer)
     said = thinker.encode("<think>B, surely.</think>")
     ids = [*answer.cache.prompt, *said]

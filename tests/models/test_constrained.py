@@ -145,7 +145,7 @@ def test_the_hidden_state_of_a_fork_is_that_of_its_place(roomy_model):
 
 def test_ids_beyond_the_tokenizer_are_never_taken():
     tokenizer = tiny_tokenizer()
-    model = LocalModel(tiny_llama(len(tokenizer) + 70, positions=512), tokenizer)
+    model = LocalModel(tiny_llama(len(tokenizer) + 70, context=512), tokenizer)
     answer = model.generate(ask("Why?"), grammar=grammar(Place), temperature=2.0, seed=1, max_new_tokens=80)
     assert max(answer.token_ids) < len(tokenizer)
 

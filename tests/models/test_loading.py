@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from filelock import FileLock
@@ -16,7 +17,7 @@ from huggingface_hub import constants
 from safetensors import SafetensorError
 
 from tests.fakes import tiny_llama, tiny_tokenizer
-from thermolang.errors import ModelError
+from thermolang.errors import InvalidInputError, MissingExtraError, ModelError
 from thermolang.models import loading
 from thermolang.models.loading import DEFAULT_MODEL, PackagedModel, load, resolve
 from thermolang.models.local import LocalModel
@@ -137,10 +138,18 @@ def test_an_empty_name(name):
         load(name)
 
 
-@pytest.mark.parametrize("name", [".", "./nowhere", "/nowhere/at/all", "~/nowhere", "~nobody-of-that-name/model"])
-def test_a_path_without_a_model(name):
-    with pytest.raises(ModelError, match=r"is not a model folder: it has no config\.json"):
+@pytest.mark.parametrize(
+    "name",
+    ["./nowhere", "/nowhere/at/all", "~/nowhere", "~nobody-of-that-name/model", "C:\\models\\x", "D:/x", "models\\x"],
+)
+def test_a_path_to_nothing(name):
+    with pytest.raises(ModelError, match="is not a model folder: there is no such folder"):
         load(name)
+
+
+def test_a_folder_without_a_model():
+    with pytest.raises(ModelError, match=r"is not a model folder: it has no config\.json"):
+        load(".")
 
 
 def test_a_file_is_no_model(tmp_path):
@@ -187,6 +196,122 @@ def test_a_damaged_folder_is_a_model_error(saved, tmp_path, file, content):
         (tmp_path / file).write_bytes(content)
     with pytest.raises(ModelError, match=r"cannot load .* from "):
         load(str(tmp_path), device="cpu")
+
+
+class Stub:
+    """Stands for AutoTokenizer and AutoModelForCausalLM, which need a real GGUF file."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def from_pretrained(self, folder, **_):
+        return self.make()
+
+
+@pytest.fixture
+def arguments(monkeypatch):
+    """What transformers is asked for, by what it is asked for."""
+    asked = {}
+
+    class Noting(Stub):
+        def from_pretrained(self, folder, **kwargs):
+            asked[self.make.__name__] = {"from": folder, **kwargs}
+            return self.make()
+
+    def tokenizer():
+        return tiny_tokenizer()
+
+    def model():
+        return tiny_llama(len(tiny_tokenizer()))
+
+    monkeypatch.setattr(loading, "AutoTokenizer", Noting(tokenizer))
+    monkeypatch.setattr(loading, "AutoModelForCausalLM", Noting(model))
+    return asked
+
+
+def test_arguments_of_transformers_are_passed_on(arguments, unpackaged):
+    how = {"revision": "v2", "trust_remote_code": True, "token": "hf_x", "attn_implementation": "eager"}
+    load("someone/some-model", device="cpu", model_kwargs=how)
+    assert arguments["model"] == {"from": "someone/some-model", "dtype": loading.pick_dtype("cpu"), **how}
+    assert arguments["tokenizer"] == {
+        "from": "someone/some-model", "revision": "v2", "trust_remote_code": True, "token": "hf_x"
+    }  # fmt: skip
+    load("someone/some-model", model_kwargs={"dtype": "auto"})
+    assert arguments["model"]["dtype"] == "auto"
+
+
+@pytest.mark.parametrize("how", [{"device_map": "auto"}, {"quantization_config": {"load_in_4bit": True}}])
+def test_a_model_stays_where_transformers_put_it(arguments, how, monkeypatch):
+    monkeypatch.setattr("torch.nn.Module.to", lambda *_args, **_options: 1 / 0)
+    load("someone/some-model", model_kwargs=how)
+    assert how.items() <= arguments["model"].items()
+
+
+def test_one_place_for_a_model_is_enough(arguments):
+    with pytest.raises(InvalidInputError, match="give one of them"):
+        load("someone/some-model", device="cpu", model_kwargs={"device_map": "auto"})
+
+
+def test_an_unknown_argument_of_transformers_is_a_model_error(saved):
+    with pytest.raises(ModelError, match=r"cannot load .*no_such_argument"):
+        load(str(saved), device="cpu", model_kwargs={"no_such_argument": 1})
+
+
+def test_a_revision_is_looked_for_where_it_was_downloaded(packaged, hub_cache):
+    snapshot = in_hub_cache(hub_cache, DEFAULT_MODEL)
+    assert resolve(DEFAULT_MODEL, revision="main").location == str(snapshot)
+    assert resolve(DEFAULT_MODEL, revision="v2").found_in == "hub"
+    assert not packaged  # the package is one revision only
+
+
+# Adapters
+
+# A warning of transformers' to peft.
+from_peft = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
+
+
+@pytest.fixture
+def adapter(saved, tmp_path):
+    """A LoRA adapter of the saved model that changes what it says, as peft writes it."""
+    peft = pytest.importorskip("peft")
+    base = load(str(saved), device="cpu", dtype=torch.float32)[0]
+    lora = peft.LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+    peft.get_peft_model(base, lora).save_pretrained(tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+@from_peft
+def test_an_adapter_is_loaded_into_its_base_model(saved, adapter):
+    question = [{"role": "user", "content": "Why?"}]
+    base, adapted = (LocalModel.load(str(f), device="cpu", dtype=torch.float32) for f in (saved, adapter))
+    assert adapted.name == str(adapter)
+    assert adapted.identity == base.identity  # the same kind of model, with other weights
+    assert not np.allclose(adapted.self_check(question, "So.").logits, base.self_check(question, "So.").logits)
+    assert not np.allclose(adapted.probe()[0], base.probe()[0])
+
+
+@from_peft
+def test_an_adapter_may_bring_a_tokenizer(adapter):
+    tiny_tokenizer(template="{{ messages[-1].content }} in its own words").save_pretrained(adapter)
+    model = LocalModel.load(str(adapter), device="cpu")
+    assert model.render([{"role": "user", "content": "Why?"}]).endswith("in its own words")
+
+
+def test_an_adapter_without_peft_says_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "x"}')
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "thermolang\[adapters\]"'):
+        load(str(tmp_path))
+
+
+def test_an_adapter_whose_base_is_nowhere_says_so(tmp_path):
+    pytest.importorskip("peft")
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "someone/no-such-model"}')
+    with pytest.raises(ModelError, match=r"cannot load the adapter .*cannot find the model 'someone/no-such-model'"):
+        load(str(tmp_path))
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"cannot load the adapter .*base_model_name_or_path"):
+        load(str(tmp_path))
 
 
 # Converting the packaged model
@@ -244,16 +369,6 @@ def test_processes_convert_once(packaged, asked):
         theirs, _ = other.communicate("go on\n", timeout=60)
     assert (other.returncode, theirs.strip()) == (0, mine.result().location)
     assert packaged == []
-
-
-class Stub:
-    """Stands for AutoTokenizer and AutoModelForCausalLM, which need a real GGUF file."""
-
-    def __init__(self, make):
-        self.make = make
-
-    def from_pretrained(self, folder, **_):
-        return self.make()
 
 
 @pytest.fixture

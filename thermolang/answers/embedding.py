@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from thermolang.errors import ModelError
+from thermolang.storage import Lock
 
 if TYPE_CHECKING:
     from thermolang.types import FloatArray
@@ -68,7 +68,7 @@ class SentenceEmbedder:
     def __init__(self, name: str = DEFAULT_EMBEDDER, *, device: str | None = None) -> None:
         self.name, self._device = name, device
         self._known: OrderedDict[str, FloatArray] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """Return the embeddings of N texts, unit vectors, shape (N, d), float32.

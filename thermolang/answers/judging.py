@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,6 +13,7 @@ from scipy.special import expit
 
 from thermolang.errors import ModelError
 from thermolang.models.prompts import YES_NO, same_meaning_messages
+from thermolang.storage import Lock
 
 if TYPE_CHECKING:
     from thermolang.models.local import LocalModel
@@ -32,7 +32,7 @@ class _Remembering:
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str, str], float] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def __call__(self, question: str, pairs: Sequence[tuple[str, str]]) -> list[float]:
         cut = [(a[:LONGEST], b[:LONGEST]) for a, b in pairs]

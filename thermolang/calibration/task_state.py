@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from thermolang.calibration.fit import Prior
 from thermolang.calibration.kinds import CHOICE
 from thermolang.calibration.learner import AnswerScores, InputKind, Learner, Standing
 from thermolang.errors import InvalidInputError, complaint
-from thermolang.storage import digest, write_atomically
+from thermolang.storage import Lock, digest, write_atomically
 from thermolang.types import Reason, Scale
 
 logger = logging.getLogger(__name__)
@@ -150,7 +149,7 @@ class TaskState:
     def __init__(self, task: str, prior: Prior, *, learner: Learner | None = None, path: Path | None = None) -> None:
         self.task, self._prior, self._path = task, prior, path
         self._learner = learner or Learner(CHOICE)
-        self._lock, self._warned = threading.Lock(), False
+        self._lock, self._warned = Lock(), False
         self._seen: dict[str, SeenInput] = {}
         self._verdicts: dict[str, Verdict] = {}
         self.versions = [TaskVersion(0, prior.inverse_temperature, prior.bias, 0, prior.half_width)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from thermolang.langchain.messages import (
     text_only,
     to_messages,
 )
+from thermolang.storage import Lock
 from thermolang.types import Confidence, Message, Reason
 
 KEPT = 1000
@@ -81,7 +81,7 @@ class ConfidenceCallbackHandler(BaseCallbackHandler):
         self._records: OrderedDict[UUID, tuple[Confidence, str]] = OrderedDict()
         # Outermost run and message; read when ``records`` is asked for, as other handlers may still write on it.
         self._late: deque[tuple[UUID, BaseMessage]] = deque(maxlen=KEPT)
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._runs: dict[UUID, _Run] = {}
         # From a run to the run that called it.
         self._parents: dict[UUID, UUID] = {}

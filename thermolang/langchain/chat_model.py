@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from typing import Any, Literal, cast
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
+from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
@@ -25,9 +27,9 @@ from langchain_core.tools import BaseTool
 from langchain_huggingface import ChatHuggingFace
 from pydantic import AliasChoices, ConfigDict, Field
 
-from thermolang.errors import InvalidInputError, ThermolangError
+from thermolang.errors import InvalidInputError, ModelError, ThermolangError
 from thermolang.langchain.batching import PendingBatch, outcome, pending_batch_of
-from thermolang.langchain.messages import CALLS_TOOLS, Scoring, generation_defaults, local_model, text_only, to_messages
+from thermolang.langchain.messages import CALLS_TOOLS, Scoring, generation_defaults, local_model, to_messages, unread
 from thermolang.langchain.structured import (
     FORM_OPTIONS,
     Form,
@@ -37,24 +39,30 @@ from thermolang.langchain.structured import (
     tool_options,
     with_parser,
 )
-from thermolang.models.chat_template import Parsed, parse
+from thermolang.models.chat_template import UNLIMITED
 from thermolang.models.decoding import Sampling
-from thermolang.models.families import Family
 from thermolang.models.local import LocalModel
-from thermolang.types import Confidence, Generation, Message
+from thermolang.models.tool_calls import Parsed, new_call_id, visible
+from thermolang.types import Confidence, Generation, Message, Reason
 
 CALLS_AT_ONCE = 256
 """Async calls that may wait for a model at the same time; asyncio's own threads are a few more than the cores."""
 
 OPTIONS = ("temperature", "top_p", "max_tokens", "seed", "n", "logprobs")
 _MEANT_FOR_OTHERS = ("stream", "ls_structured_output_format", "structured_output_format", *FORM_OPTIONS)
+ALIASES = {"max_new_tokens": "max_tokens", "stop_sequences": "stop"}
+"""Hugging Face's names for some options."""
+
+_ALWAYS = {"skip_prompt": True, "return_full_text": False}
+
+logger = logging.getLogger(__name__)
 
 Answered = tuple[Generation, Confidence | None]
 
 
 @dataclass(frozen=True)
 class Call:
-    """One conversation and how it is to be answered."""
+    """One conversation and how it is to be answered; ``unread`` says what of it the model cannot read."""
 
     messages: list[Message]
     sampling: Sampling
@@ -62,6 +70,7 @@ class Call:
     logprobs: bool = False
     tools: tuple[dict[str, Any], ...] = ()
     form: Form | None = None
+    unread: str = ""
 
     @property
     def seeds(self) -> list[int | None]:
@@ -85,71 +94,108 @@ def call_of(
         InvalidInputError: An option is unknown: it would be ignored.
         ModelError: An option means nothing, such as a negative temperature.
     """
+    given = renamed(given)
     check_options({k: v for k, v in given.items() if k not in _MEANT_FOR_OTHERS}, ["stop", *OPTIONS])
     used = {name: given.get(name, defaults[name]) for name in OPTIONS}
     if not isinstance(used["n"], int) or used["n"] < 1:
         msg = f"n is a number of answers, at least 1, not {used['n']!r}"
         raise InvalidInputError(msg)
+    stop = given.get("stop") or stop
     ends = (stop,) if isinstance(stop, str) else tuple(stop)
     sampling = Sampling(used["max_tokens"], used["temperature"], used["top_p"], used["seed"], ends)
     return Call(messages, sampling, used["n"], bool(used["logprobs"]), tuple(given.get("tools") or ()))
 
 
-def check_options(given: Mapping[str, Any], known: Sequence[str]) -> None:
+def renamed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options under this class's names; those of Hugging Face that ask for what is always done are left out.
+
+    Raises:
+        InvalidInputError: One is given under both names, or asks for the contrary.
+    """
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in _ALWAYS:
+            if value is not _ALWAYS[name]:
+                msg = f"{name}={value!r} is not possible: the prompt is never part of an answer; leave it out"
+                raise InvalidInputError(msg)
+            continue
+        if ALIASES.get(name, name) in found or (name in ALIASES and ALIASES[name] in given):
+            msg = f"{name} and {ALIASES.get(name, name)} are one option: give it once"
+            raise InvalidInputError(msg)
+        found[ALIASES.get(name, name)] = value
+    return found
+
+
+def check_options(given: Mapping[str, Any], known: Sequence[str], *, shown: Sequence[str] = (), hint: str = "") -> None:
     """Refuse a name that would be ignored.
+
+    Args:
+        given: Options of a call or of a new chat model.
+        known: Names that are taken.
+        shown: Those of them that the error lists; all by default.
+        hint: What else to do.
 
     Raises:
         InvalidInputError: There is one.
     """
     unknown = sorted(set(given) - set(known))
     if unknown:
-        msg = f"ChatThermolang does not know {', '.join(unknown)}; it knows {', '.join(sorted(known))}"
+        msg = f"ChatThermolang does not know {', '.join(unknown)}; it knows {', '.join(sorted(shown or known))}{hint}"
         raise InvalidInputError(msg)
 
 
 def scored(
-    scoring: Scoring | None, calls: Sequence[Call], answers: Sequence[Sequence[Generation]], family: Family
+    scoring: Scoring | None, calls: Sequence[Call], answers: Sequence[Sequence[Generation]], model: LocalModel
 ) -> list[list[Answered]]:
     """The answers of each call with their confidences, all computed at once; one that calls tools is not scored."""
     if scoring is None:
         return [[(answer, None) for answer in found] for found in answers]
     flat = [(call, answer) for call, found in zip(calls, answers, strict=True) for answer in found]
     forms = [call.form.structured(call.messages, answer) if call.form else None for call, answer in flat]
-    speaks = [
-        form is None and not parsed_answer(call, answer, family).calls
-        for form, (call, answer) in zip(forms, flat, strict=True)
+    reasons = [
+        None if form else why_unscored(call, answer, model) for form, (call, answer) in zip(forms, flat, strict=True)
     ]
-    pairs = [(call.messages, answer) for (call, answer), wanted in zip(flat, speaks, strict=True) if wanted]
+    free = zip(flat, forms, reasons, strict=True)
+    pairs = [(call.messages, answer) for (call, answer), form, reason in free if form is None and reason is None]
     confidences = iter(scoring.confidences(pairs) if pairs else [])
     structured = iter(scoring.structured([form for form in forms if form]) if any(forms) else [])
-    # Answers that call tools get this in their place, the others the next of the confidences.
-    unsaid = Confidence.missing(CALLS_TOOLS, task=scoring.task or "")
+    task = scoring.task or ""
+    # Answers without a confidence get the reason in its place, the others the next of the confidences of their kind.
     rest = iter(
         [
-            next(structured) if form else next(confidences) if wanted else unsaid
-            for form, wanted in zip(forms, speaks, strict=True)
+            next(structured) if form else Confidence.missing(reason, task=task) if reason else next(confidences)
+            for form, reason in zip(forms, reasons, strict=True)
         ]
     )
     return [[(answer, next(rest)) for answer in found] for found in answers]
 
 
-def parsed_answer(call: Call, answer: Generation, family: Family) -> Parsed:
+def why_unscored(call: Call, answer: Generation, model: LocalModel) -> Reason | None:
+    """Why an answer cannot have a confidence, as far as it is known without a forward pass."""
+    if call.unread:
+        return Reason("model_error", call.unread)
+    parsed = parsed_answer(call, answer, model)
+    return CALLS_TOOLS if parsed.calls else parsed.reason(cut=answer.finish_reason == "length")
+
+
+def parsed_answer(call: Call, answer: Generation, model: LocalModel) -> Parsed:
     """An answer and the tool calls in it; without tools there are none."""
     parsed = call.form.parsed(answer) if call.form else None
     if parsed is not None:
         return parsed
-    return parse(answer.text, family) if call.tools else Parsed(answer.text)
+    return model.parse(call.messages, answer.text, call.tools) if call.tools else Parsed(answer.text)
 
 
 def answer_message(call: Call, answered: Answered, model: LocalModel, scoring: Scoring | None) -> AIMessage:
     """A finished answer as a message."""
     generation, confidence = answered
-    parsed = parsed_answer(call, generation, model.family)
+    parsed = parsed_answer(call, generation, model)
+    why = parsed.reason(cut=generation.finish_reason == "length")
     message = AIMessage(
         content=generation.text if parsed.broken else parsed.text,
-        tool_calls=[tool_call(name=n, args=a, id=f"call_{i}") for i, (n, a) in enumerate(parsed.calls)],
+        tool_calls=[tool_call(name=name, args=arguments, id=new_call_id()) for name, arguments in parsed.calls],
         invalid_tool_calls=[
-            invalid_tool_call(name=None, args=text, id=None, error="this is no JSON call") for text in parsed.broken
+            invalid_tool_call(name=None, args=text, id=None, error=why.text if why else None) for text in parsed.broken
         ],
         usage_metadata=UsageMetadata(**generation.usage),  # type: ignore[typeddict-item]  # its keys are these
         response_metadata=_metadata(call, generation, model, calls_tools=bool(parsed.calls)),
@@ -166,10 +212,10 @@ def answer_chunk(call: Call, answered: Answered, model: LocalModel, scoring: Sco
         tool_call_chunk(name=c["name"], args=json.dumps(c["args"], ensure_ascii=False), id=c["id"], index=i)
         for i, c in enumerate(whole.tool_calls)
     ]
-    # A broken call has been held back like a whole one, but chunks would make a call of it again.
-    said, broken = str(whole.content), bool(whole.invalid_tool_calls)
-    yielded = "" if call.form and call.form.calls else parse(said, model.family).text
-    held_back = said[len(yielded) :] if broken else ""
+    # What has been held back as a call, or as the beginning of one, and is none.
+    shown = "" if call.form and call.form.calls else visible(answered[0].text, model.family)
+    yielded = shown if call.tools or (call.form and call.form.calls) else str(whole.content)
+    held_back = str(whole.content)[len(yielded) :]
     message = AIMessageChunk(
         content=held_back,
         tool_call_chunks=calls,
@@ -233,21 +279,37 @@ class ChatThermolang(BaseChatModel):
     model_config = ConfigDict(populate_by_name=True, arbitrary_types_allowed=True, protected_namespaces=())
 
     @classmethod
-    def from_model(cls, name: str, *, device: str | None = None, dtype: Any = None, **options: Any) -> ChatThermolang:
+    def from_model(
+        cls,
+        name: str,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+        model_kwargs: Mapping[str, Any] | None = None,
+        template_arguments: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> ChatThermolang:
         """Load a model by path, short name or hub id.
 
         Args:
             name: As ``LocalModel.load`` takes it.
             device: Such as ``"cuda"``; chosen by itself by default.
             dtype: Such as ``torch.float32``; bfloat16 where the hardware has it by default.
+            model_kwargs: Arguments of transformers' ``from_pretrained``, such as ``device_map``,
+                ``quantization_config``, ``revision``, ``trust_remote_code`` or ``token``.
+            template_arguments: Arguments of the chat template, such as ``{"enable_thinking": False}``.
             **options: Attributes of this class, such as ``max_tokens``.
 
         Raises:
             InvalidInputError: An option is unknown.
             ModelError: The model cannot be loaded or is no causal language model with a chat template.
         """
-        check_options(options, [*cls.model_fields, "max_new_tokens", "stop_sequences"])
-        return cls(local=LocalModel.load(name, device=device, dtype=dtype), **options)
+        hint = "; arguments of transformers go into model_kwargs={...}"
+        check_options(options, cls._attributes(), shown=[*OPTIONS, "stop", "batch_size"], hint=hint)
+        local = LocalModel.load(
+            name, device=device, dtype=dtype, model_kwargs=model_kwargs, template_arguments=template_arguments
+        )
+        return cls(local=local, **options)
 
     @classmethod
     def from_chat_huggingface(cls, chat: ChatHuggingFace, **options: Any) -> ChatThermolang:
@@ -260,11 +322,51 @@ class ChatThermolang(BaseChatModel):
             InvalidInputError: An option is unknown.
             ModelError: It does not run in this process, or is no causal language model with a chat template.
         """
-        check_options(options, [*cls.model_fields, "max_new_tokens", "stop_sequences"])
+        check_options(options, cls._attributes(), shown=[*OPTIONS, "stop", "batch_size"])
         defaults = generation_defaults(chat)
         if "max_new_tokens" in options:
             defaults.pop("max_tokens", None)
         return cls(local=local_model(chat), **(defaults | options))
+
+    @classmethod
+    def _attributes(cls) -> list[str]:
+        """Names that a new chat model may be given, besides what its model and its scoring are."""
+        return sorted({*cls.model_fields, *ALIASES} - {"local", "scoring"})
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        rules = self.local.rules
+        text = {"text_inputs": True, "image_inputs": False, "audio_inputs": False, "video_inputs": False}
+        known = {**text, "text_outputs": True, "tool_calling": rules.tools is not None}
+        if self.local.context_length < UNLIMITED:
+            known["max_input_tokens"] = self.local.context_length
+        return cast("ModelProfile", known)
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """Token ids of a text, by the model's own tokenizer; ``get_num_tokens`` counts them."""
+        return self.local.encode(text)
+
+    def get_num_tokens_from_messages(
+        self,
+        messages: list[BaseMessage],
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
+    ) -> int:
+        """Tokens of the prompt that the model would read.
+
+        Part of a conversation that the chat template refuses, such as one that begins with an answer, is counted by its
+        texts and by what the template writes around a turn.
+        """
+        told = to_messages(messages)
+        try:
+            return self._prompt_length(told, [convert_to_openai_tool(tool) for tool in tools or ()]) if told else 0
+        except ModelError:
+            turns: list[Message] = [{"role": role, "content": "x"} for role in ("user", "assistant", "user")]
+            one, three = self._prompt_length(turns[:1]), self._prompt_length(turns)
+            texts = sum(len(self.get_token_ids(message["content"])) for message in told)
+            # Each "x" is a token of its own.
+            return texts + one - 1 + (len(told) - 1) * ((three - one) // 2 - 1)
+
+    def _prompt_length(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] = ()) -> int:
+        return len(self.local.encode(self.local.render(messages, tools=tools)))
 
     @property
     def model_name(self) -> str:
@@ -392,7 +494,7 @@ class ChatThermolang(BaseChatModel):
         grammar = call.form.grammar if call.form else None
         for piece in self.local.stream(call.messages, call.sampling, tools=call.tools, grammar=grammar):
             if isinstance(piece, Generation):
-                ((answered,),) = scored(self.scoring, [call], [[piece]], self.local.family)
+                ((answered,),) = scored(self.scoring, [call], [[piece]], self.local)
                 yield answer_chunk(call, answered, self.local, self.scoring)
             elif not (call.form and call.form.calls):  # a call is no text: it comes whole, at the end
                 yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
@@ -458,8 +560,13 @@ class ChatThermolang(BaseChatModel):
 
     def _call(self, messages: list[BaseMessage], stop: list[str] | None, given: dict[str, Any]) -> Call:
         defaults = {name: getattr(self, name) for name in OPTIONS}
-        text_only(messages)
-        return formed(call_of(to_messages(messages), defaults, stop or self.stop or (), given), given, self.local)
+        call = call_of(to_messages(messages), defaults, stop or self.stop or (), given)
+        told = unread(messages)
+        if told and not call.messages[-1]["content"].strip():
+            raise ModelError(told)  # there is nothing that could be answered
+        if told:
+            logger.warning("%s; only the text is answered", told)
+        return formed(replace(call, unread=told), given, self.local)
 
     def _answers(self, calls: list[Call], cancelled: threading.Event | None = None) -> list[list[Answered]]:
         """Answer calls that may share a batch, and score all answers at once."""
@@ -473,7 +580,7 @@ class ChatThermolang(BaseChatModel):
         )
         rest = iter(generations)
         answers = [[next(rest) for _ in range(call.n)] for call in calls]
-        return scored(self.scoring, calls, answers, self.local.family)
+        return scored(self.scoring, calls, answers, self.local)
 
     def _answers_or_errors(self, calls: list[Call], cancelled: threading.Event) -> list[list[Answered] | Exception]:
         """Answer the calls of one batch; what one does wrong does not harm the others."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.prompts import BasePromptTemplate
 from langchain_core.runnables import Runnable, RunnableSerializable
 from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
@@ -35,7 +35,10 @@ KEY = "thermolang"
 
 UNSCORED = Reason("not_scored", "the message carries no confidence: wrap its model in with_confidence")
 
-_TEXT_BLOCKS = {"text", "text-plain", "tool_call", "tool_use", "tool_call_chunk", "invalid_tool_call", "reasoning"}
+# Blocks of a message's content, in the words of several providers: what says something, and what needs no reading.
+_SAYING = {"text", "text-plain", "input_text", "output_text", "refusal"}
+_THOUGHTS = {"thinking", "redacted_thinking", "reasoning", "reasoning_content"}
+_CALLS = {"tool_call", "tool_use", "tool_call_chunk", "invalid_tool_call", "function_call"}
 # Settings of a pipeline that change which tokens are chosen and that ChatThermolang does not have.
 _SHAPING = ("top_k", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size", "num_beams")
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
@@ -44,20 +47,46 @@ CALLS_TOOLS = Reason("calls_tools", "the message calls tools; the answer that fo
 
 
 def to_messages(messages: Sequence[BaseMessage]) -> list[Message]:
-    """LangChain's messages as chat templates take them; of content blocks only the text."""
-    return [_message(m) for m in messages]
+    """LangChain's messages as chat templates take them; of content blocks only the text, without thoughts."""
+    called = {call["id"]: call["name"] for m in messages if isinstance(m, AIMessage) for call in m.tool_calls}
+    return [_message(m, called) for m in messages]
 
 
-def _message(message: BaseMessage) -> Message:
+def _message(message: BaseMessage, called: Mapping[str | None, str]) -> Message:
     kind = message.type.removesuffix("MessageChunk").lower()  # a stream that was added up
     role = _ROLES.get(kind, getattr(message, "role", kind))
-    found: Message = {"role": role, "content": str(message.text)}
+    found: Message = {"role": role, "content": text_of(message)}
     if isinstance(message, AIMessage) and message.tool_calls:
         found["tool_calls"] = [
             {"type": "function", "id": c["id"], "function": {"name": c["name"], "arguments": c["args"]}}
             for c in message.tool_calls
         ]
+    if isinstance(message, ToolMessage):
+        found["tool_call_id"] = message.tool_call_id
+        if name := message.name or called.get(message.tool_call_id):
+            found["name"] = name
     return found
+
+
+def text_of(message: BaseMessage) -> str:
+    """What a message says, whichever provider's blocks it is made of."""
+    content = message.content
+    if isinstance(content, str):
+        return str(content)
+    return "".join(block if isinstance(block, str) else _said(block) for block in content)
+
+
+def _said(block: Mapping[str, Any]) -> str:
+    readable = block.get("type", "text") in _SAYING
+    return str(block.get("text") or block.get("refusal") or "") if readable else ""
+
+
+def unread(messages: Sequence[BaseMessage]) -> str:
+    """A sentence about the images, sounds and files in messages, which a language model cannot read; empty if none."""
+    blocks = [b for m in messages if isinstance(m.content, list) for b in m.content if isinstance(b, dict)]
+    types = {str(b.get("type", "text" if "text" in b else "a block without a type")) for b in blocks}
+    kinds = sorted(types - _SAYING - _THOUGHTS - _CALLS)
+    return f"a message holds {', '.join(kinds)}, but this model reads text only: leave them out" if kinds else ""
 
 
 def text_only(messages: Sequence[BaseMessage]) -> None:
@@ -66,12 +95,8 @@ def text_only(messages: Sequence[BaseMessage]) -> None:
     Raises:
         ModelError: A message holds an image, a sound or a file.
     """
-    for message in messages:
-        blocks = message.content if isinstance(message.content, list) else []
-        kinds = {str(b.get("type")) for b in blocks if isinstance(b, dict)} - _TEXT_BLOCKS
-        if kinds:
-            msg = f"a message holds {', '.join(sorted(kinds))}, but this model reads text only: leave them out"
-            raise ModelError(msg)
+    if told := unread(messages):
+        raise ModelError(told)
 
 
 def question_of(messages: Sequence[Message]) -> str:

@@ -25,12 +25,12 @@ from langchain_core.utils.function_calling import convert_to_json_schema, conver
 from langchain_core.utils.json import parse_partial_json
 from pydantic import BaseModel, SkipValidation
 
-from thermolang.errors import InvalidInputError, ModelError, complaint
+from thermolang.errors import InvalidInputError, complaint
 from thermolang.fields import StructuredAnswer
-from thermolang.models.chat_template import Parsed
 from thermolang.models.constrained import Grammar, call_grammar, either_grammar, json_grammar
 from thermolang.models.local import LocalModel
 from thermolang.models.prompts import call_messages, json_messages
+from thermolang.models.tool_calls import Parsed
 from thermolang.types import Generation, Message
 
 AnyCall = TypeVar("AnyCall")
@@ -114,7 +114,7 @@ def formed(call: AnyCall, given: Mapping[str, Any], model: LocalModel) -> AnyCal
             tools, choice, several=bool(given.get("parallel_tool_calls")), answers=given.get("answer_tools", ())
         )
         told = [tool for tool in tools if tool["function"]["name"] in form.calls]
-        if not takes_tools(model):
+        if model.rules.tools is None:
             return _with(call, form=form, tools=(), messages=call_messages(_messages(call), told))
         return _with(call, form=form, tools=tuple(told))
     if schema is None:
@@ -123,7 +123,7 @@ def formed(call: AnyCall, given: Mapping[str, Any], model: LocalModel) -> AnyCal
     messages = _messages(call) if untold else json_messages(_messages(call), schema)
     grammar = json_grammar_of(_text(schema))
     if tools:
-        grammar = either_grammar(schema, model.family.tools.begin, model.encode)
+        grammar = either_grammar(schema, model.call_form.begin, model.encode)
     return _with(call, form=Form(grammar, schema, beside_tools=bool(tools)), messages=messages)
 
 
@@ -295,16 +295,6 @@ def nobody_executes(tool: Any) -> bool:
     if isinstance(tool, BaseTool):
         return getattr(tool, "func", "none") is None and getattr(tool, "coroutine", "none") is None
     return isinstance(tool, type)
-
-
-def takes_tools(model: LocalModel) -> bool:
-    """Whether the chat template has a place for the descriptions of tools."""
-    probe = {"type": "function", "function": {"name": "probe", "parameters": ANY_OBJECT}}
-    try:
-        model.render([{"role": "user", "content": "?"}], tools=[probe])
-    except ModelError:
-        return False
-    return True
 
 
 class AnswerParser(BaseCumulativeTransformOutputParser[Any]):

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
 from thermolang.errors import ModelError
-from thermolang.models.families import DEFAULT, Family, FunctionCall, family_of
+from thermolang.models.families import DEFAULT, Family, family_of
 from thermolang.models.prompts import FIXED_DATE
+from thermolang.models.tool_calls import CallForm, Parsed, form_of, marks, parse
+from thermolang.models.turns import TurnRules, check_results, described, placed, rules_of, with_calls
 from thermolang.types import Message
 
+logger = logging.getLogger(__name__)
+
+UNLIMITED = 2**31
+"""Stands for a context length that a model's configuration does not tell."""
+
 UNFINISHED = "the answer ended while the model was still thinking: allow more tokens, or switch its thinking off"
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """An answer, and the tool calls in it.
-
-    Attributes:
-        text: What is said before the first call.
-        calls: Name and arguments of each call.
-        broken: What stands where a call should, but is none.
-    """
-
-    text: str
-    calls: list[FunctionCall] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
 
 
 def final_answer(text: str, family: Family | None = None) -> str | None:
@@ -35,7 +27,7 @@ def final_answer(text: str, family: Family | None = None) -> str | None:
 
     Args:
         text: All that the model generated.
-        family: The model's; ``families.DEFAULT`` by default, here and in the functions below.
+        family: The model's; ``families.DEFAULT`` by default, here and below.
 
     >>> final_answer("<think>France, then.</think> Paris")
     'Paris'
@@ -45,10 +37,11 @@ def final_answer(text: str, family: Family | None = None) -> str | None:
     True
     """
     tags = (family or DEFAULT).thinking
-    before, close, after = text.rpartition(tags.close)
-    if close:
-        return after.strip()
-    return None if before or text.lstrip().startswith(tags.open) else text.strip()
+    _, close, after = text.rpartition(tags.close)
+    if not close and text.lstrip().startswith(tags.open):
+        return None
+    begin, end = tags.answer
+    return after.strip().removeprefix(begin).removesuffix(end).strip()
 
 
 def without_thinking(prompt: str, family: Family | None = None) -> str:
@@ -65,54 +58,6 @@ def without_thinking(prompt: str, family: Family | None = None) -> str:
     return f"{start}{tags.open}\n\n{tags.close}\n\n"
 
 
-def parse(answer: str, family: Family | None = None) -> Parsed:
-    """Find the tool calls of an answer.
-
-    >>> parse('Let me see. <tool_call>{"name": "add", "arguments": {"a": 1}}</tool_call>').calls
-    [('add', {'a': 1})]
-    """
-    syntax = (family or DEFAULT).tools
-    text, *rest = answer.split(syntax.begin)
-    parsed = Parsed(text.strip())
-    for part in rest:
-        written = (part.partition(syntax.end)[0] if syntax.end else part).strip()
-        try:
-            parsed.calls.extend(syntax.parse(written))
-        except (ValueError, LookupError, TypeError, AttributeError):  # a model writes anything where a call should be
-            parsed.broken.append(written)
-    return parsed
-
-
-def visible(text: str, family: Family | None = None) -> str:
-    """The part of a growing answer that may be shown: what is said before it calls, or may begin to call, a tool."""
-    begin = (family or DEFAULT).tools.begin
-    return without_beginning_of(text.partition(begin)[0], begin).rstrip()
-
-
-def without_beginning_of(text: str, *ends: str) -> str:
-    """A growing text without what its next tokens may make one of some strings.
-
-    >>> without_beginning_of("Wait. <tool", "<tool_call>")
-    'Wait. '
-    """
-    held = max((n for end in ends for n in range(1, len(end)) if text.endswith(end[:n])), default=0)
-    return text[: len(text) - held]
-
-
-def as_turns(messages: Sequence[Message], family: Family) -> list[Message]:
-    """A conversation in the roles, and in the order of turns, that a family's templates take."""
-    turns: list[Message] = []
-    for message in messages:
-        role = "user" if message["role"] == "system" and not family.system_role else message["role"]
-        turn, last = {**message, "role": role}, turns[-1] if turns else {}
-        # Only plain messages: tool calls and their results belong to one message each.
-        if family.alternates and role == last.get("role") and turn.keys() == last.keys() == {"role", "content"}:
-            turns[-1] = {"role": role, "content": f"{last['content']}\n\n{turn['content']}"}
-        else:
-            turns.append(turn)
-    return turns
-
-
 class ChatTokenizer:
     """Renders conversations with a model's own template, and knows its limits and special tokens.
 
@@ -120,16 +65,23 @@ class ChatTokenizer:
         model: The model whose configuration says how long a conversation may be.
         tokenizer: Its tokenizer, with a chat template.
         name: Short name for people; the model's own by default.
+        template_arguments: Further arguments of the chat template, such as ``{"enable_thinking": False}``.
 
     Raises:
         ModelError: The tokenizer has no chat template.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, name: str = "") -> None:
+    _rules: tuple[str, TurnRules] | None = None
+    _told = False
+
+    def __init__(
+        self, model: Any, tokenizer: Any, *, name: str = "", template_arguments: Mapping[str, Any] | None = None
+    ) -> None:
         if not getattr(tokenizer, "chat_template", None):
             msg = "the tokenizer has no chat template: use a chat (instruct) model, or set tokenizer.chat_template"
             raise ModelError(msg)
         self.model, self.tokenizer = model, tokenizer
+        self.template_arguments = dict(template_arguments or {})
         self.name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
 
     def __getstate__(self) -> dict[str, Any]:
@@ -139,12 +91,20 @@ class ChatTokenizer:
     @property
     def family(self) -> Family:
         """The model family that the chat template belongs to."""
-        return family_of(self._template)
+        return family_of(self._templates)
+
+    @property
+    def rules(self) -> TurnRules:
+        """Which turns the chat template takes; found out once for each template."""
+        template = self._templates
+        if self._rules is None or self._rules[0] != template:
+            self._rules = template, rules_of(self._applied, form_of(template))
+        return self._rules[1]
 
     @property
     def context_length(self) -> int:
-        """Most tokens a conversation may have."""
-        return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 0)) or 2**31
+        """Most tokens a conversation may have; ``UNLIMITED`` if it is not known."""
+        return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 0)) or UNLIMITED
 
     def render(
         self,
@@ -169,22 +129,50 @@ class ChatTokenizer:
         if not messages:
             msg = "the conversation is empty: give at least one message"
             raise ModelError(msg)
+        check_results(messages)
+        if tools and self.rules.tools is None:
+            msg = f"the chat template of {self.name} has no place for tools: use a model made for them"
+            raise ModelError(msg)
         begun = messages[-1]["role"] == "assistant"
         at_once = at_once and not begun
-        options: dict[str, Any] = {"continue_final_message": True} if begun else {"add_generation_prompt": True}
-        if at_once:
-            options |= self.family.no_thinking
-        if tools:
-            options |= self._describing(tools)
+        options: dict[str, Any] = dict(self.family.no_thinking) if at_once else {}
+        if begun:
+            options["continue_final_message"] = True
+        if fixed_date:
+            options["chat_template"] = FIXED_DATE + self._template
+        turns = placed(messages, self.rules)
+        if not fixed_date and turns != list(messages):
+            self._tell()
         try:
-            if fixed_date:
-                options["chat_template"] = FIXED_DATE + self._template
-            turns = as_turns(messages, self.family)
-            text = str(self.tokenizer.apply_chat_template(turns, tokenize=False, **options))
+            turns = with_calls(turns, self.rules, self.call_form)
+            if tools:
+                turns, told = described(turns, tools, str(self.rules.tools))
+                options |= told
+            elif isinstance(self.tokenizer.chat_template, dict) and any(turn["role"] == "tool" for turn in turns):
+                options["tools"] = []  # Command R has a template of its own for such conversations
+            text = self._applied(turns, **options)
         except Exception as error:  # templates are programs of others and raise anything
-            msg = f"the chat template of {self.name} refuses these messages: {error}"
+            msg = f"the chat template of {self.name} refuses these messages: {self._hint(turns) or error}"
             raise ModelError(msg) from error
-        return without_thinking(text, self.family) if at_once and self._can_think else text
+        closes = at_once and self._can_think and self.rules.thinks_unasked
+        return without_thinking(text, self.family) if closes else text
+
+    @cached_property
+    def call_form(self) -> CallForm:
+        """The form in which the template writes calls of tools."""
+        return form_of(self._templates)
+
+    def opens_thinking(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] = ()) -> bool:
+        """Whether the template itself begins the thoughts, so that an answer that was cut may be all thought."""
+        return self._can_think and self.render(messages, tools=tools).rstrip().endswith(self.family.thinking.open)
+
+    def parse(self, messages: Sequence[Message], answer: str, tools: Sequence[dict[str, Any]] = ()) -> Parsed:
+        """What an answer to a conversation says, and which tools it calls; see ``tool_calls.parse``."""
+        found = parse(answer, self.family, tools)
+        calls = found.calls or found.broken
+        if calls and self.family.thinking.close not in answer and self.opens_thinking(messages, tools):
+            return Parsed(answer)
+        return found
 
     def encode(self, text: str) -> list[int]:
         """Token ids of rendered text; templates write their own special tokens, so none are added."""
@@ -206,18 +194,39 @@ class ChatTokenizer:
     def _template(self) -> str:
         return str(self.tokenizer.get_chat_template())
 
+    @property
+    def _templates(self) -> str:
+        """All templates of the tokenizer: Command R has one for tools beside the other."""
+        found = self.tokenizer.chat_template
+        return "\n".join(found.values()) if isinstance(found, dict) else self._template
+
     @cached_property
     def _can_think(self) -> bool:
         tag = self.family.thinking.open
-        return tag in self._template or tag in self.tokenizer.get_added_vocab()
+        return tag in self._templates or tag in self.tokenizer.get_added_vocab()
 
-    def _describing(self, tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Template arguments that describe tools."""
-        variable = self.family.tools.variable
-        if variable not in self._template:
-            msg = f"the chat template of {self.name} has no place for tools: use a model made for them"
-            raise ModelError(msg)
-        return {variable: list(tools)}
+    def _applied(self, turns: Sequence[Message], **options: Any) -> str:
+        """What the template makes of turns; it raises anything."""
+        ends = {} if options.get("continue_final_message") else {"add_generation_prompt": True}
+        arguments = {**ends, **self.template_arguments, **options}
+        return str(self.tokenizer.apply_chat_template(list(turns), tokenize=False, **arguments))
+
+    def _tell(self) -> None:
+        """Say once that a conversation is not given to the model as it came."""
+        if not self._told:
+            self._told = True
+            logger.warning(
+                "the chat template of %s does not take these turns as they are: system turns go in front of the "
+                "user's words, and neighbouring turns of one role are joined where turns must alternate",
+                self.name,
+            )
+
+    def _hint(self, turns: Sequence[Message]) -> str:
+        """What to do about turns that the template refuses, where the reason is known."""
+        first = next((turn["role"] for turn in turns if turn["role"] != "system"), "")
+        if self.rules.alternates and first == "assistant":
+            return "a conversation begins with the user's turn: cut the history with trim_messages(start_on='human')"
+        return ""
 
     @cached_property
     def _cached_option_ids(self) -> Callable[[tuple[tuple[str, ...], ...], tuple[str, ...]], list[list[int]]]:
@@ -236,10 +245,21 @@ class ChatTokenizer:
 
     def _decoded(self, token_ids: Sequence[int]) -> str:
         """Text of an answer's ids; white space at its end may be (part of) a stop string and stays."""
-        return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True)).lstrip()
+        if (hidden := self._hidden_ids) is None:
+            return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True)).lstrip()
+        return str(self.tokenizer.decode([i for i in token_ids if i not in hidden])).lstrip()
 
     def _text(self, token_ids: Sequence[int]) -> str:
         return self._decoded(token_ids).rstrip()
+
+    @cached_property
+    def _hidden_ids(self) -> frozenset[int] | None:
+        """Special tokens that are no text, where some others are: marks of calls and thoughts. None where none is."""
+        added, tags = self.tokenizer.added_tokens_decoder, self.family.thinking
+        texts = {*marks(), tags.open, tags.close}
+        shown = {i for i, token in added.items() if token.content in texts}
+        special = {*self.tokenizer.all_special_ids, *(i for i, token in added.items() if token.special)}
+        return frozenset(special - shown) if special & shown else None
 
     @cached_property
     def _end_ids(self) -> frozenset[int]:

@@ -34,6 +34,7 @@ class Sampling:
         top_p: Nucleus: the smallest set of tokens with at least this probability (Holtzman et al., 2020).
         seed: Of an answer's own random numbers; None draws a fresh one.
         stop: The answer ends before the first of these strings.
+        thoughts: Whether a reasoning model may think before it answers.
     """
 
     max_new_tokens: int = 256
@@ -41,6 +42,7 @@ class Sampling:
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    thoughts: bool = True
 
     def __post_init__(self) -> None:
         # Written so that NaN fails too.
@@ -55,8 +57,9 @@ class Sampling:
             raise ModelError(msg)
 
 
-SHORT = Sampling(max_new_tokens=32, stop=("\n",))
-"""Greedy answers of one short line: calibrators learn from them, and texts from elsewhere are compared with them."""
+SHORT = Sampling(max_new_tokens=32, stop=("\n",), thoughts=False)
+"""Greedy answers of one short line, without thoughts, which would fill it. Calibrators learn from them, and texts from
+elsewhere are compared with them."""
 
 
 @dataclass(frozen=True)

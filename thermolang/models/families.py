@@ -1,82 +1,41 @@
-"""Model families: what the chat models of one kind have in common, as one table.
+"""Model families: what cannot be found by rendering a model's chat template, as one table.
 
-Kinds of chat models differ in the tags around their thoughts, in the way they write tool calls, in whether they take
-system messages. Each kind is one ``Family``, recognised by texts in the model's chat template. To support another kind,
-add a row to ``FAMILIES``: nothing else in thermolang looks at templates or tags.
+Most of what tells chat models apart is found by ``turns.rules_of``, which renders small conversations: whether the
+template takes a system turn, demands that turns alternate, has a place for tools. The forms of tool calls are a table
+of their own, ``tool_calls.CALL_FORMS``. What is left is what a model writes around its thoughts. Each kind that does
+not write ``<think>`` and ``</think>`` is one ``Family``, recognised by texts in the chat template.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
-
-from thermolang.errors import InvalidInputError
-
-FunctionCall: TypeAlias = tuple[str, dict[str, Any]]
-"""The name of a function and its arguments."""
-
-
-def json_call(text: str) -> list[FunctionCall]:
-    """Read one call written as a JSON object with ``name`` and ``arguments`` (or ``parameters``).
-
-    Raises:
-        ValueError: The text is no such object.
-
-    >>> json_call('{"name": "add", "arguments": {"a": 1}}')
-    [('add', {'a': 1})]
-    """
-    call = json.loads(text)
-    if isinstance(call, dict):
-        name, arguments = call.get("name"), call.get("arguments", call.get("parameters", {}))
-        if isinstance(name, str) and isinstance(arguments, dict):
-            return [(name, arguments)]
-    msg = f"expected a JSON object with a name and arguments, got {text!r}"
-    raise InvalidInputError(msg)
+from typing import Any
 
 
 @dataclass(frozen=True)
 class ThinkingTags:
-    """What a reasoning model writes around its thoughts, as decoded without special tokens."""
+    """What a reasoning model writes around its thoughts, and around the answer that follows them.
+
+    Attributes:
+        open: Before the thoughts.
+        close: After them.
+        answer: Before and after the answer; empty where nothing stands there.
+    """
 
     open: str = "<think>"
     close: str = "</think>"
-
-
-@dataclass(frozen=True)
-class ToolSyntax:
-    """How a chat template is told of tools, and how the model calls them.
-
-    The defaults are those of Hermes, Qwen 2.5 and 3 and SmolLM3.
-
-    Attributes:
-        begin: Written before a call, as decoded without special tokens.
-        end: Written after a call; empty if a call goes on to the next ``begin`` or to the end of the answer.
-        parse: From the text between them to the calls it holds; raises ValueError for what is none.
-        variable: The template's variable for the JSON schemas of the functions; templates that never mention it have
-            no place for tools.
-    """
-
-    begin: str = "<tool_call>"
-    end: str = "</tool_call>"
-    parse: Callable[[str], list[FunctionCall]] = json_call
-    variable: str = "tools"
+    answer: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)
 class Family:
     """One kind of chat model.
 
-    The defaults fit most models: every turn is written alike, thoughts and tool calls stand between tags.
-
     Attributes:
         name: For people.
         marks: Texts that all stand in the chat template of every model of this family.
         thinking: Tags around thoughts; a model that never thinks never writes them.
-        tools: How tools are described and called.
-        system_role: Whether the template takes system messages. If not, they are given as the user's.
-        alternates: Whether user and assistant must take turns. If so, neighbouring messages of one role are joined.
         no_thinking: Template arguments that ask for an answer without thoughts; templates ignore what they do not know.
         reads_images: Whether models of this family that also read images are scored on text alone; else they are
             refused.
@@ -85,19 +44,33 @@ class Family:
     name: str
     marks: tuple[str, ...] = ()
     thinking: ThinkingTags = ThinkingTags()
-    tools: ToolSyntax = ToolSyntax()
-    system_role: bool = True
-    alternates: bool = False
-    no_thinking: Mapping[str, Any] = field(default_factory=lambda: {"enable_thinking": False})
+    no_thinking: Mapping[str, Any] = field(default_factory=lambda: {"enable_thinking": False, "thinking": False})
     reads_images: bool = False
 
 
 DEFAULT = Family("default")
-"""For chat templates that no row of the table recognises."""
+"""For chat templates that no row of the table recognises: ChatML, Llama, Gemma, Mistral, Phi, Qwen, DeepSeek, SmolLM,
+OLMo, Command R and others."""
 
 FAMILIES: list[Family] = [
-    Family("chatml", marks=("<|im_start|>",)),
-    Family("llama-3", marks=("<|start_header_id|>",)),
+    Family(
+        "granite-3.2",
+        marks=("<|start_of_role|>", "Here is my thought process:"),
+        thinking=ThinkingTags("Here is my thought process:", "Here is my response:"),
+    ),
+    Family(
+        "granite-3.3",
+        marks=("<|start_of_role|>", "<response>"),
+        thinking=ThinkingTags(answer=("<response>", "</response>")),
+    ),
+    Family("magistral", marks=("[INST]", "[THINK]"), thinking=ThinkingTags("[THINK]", "[/THINK]")),
+    Family(
+        "command-r7b",
+        marks=("<|START_OF_TURN_TOKEN|>", "<|START_THINKING|>"),
+        thinking=ThinkingTags(
+            "<|START_THINKING|>", "<|END_THINKING|>", answer=("<|START_RESPONSE|>", "<|END_RESPONSE|>")
+        ),
+    ),
 ]
 """Tried from the first to the last; put a family before a more general one whose marks its templates hold, too."""
 
@@ -105,7 +78,9 @@ FAMILIES: list[Family] = [
 def family_of(template: str) -> Family:
     """The first family of the table whose marks all stand in a chat template, else ``DEFAULT``.
 
+    >>> family_of("{% for m in messages %}[INST]...[THINK]...").name
+    'magistral'
     >>> family_of("{% for m in messages %}<|im_start|>{{ m.role }}...").name
-    'chatml'
+    'default'
     """
     return next((family for family in FAMILIES if all(mark in template for mark in family.marks)), DEFAULT)

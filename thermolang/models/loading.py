@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import os
+import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +19,24 @@ from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from thermolang.errors import ModelError, require
+from thermolang.errors import InvalidInputError, ModelError, require
 from thermolang.storage import cache_dir, folder_written_atomically
 
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+ADAPTER_CONFIG = "adapter_config.json"
+
+# What is a path and not a hub id, also where nothing is there: of this folder, of the root, of home, or of Windows.
+_PATH = re.compile(r"[.~/]|[A-Za-z]:[\\/]|[^/]*\\")
+_FOR_TOKENIZER = (
+    "revision",
+    "trust_remote_code",
+    "token",
+    "cache_dir",
+    "local_files_only",
+    "subfolder",
+    "force_download",
+)
 
 logger = logging.getLogger(__name__)
 
@@ -58,53 +75,90 @@ def canonical_name(name: str) -> str:
     return next((hub_id for hub_id, packaged in PACKAGED.items() if packaged.short_name == name), name)
 
 
-def resolve(name: str) -> ModelSource:
+def resolve(name: str, *, revision: str | None = None) -> ModelSource:
     """Find a model by path, package, local hub cache or hub.
 
     Args:
-        name: Folder of a Hugging Face model, a short name, or a hub id.
+        name: Folder of a Hugging Face model or of a PEFT adapter, a short name, or a hub id.
+        revision: Of a model on the hub; then no package stands for it.
 
     Raises:
         ModelError: The name is a path that holds no model.
     """
     path = Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises where a user is unknown
-    if (path / "config.json").is_file():
+    if (path / "config.json").is_file() or (path / ADAPTER_CONFIG).is_file():
         return ModelSource(name, str(path), "path")
-    if path.exists() or name.startswith((".", "/", "~")):
-        msg = f"{name!r} is not a model folder: it has no config.json. Give a Hugging Face model folder or a hub id"
+    if path.exists() or _PATH.match(name):
+        lacks = "it has no config.json" if path.exists() else "there is no such folder"
+        msg = f"{name!r} is not a model folder: {lacks}. Give a Hugging Face model folder or a hub id"
         raise ModelError(msg)
     hub_id = canonical_name(name)
     packaged = PACKAGED.get(hub_id)
-    if packaged and (folder := packaged.folder()):
+    if packaged and revision is None and (folder := packaged.folder()):
         return ModelSource(hub_id, str(_converted(packaged, folder)), "package")
-    if isinstance(config := try_to_load_from_cache(hub_id, "config.json"), str):
+    if isinstance(config := try_to_load_from_cache(hub_id, "config.json", revision=revision), str):
         return ModelSource(hub_id, str(Path(config).parent), "hub cache")
     return ModelSource(hub_id, hub_id, "hub")
 
 
-def load(name: str, *, device: str | None = None, dtype: torch.dtype | None = None) -> tuple[Any, Any, ModelSource]:
+def load(
+    name: str,
+    *,
+    device: str | None = None,
+    dtype: torch.dtype | str | None = None,
+    model_kwargs: Mapping[str, Any] | None = None,
+) -> tuple[Any, Any, ModelSource]:
     """Load model and tokenizer.
 
     Args:
-        name: As ``resolve`` takes it.
+        name: As ``resolve`` takes it. The base model of an adapter is looked for by the name that the adapter gives.
         device: Such as ``"cuda:0"``; the best one available by default.
         dtype: bfloat16 where the hardware multiplies it, else float32.
+        model_kwargs: Arguments of transformers' ``from_pretrained``, such as ``device_map``, ``quantization_config``,
+            ``revision``, ``trust_remote_code`` or ``token``. With the first two the model stays where they put it.
 
     Returns:
         The model in evaluation mode, its tokenizer, and where they were found.
 
     Raises:
         ModelError: Nothing loadable has this name; the message lists where it was looked for.
+        InvalidInputError: Both ``device`` and a ``device_map`` are given.
+        MissingExtraError: It is an adapter, and peft is not installed.
     """
-    source = _resolve_or_explain(name)
+    given = dict(model_kwargs or {})
+    if device and "device_map" in given:
+        msg = (
+            f"device={device!r} and device_map={given['device_map']!r} both say where the model goes: give one of them"
+        )
+        raise InvalidInputError(msg)
+    source = _resolve_or_explain(name, given.get("revision"))
+    if (adapter := Path(source.location) / ADAPTER_CONFIG).is_file():
+        return _adapted(source, adapter, device=device, dtype=dtype, model_kwargs=given)
     device = device or pick_device()
+    for_tokenizer = {key: given[key] for key in _FOR_TOKENIZER if key in given}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source.location)
-        model = AutoModelForCausalLM.from_pretrained(source.location, dtype=dtype or pick_dtype(device))
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(source.location, **for_tokenizer)
+        model = AutoModelForCausalLM.from_pretrained(source.location, **{"dtype": dtype or pick_dtype(device), **given})
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise ModelError(_not_found(name, source, error)) from error
     moved: Any = model  # transformers wraps `to` in a way that type checkers cannot follow
-    return moved.to(device).eval(), tokenizer, source
+    placed = "device_map" in given or "quantization_config" in given
+    return (moved if placed else moved.to(device)).eval(), tokenizer, source
+
+
+def _adapted(source: ModelSource, adapter: Path, **settings: Any) -> tuple[Any, Any, ModelSource]:
+    """The base model of a PEFT adapter with the adapter in it, and the adapter's tokenizer if it has one."""
+    require("peft", "adapters")
+    try:
+        base = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
+        model, tokenizer, _ = load(str(base), **settings)
+        model.load_adapter(str(adapter.parent))
+        if (adapter.parent / "tokenizer_config.json").is_file():
+            tokenizer = AutoTokenizer.from_pretrained(adapter.parent)
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        msg = f"cannot load the adapter {source.name!r}: {_first_line(error)}"
+        raise ModelError(msg) from error
+    return model.eval(), tokenizer, source
 
 
 def pick_device() -> str:
@@ -124,18 +178,18 @@ def pick_dtype(device: str) -> torch.dtype:
     return torch.bfloat16 if native.get("avx512_bf16") or native.get("amx_bf16") else torch.float32
 
 
-def _resolve_or_explain(name: str) -> ModelSource:
+def _resolve_or_explain(name: str, revision: str | None) -> ModelSource:
     if not name.strip():
         msg = "the model's name is empty: give a folder, a short name such as 'smollm2-135m', or a hub id"
         raise ModelError(msg)
     try:
-        return resolve(name)
+        return resolve(name, revision=revision)
     except (OSError, ValueError) as error:  # names that cannot be a file, or that huggingface_hub refuses
         raise ModelError(_not_found(name, ModelSource(name, name, "hub"), error)) from error
 
 
 def _not_found(name: str, source: ModelSource, error: Exception) -> str:
-    shown = (str(error).strip() or type(error).__name__).splitlines()[0]
+    shown = _first_line(error)
     if source.found_in in ("path", "package"):
         return f"cannot load {name!r} from {source.location}: {shown}"
     known = "; ".join(
@@ -146,6 +200,10 @@ def _not_found(name: str, source: ModelSource, error: Exception) -> str:
         f"3. the local Hugging Face cache; 4. the hub ({shown}). "
         f"Models that a package ships: {known}"
     )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _converted(packaged: PackagedModel, folder: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,13 @@ import torch
 
 from thermolang.errors import ModelError
 from thermolang.models.caches import Prefix
-from thermolang.models.chat_template import visible, without_beginning_of
 from thermolang.models.constrained import Constraint, Grammar, grammar_tokenizer
 from thermolang.models.decoding import Ending, Row, Sampling
 from thermolang.models.fields import SpelledAnswer
 from thermolang.models.loading import load
 from thermolang.models.prompts import PROBES, PROMPT_VERSION, question_messages, self_check_messages
 from thermolang.models.scoring import KVCache, OptionScorer, spelling_ids
+from thermolang.models.tool_calls import visible, without_beginning_of
 from thermolang.storage import digest
 from thermolang.types import Example, Generation, Message, ModelIdentity
 
@@ -40,6 +40,7 @@ class LocalModel(OptionScorer):
         model: A transformers causal language model, in evaluation mode.
         tokenizer: Its tokenizer, with a chat template.
         name: Short name for people; the model's own by default.
+        template_arguments: Further arguments of the chat template, such as ``{"enable_thinking": False}``.
 
     Raises:
         ModelError: The tokenizer has no chat template, or the model no output embeddings.
@@ -48,10 +49,18 @@ class LocalModel(OptionScorer):
     _probed: tuple[tuple[tuple[int, int], ...], tuple[FloatArray, FloatArray]] | None = None
 
     @classmethod
-    def load(cls, name: str, *, device: str | None = None, dtype: torch.dtype | None = None) -> LocalModel:
+    def load(
+        cls,
+        name: str,
+        *,
+        device: str | None = None,
+        dtype: torch.dtype | str | None = None,
+        model_kwargs: Mapping[str, Any] | None = None,
+        template_arguments: Mapping[str, Any] | None = None,
+    ) -> LocalModel:
         """Load by path, short name or hub id; see ``thermolang.models.loading.load``."""
-        model, tokenizer, source = load(name, device=device, dtype=dtype)
-        return cls(model, tokenizer, name=source.name)
+        model, tokenizer, source = load(name, device=device, dtype=dtype, model_kwargs=model_kwargs)
+        return cls(model, tokenizer, name=source.name, template_arguments=template_arguments)
 
     def generate(
         self,
@@ -148,7 +157,8 @@ class LocalModel(OptionScorer):
         """
         forms = grammars or [None] * len(conversations)
         prompts = [
-            self._prompt(m, tools, at_once=form is not None) for m, form in zip(conversations, forms, strict=True)
+            self._prompt(m, tools, sampling, at_once=form is not None)
+            for m, form in zip(conversations, forms, strict=True)
         ]
         if not prefixes and len(prompts) > 1 and all(p == prompts[0] for p in prompts):  # answers to one question
             prefixes = [self.prefix(prompts)] * len(prompts)
@@ -179,7 +189,7 @@ class LocalModel(OptionScorer):
         Raises:
             ModelError: As ``generate``; it reaches the caller at once.
         """
-        prompt, said = self._prompt(messages, tools, at_once=grammar is not None), ""
+        prompt, said = self._prompt(messages, tools, sampling, at_once=grammar is not None), ""
         (row,) = self._rows([prompt], sampling, grammars=[grammar])
         for _ in self.scheduler.answers([row], first=True):
             generation = self._generation(messages, prompt, row, sampling) if row.finish_reason else None
@@ -237,13 +247,19 @@ class LocalModel(OptionScorer):
         return np.stack([s.hidden for s in scores]), np.stack([s.logits for s in scores])
 
     def _prompt(
-        self, messages: Sequence[Message], tools: Sequence[dict[str, Any]], *, at_once: bool = False
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]] = (),
+        sampling: Sampling | None = None,
+        *,
+        at_once: bool = False,
     ) -> list[int]:
+        at_once = at_once or (sampling is not None and not sampling.thoughts)
         return self._checked(self.encode(self.render(messages, tools=tools, at_once=at_once)))
 
     def _prompt_computed(self, messages: Sequence[Message], answer: Generation | None) -> Prefix:
         """The KV cache of all tokens of a prompt but the last, which must be computed anew to go on from it."""
-        prompt = self._prompt(messages, ())
+        prompt = self._prompt(messages)
         kept = answer.cache if answer is not None else None
         if not isinstance(kept, KVCache) or kept.values is None or not self._is_of(kept, messages):
             # Twice, as ``prefix`` computes what several prompts share and leaves each one token of its own.

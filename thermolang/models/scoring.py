@@ -65,13 +65,16 @@ class OptionScorer(ChatTokenizer):
         model: A transformers causal language model, in evaluation mode.
         tokenizer: Its tokenizer, with a chat template.
         name: Short name for people; the model's own by default.
+        template_arguments: Further arguments of the chat template, such as ``{"enable_thinking": False}``.
 
     Raises:
         ModelError: The tokenizer has no chat template, or the model is no causal language model.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, name: str = "") -> None:
-        super().__init__(model, tokenizer, name=name)
+    def __init__(
+        self, model: Any, tokenizer: Any, *, name: str = "", template_arguments: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(model, tokenizer, name=name, template_arguments=template_arguments)
         check_language_only(model, self.family)
         watch_hidden_states(model)
 
@@ -299,12 +302,19 @@ class OptionScorer(ChatTokenizer):
         self, messages: Sequence[Message], answer: Generation | str, question: str = SELF_CHECK
     ) -> list[int]:
         """Token ids of a self-check, from the start of the conversation."""
-        cut = isinstance(answer, Generation) and answer.finish_reason == "length"
         text = answer.text if isinstance(answer, Generation) else answer
         said = final_answer(text, self.family)
-        if said is None or (cut and not self._has_thoughts(text) and self._opens_thinking(messages)):
+        if said is None or (isinstance(answer, Generation) and self._all_thought(messages, answer)):
             raise ModelError(UNFINISHED)
         return self._checked(self.encode(self.render(self_check_messages(messages, said, question), at_once=True)))
+
+    def _all_thought(self, messages: Sequence[Message], answer: Generation) -> bool:
+        """Whether an answer was cut within thoughts that the prompt began."""
+        if answer.finish_reason != "length" or self._has_thoughts(answer.text) or not self._can_think:
+            return False
+        if isinstance(kept := answer.cache, KVCache):  # the prompt may have asked for an answer at once
+            return str(self.tokenizer.decode(list(kept.prompt[-16:]))).rstrip().endswith(self.family.thinking.open)
+        return self.opens_thinking(messages)
 
     def _answer_span(self, messages: Sequence[Message], answer: Generation | str, ids: Sequence[int]) -> range | None:
         """Which token ids of a self-check spell an answer whose log-probabilities are not known yet."""
@@ -333,9 +343,6 @@ class OptionScorer(ChatTokenizer):
         while end < len(ids) and not self.tokenizer.decode(ids[end : end + 1]).strip():
             end += 1
         return ids[:end]
-
-    def _opens_thinking(self, messages: Sequence[Message]) -> bool:
-        return self._can_think and self.render(messages).rstrip().endswith(self.family.thinking.open)
 
     @cached_property
     def scheduler(self) -> Scheduler:

@@ -70,7 +70,9 @@ def verbalised(
     Returns:
         One number for each pair; NaN where the digits are not single tokens of this model.
     """
-    prompts = [model.encode(model.render(how_sure_messages(messages, answer))) for messages, answer in pairs]
+    prompts = [
+        model.encode(model.render(how_sure_messages(messages, answer), at_once=True)) for messages, answer in pairs
+    ]
     try:
         ids = model.option_ids([(digit,) for digit in DIGITS], names=tuple(DIGITS))
     except ModelError:
@@ -100,7 +102,7 @@ def over_orders(model: LocalModel, examples: Sequence[Example], logits: Sequence
         if not asked:
             break
         shown = [replace(e := examples[i], choices=rotated(e.choices, moved[i][order])) for i in asked]
-        prompts = [model.encode(model.render(question_messages(e))) for e in shown]
+        prompts = [model.encode(model.render(question_messages(e), at_once=True)) for e in shown]
         names = [tuple(LETTERS[: len(e.choices)]) for e in shown]
         ids = [model.option_ids([(letter,) for letter in letters], names=letters) for letters in names]
         prefixes = [model.prefix(prompts)] * len(prompts)
@@ -266,7 +268,7 @@ def _read_choices(
     conversations = [question_messages(e) for e in batch.examples]
     names = [tuple(LETTERS[: len(e.choices)]) for e in batch.examples]
     ids = [model.option_ids([(letter,) for letter in letters], names=letters) for letters in names]
-    chat = [model.encode(model.render(c)) for c in conversations]
+    chat = [model.encode(model.render(c, at_once=True)) for c in conversations]
     read = partial(model.read, option_ids=ids, options=names, middle=model.middle_layer)
     if len(forms) == 1:
         return {"chat": _choice_rows(keys, read(chat, prefixes=batch.prefixes), batch.examples)}
