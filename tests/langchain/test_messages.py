@@ -10,16 +10,15 @@ from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, Prom
 from langchain_core.runnables import RunnableBranch, RunnableLambda, RunnableParallel, RunnablePassthrough
 
 from tests.langchain.conftest import Echo
+from thermolang.langchain.chains import chat_models, template_name
 from thermolang.langchain.messages import (
     KEY,
     attach,
     attach_decision,
-    chat_models,
     local_model,
     only_the_answer,
     question_of,
     read,
-    template_name,
     to_messages,
 )
 from thermolang.types import Alternative, Confidence, Decision
