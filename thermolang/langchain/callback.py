@@ -31,7 +31,6 @@ from thermolang.langchain.messages import (
     text_only,
     to_messages,
 )
-from thermolang.models.loading import canonical_name
 from thermolang.models.local import LocalModel
 from thermolang.types import Confidence, Message, Reason
 
@@ -287,16 +286,11 @@ def _answerer(serialized: Mapping[str, Any], metadata: Mapping[str, Any]) -> tup
 def _is_foreign(scoring: Scoring, run: Run, message: BaseMessage) -> bool:
     """Whether other weights than the estimator's wrote an answer, as far as class and name tell."""
     model = scoring.estimator.model
-    if not isinstance(model, LocalModel):
-        return False
     kind, name = run.answerer
     name = str(message.response_metadata.get("model_name") or name)
-    known = kind in ("ChatThermolang", "ChatHuggingFace")
-    if known and (not (name and model.name) or canonical_name(name) == canonical_name(model.name)):
+    if not isinstance(model, LocalModel) or (kind in ("ChatThermolang", "ChatHuggingFace") and scoring.bears(name)):
         return False
-    told = (
-        "an answer of %s is scored as a text that was written elsewhere, as the estimator reads %r; if these are the "
-    )
+    told = "an answer of %s is scored as a text that was written elsewhere, as the estimator reads %r; if these are the "
     logger.warning(told + "same weights, say written_elsewhere=False", name or kind or "another model", model.name)
     return True
 

@@ -12,6 +12,7 @@ from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
 
 from thermolang.errors import ModelError, StoreError, ThermolangError
 from thermolang.estimator import ConfidenceEstimator
+from thermolang.models.loading import canonical_name
 from thermolang.models.local import LocalModel
 from thermolang.models.rotations import check_rotations
 from thermolang.routing.policy import Policy
@@ -236,6 +237,13 @@ class Scoring:
         """
         model = self.estimator.model
         return not isinstance(model, LocalModel) or weights_of(chat) is model.model
+
+    def bears(self, name: str) -> bool:
+        """Whether a name of a model may be that of the estimator's; an unknown one may."""
+        model = self.estimator.model
+        if not isinstance(model, LocalModel) or not (name and model.name):
+            return True
+        return canonical_name(name) == canonical_name(model.name)
 
     def confidences(self, items: Sequence[tuple[Sequence[Message], Generation | str]]) -> list[Confidence]:
         """Score (conversation, answer) pairs; an error is logged and becomes a reason, never the caller's."""
