@@ -250,7 +250,8 @@ class ConfidenceDict(Runnable[Any, dict[str, Any]]):
         for path in paths:
             value = _at(output, path)
             seen = handler.answer(path, value)
-            found = self._told(given, value, seen, handler)
+            # Of several branches the instructions differ, so that their whole messages are the questions.
+            found = self._told(given if path and len(paths) == 1 else None, value, seen, handler)
             if len(paths) == 1:
                 where = _where(output, seen, path)
                 return result | found | ({"answer_path": where} if where else {})
@@ -263,18 +264,13 @@ class ConfidenceDict(Runnable[Any, dict[str, Any]]):
         if isinstance(seen, Reason):
             found: dict[str, Any] = {"confidence": Confidence.missing(seen), "question": ""}
         else:
-            question, context = _asked(given if self._keyed else None, seen)
+            question, context = _asked(given, seen)
             found = {"confidence": handler.confidence(seen), "question": question}
             found |= {"context": context} if context else {}
             found |= {} if isinstance(value, str | BaseMessage) else {"answer": seen.text}
         if self._policy is not None:
             found["decision"] = decision_record(self._policy.decide(found["confidence"]), None)
         return found
-
-    @property
-    def _keyed(self) -> bool:
-        """Whether the answers stand below keys of the output."""
-        return any(place.path for place in self.places.values())
 
     def _configs(
         self, config: RunnableConfig | list[RunnableConfig] | None, count: int
