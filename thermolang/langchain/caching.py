@@ -33,23 +33,23 @@ class AnswerCache(BaseCache):
         """The kept answers, if there are any."""
         cache = self._used()
         found = cache.lookup(prompt, self._key(llm_string)) if cache else None
-        return None if found is None else self._copies(found)
+        return None if found is None else [self._decided(self._copy(one)) for one in found]
 
     def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Keep answers."""
         if cache := self._used():
-            cache.update(prompt, self._key(llm_string), self._copies(return_val))
+            cache.update(prompt, self._key(llm_string), [self._copy(one) for one in return_val])
 
     async def alookup(self, prompt: str, llm_string: str) -> Sequence[Generation] | None:
         """As ``lookup``."""
         cache = self._used()
         found = await cache.alookup(prompt, self._key(llm_string)) if cache else None
-        return None if found is None else self._copies(found)
+        return None if found is None else [self._decided(self._copy(one)) for one in found]
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """As ``update``."""
         if cache := self._used():
-            await cache.aupdate(prompt, self._key(llm_string), self._copies(return_val))
+            await cache.aupdate(prompt, self._key(llm_string), [self._copy(one) for one in return_val])
 
     def clear(self, **kwargs: Any) -> None:
         """Forget everything, also what other models keep there."""
@@ -69,16 +69,17 @@ class AnswerCache(BaseCache):
         # A ChatHuggingFace has the same key whatever its weights are.
         return llm_string if self._native else f"{llm_string} {self._scoring.estimator.model.name}"
 
-    def _copies(self, generations: Sequence[Generation]) -> list[Generation]:
-        return [self._copy(generation) for generation in generations]
-
     def _copy(self, generation: Generation) -> Generation:
         if not isinstance(generation, ChatGeneration):
             return generation
         message = generation.message
         metadata = {k: v for k, v in message.response_metadata.items() if self._native or k != KEY}
-        message = message.model_copy(update={"response_metadata": metadata})
+        return generation.model_copy(update={"message": message.model_copy(update={"response_metadata": metadata})})
+
+    def _decided(self, generation: Generation) -> Generation:
         policy = self._scoring.policy
-        if policy is not None and KEY in metadata and isinstance(message, AIMessage):
-            message = attach_decision(message, policy.decide(read(message)[0]), None)
-        return generation.model_copy(update={"message": message})
+        message = generation.message if isinstance(generation, ChatGeneration) else None
+        if policy is None or not isinstance(message, AIMessage) or KEY not in message.response_metadata:
+            return generation
+        decided = attach_decision(message, policy.decide(read(message)[0]), None)
+        return generation.model_copy(update={"message": decided})

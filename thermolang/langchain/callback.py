@@ -290,7 +290,9 @@ def _is_foreign(scoring: Scoring, run: Run, message: BaseMessage) -> bool:
     name = str(message.response_metadata.get("model_name") or name)
     if not isinstance(model, LocalModel) or (kind in ("ChatThermolang", "ChatHuggingFace") and scoring.bears(name)):
         return False
-    told = "an answer of %s is scored as a text that was written elsewhere, as the estimator reads %r; if these are the "
+    told = (
+        "an answer of %s is scored as a text that was written elsewhere, as the estimator reads %r; if these are the "
+    )
     logger.warning(told + "same weights, say written_elsewhere=False", name or kind or "another model", model.name)
     return True
 

@@ -281,7 +281,7 @@ def _tagged(part: Runnable[Any, Any], scoring: Scoring, tag: str, *, native: boo
     if not isinstance(part, BaseChatModel):
         return part.with_config(tags=[tag])
     update: dict[str, Any] = {"scoring": scoring} if native else {}
-    update |= {"cache": AnswerCache(part.cache, scoring, native=native), "tags": [*(part.tags or []), tag]}
+    update |= {"tags": [*(part.tags or []), tag], **_cached(part, scoring, native=native)}
     return part.model_copy(update=update)
 
 
@@ -291,7 +291,12 @@ def _alone(model: BaseChatModel, scoring: Scoring) -> BaseChatModel:
     handler = ConfidenceCallbackHandler(scoring=scoring)
     both = merge_configs({"callbacks": model.callbacks}, {"callbacks": [handler]})
     update: dict[str, Any] = {"scoring": scoring} if native else {"callbacks": both["callbacks"]}
-    return model.model_copy(update={**update, "cache": AnswerCache(model.cache, scoring, native=native)})
+    return model.model_copy(update=update | _cached(model, scoring, native=native))
+
+
+def _cached(model: BaseChatModel, scoring: Scoring, *, native: bool) -> dict[str, Any]:
+    """The ``cache`` of a copy of a model: one that refuses any goes on to do so."""
+    return {} if model.cache is False else {"cache": AnswerCache(model.cache, scoring, native=native)}
 
 
 def _scores_itself(part: Any, scoring: Scoring) -> bool:
