@@ -1,26 +1,19 @@
 """Where LangChain keeps question, answer, metadata and the local model."""
 
 import json
-from datetime import date
 
 import pytest
 from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.output_parsers import StrOutputParser
-from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
-from langchain_core.runnables import RunnableBranch, RunnableLambda, RunnableParallel, RunnablePassthrough
 
-from tests.langchain.conftest import Echo
 from thermolang.errors import ModelError
 from thermolang.langchain.messages import (
     KEY,
     attach,
     attach_decision,
-    chat_models,
     local_model,
     only_the_answer,
     question_of,
     read,
-    template_name,
     text_only,
     to_messages,
     unread,
@@ -177,68 +170,6 @@ def test_the_model_inside_is_the_loaded_one(tiny_chat, tiny_model):
     found = local_model(tiny_chat)
     assert found.model is tiny_model.model
     assert found.tokenizer is tiny_model.tokenizer
-
-
-def shapes(model):
-    prompt = ChatPromptTemplate.from_template("{question}")
-    chain = prompt | model | StrOutputParser()
-    return {
-        "model": model,
-        "bound": model.bind(stop=["x"]),
-        "configured": model.with_config(tags=["x"]),
-        "retried": model.with_retry(),
-        "prompt | model": prompt | model,
-        "prompt | model | parser": chain,
-        "parallel": RunnableParallel(answer=chain, question=RunnablePassthrough()),
-        "assigned": RunnablePassthrough.assign(answer=chain),
-        "branch": RunnableBranch((lambda x: bool(x), chain), RunnableLambda(str)),
-        "default of a branch": RunnableBranch((lambda x: bool(x), RunnableLambda(str)), chain),
-        "nested": RunnableLambda(dict) | (chain | RunnableLambda(str)).with_config(tags=["x"]),
-        "mapped": chain.map(),
-        "fallback for a chain": chain.with_fallbacks([RunnableLambda(str)]),
-        "fallback itself": RunnableLambda(str).with_fallbacks([chain]),
-        "everything": (RunnablePassthrough.assign(a=chain.bind(stop=["x"]).with_retry()) | RunnableLambda(str)).map(),
-    }
-
-
-@pytest.mark.parametrize("shape", shapes(Echo()))
-def test_the_chat_model_is_found_inside(shape):
-    model = Echo()
-    (found,) = chat_models(shapes(model)[shape])
-    assert found is model
-
-
-def test_none_or_several_chat_models_are_found(prompt):
-    one, two = Echo(), Echo()
-    assert chat_models(prompt | StrOutputParser()) == []
-    assert [id(m) for m in chat_models(RunnableParallel(a=one, b=prompt | two))] == [id(one), id(two)]
-    assert [id(m) for m in chat_models(one.with_fallbacks([two]))] == [id(one), id(two)]
-    assert len(chat_models(RunnableParallel(a=one, b=one))) == 1
-
-
-def test_a_template_names_its_task():
-    def make(text="Capital of {x}?", system="Be brief."):
-        return ChatPromptTemplate.from_messages([("system", system), ("human", text)])
-
-    name = template_name(make() | Echo() | StrOutputParser())
-    assert name is not None
-    assert name.startswith("template-")
-    assert template_name(make()) == template_name(make() | Echo()) == name
-    assert template_name(make(text="River of {x}?")) != name
-    assert template_name(make(system="Explain.")) != name
-    assert template_name(Echo()) is None
-
-
-def test_the_values_filled_into_a_template_do_not_change_its_name():
-    chat = ChatPromptTemplate.from_messages([("human", "{today}: {x}"), MessagesPlaceholder("history")])
-    plain = PromptTemplate.from_template("{today}: {x}")
-    for template in (chat, plain):
-        names = {template_name(t) for t in (template, template.partial(today=lambda: str(date.today())))}
-        assert names == {template_name(template.partial(today="Monday"))}
-
-
-def test_the_name_is_the_same_in_every_process():
-    assert template_name(PromptTemplate.from_template("{a}").partial(a=lambda: "now")) == "template-e07e1525"
 
 
 def test_the_confidence_of_a_message_is_read_back():

@@ -6,14 +6,15 @@ from langchain_core.language_models import BaseChatModel, FakeListChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import RunnableLambda, RunnableParallel, RunnablePassthrough
+from langchain_core.runnables import RunnableBranch, RunnableLambda, RunnableParallel, RunnablePassthrough
 from langchain_huggingface import ChatHuggingFace, HuggingFaceEndpoint, HuggingFacePipeline
 
 from tests.langchain.conftest import Echo
 from thermolang import Confidence, Policy
 from thermolang.calibration import calibrator as registry
 from thermolang.errors import InvalidInputError, ModelError
-from thermolang.langchain.messages import KEY, attach, template_name, to_messages
+from thermolang.langchain.chains import template_name
+from thermolang.langchain.messages import KEY, attach, to_messages
 from thermolang.langchain.router import ConfidenceRouter
 from thermolang.langchain.wrapper import with_confidence
 
@@ -201,9 +202,15 @@ def test_a_dict_chain_works_inside_a_larger_one(chat, prompt, estimator, store):
     assert store.counts()["pending"] == 2 * len(QUESTIONS)
 
 
-def test_a_dict_chain_that_calls_no_model_says_so(estimator):
+def test_a_dict_chain_that_calls_no_model_says_so(chat, prompt, estimator):
     result = with_confidence(RunnableLambda(str), output="dict", estimator=estimator).invoke("x")
     assert (result["output"], result["confidence"].value) == ("x", None)
+    assert "no chat model was seen to answer inside a function" in result["confidence"].reason
+    branch = RunnableBranch(
+        (lambda row: "?" in row["question"], prompt | chat), RunnableLambda(lambda _: "no question")
+    )
+    result = with_confidence(branch, output="dict", estimator=estimator).invoke({"question": "x"})
+    assert (result["output"], result["confidence"].value) == ("no question", None)
     assert "without calling its model" in result["confidence"].reason
 
 
@@ -228,13 +235,15 @@ def test_another_output_is_refused(chat, estimator):
 
 
 def test_without_a_model_an_estimator_is_asked_for(prompt):
-    with pytest.raises(ModelError, match=r"exactly one chat model .* found none: give estimator="):
+    with pytest.raises(
+        ModelError, match=r"no chat model was found .* around the chat model inside, or give estimator="
+    ):
         with_confidence(prompt | StrOutputParser())
 
 
 def test_with_several_models_an_estimator_is_asked_for(prompt, chat, estimator):
     several = prompt | chat.with_fallbacks([FakeListChatModel(responses=["x"])])
-    with pytest.raises(ModelError, match=r"found \['Echo', 'FakeListChatModel'\]: give estimator="):
+    with pytest.raises(ModelError, match=r"Echo gives no hidden states: .* or give estimator="):
         with_confidence(several)
     assert value(with_confidence(several, estimator=estimator).invoke({"question": "q"})) is not None
 

@@ -3,13 +3,16 @@
 Each ``type: ignore`` below must be needed: mypy --strict refuses one that is not.
 """
 
+from typing import Any
+
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 from typing_extensions import assert_type
 
 from thermolang import Confidence, ConfidenceEstimator, ReasonCode, ReviewStore, with_confidence
 from thermolang.calibration import TaskFeatures
-from thermolang.langchain import ChatThermolang
+from thermolang.langchain import ChatThermolang, ConfidenceRouter
+from thermolang.langchain import with_confidence as from_the_part
 from thermolang.review import ReviewItem, Verdict
 
 
@@ -23,6 +26,8 @@ def use(chat: BaseChatModel, chain: Runnable[str, str], store: ReviewStore, feat
     assert_type(confidence.value, float | None)
     assert_type(confidence.reason_code, ReasonCode | None)
     assert_type(with_confidence(chat), BaseChatModel)
+    assert_type(from_the_part(chain, answer="answer", output="dict"), Runnable[Any, Any])
+    assert_type(ConfidenceRouter(store), ConfidenceRouter)
     item = store.submit("q", "a", confidence=confidence, decision=None)  # type: ignore[arg-type]
     assert_type(item, ReviewItem)
     assert_type(item.verdict, Verdict | None)

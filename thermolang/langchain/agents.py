@@ -132,6 +132,8 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
         policy: What is doubtful; by default everything below 0.7. What it rejects is reviewed too.
         max_reviews: After so many rejections of one question the next answer passes, marked so.
         store: Where the requests wait as well, for the review desk; see ``resume_from_store``.
+        written_elsewhere: Whether other weights than the estimator's write the answers; by default the weights, and the
+            name on the message, are compared. Say False for a chat model of your own class over the same weights.
 
     Raises:
         InvalidInputError: ``max_reviews`` is negative.
@@ -147,12 +149,13 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
         policy: Policy | None = None,
         max_reviews: int = 3,
         store: ReviewStore | None = None,
+        written_elsewhere: bool | None = None,
     ) -> None:
         super().__init__()
         if max_reviews < 0:
             msg = f"max_reviews must not be negative, got {max_reviews}"
             raise InvalidInputError(msg)
-        self.scoring = Scoring(estimator, task) if estimator else None
+        self.scoring = Scoring(estimator, task, written_elsewhere=written_elsewhere) if estimator else None
         self.task, self.policy = task, policy or Policy()
         self.max_reviews, self.store = max_reviews, store
 
@@ -215,7 +218,7 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
         confidence, payload = read(answer)
         model = payload.get("model", "")
         if "value" not in payload:
-            confidence = self._score(request, str(answer.text))
+            confidence = self._score(request, answer)
             model = self.scoring.estimator.model.name if self.scoring else ""
         question = _question(request.messages)
         attach(answer, confidence, question=question, model=model)
@@ -227,7 +230,7 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
             decision, item_id = submitted(self.store, decision, confidence, str(answer.text), told)
         return replace(response, result=[*response.result[:-1], attach_decision(answer, decision, item_id)])
 
-    def _score(self, request: ModelRequest[Any], answer: str) -> Confidence:
+    def _score(self, request: ModelRequest[Any], answer: AIMessage) -> Confidence:
         if self.scoring is None:
             return Confidence.missing(UNSCORED, task=self.task or "")
         asked = [*([request.system_message] if request.system_message else []), *request.messages]
@@ -235,7 +238,13 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
             text_only(asked)
         except ThermolangError as error:
             return self.scoring.failed(error)
-        return self.scoring.rescored(to_messages(asked), answer)
+        scoring = self.scoring
+        if scoring.written_elsewhere is None:
+            # Another middleware may have asked another model than the request names.
+            named = answer.response_metadata.get("model_name") or scoring.estimator.model.name
+            foreign = not scoring.knows(request.model) or not scoring.bears(named)
+            scoring = replace(scoring, written_elsewhere=foreign)
+        return scoring.rescored(to_messages(asked), str(answer.text))
 
 
 def _apply(verdict: Any, message: AIMessage, reviews: int) -> dict[str, Any]:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
-from langchain_core.prompts import BasePromptTemplate
-from langchain_core.runnables import Runnable, RunnableSerializable
 from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
 
 from thermolang.errors import ModelError, StoreError, ThermolangError
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.fields import StructuredAnswer, score_structured
+from thermolang.models.loading import canonical_name
 from thermolang.models.local import LocalModel
 from thermolang.models.rotations import check_rotations
 from thermolang.routing.policy import Policy
 from thermolang.sampling import check_annotate
-from thermolang.storage import digest
 from thermolang.types import Confidence, Decision, Generation, Message, Mode, Reason
 
 if TYPE_CHECKING:
@@ -43,7 +40,11 @@ _CALLS = {"tool_call", "tool_use", "tool_call_chunk", "invalid_tool_call", "func
 _SHAPING = ("top_k", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size", "num_beams")
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 
-CALLS_TOOLS = Reason("calls_tools", "the message calls tools; the answer that follows is what has a confidence")
+CALLS_TOOLS = Reason(
+    "calls_tools",
+    "the message calls tools, and a call has no confidence: an answer in words has one, and with_structured_output "
+    "gives one to each field",
+)
 
 
 def to_messages(messages: Sequence[BaseMessage]) -> list[Message]:
@@ -176,6 +177,13 @@ def local_model(chat: ChatHuggingFace) -> LocalModel:
     return LocalModel(llm.pipeline.model, chat.tokenizer, name=llm.model_id or "")
 
 
+def weights_of(chat: Any) -> Any:
+    """The weights that a chat model answers with, where they are in this process; else None."""
+    if isinstance(getattr(chat, "local", None), LocalModel):
+        return chat.local.model
+    return getattr(getattr(getattr(chat, "llm", None), "pipeline", None), "model", None)
+
+
 def generation_defaults(chat: ChatHuggingFace) -> dict[str, Any]:
     """The default generation settings of a ChatHuggingFace, under the names that ChatThermolang uses."""
     pipe: Any = getattr(chat.llm, "pipeline", None)
@@ -206,61 +214,6 @@ def only_the_answer(text: str, messages: Sequence[Message], model: LocalModel) -
     return text.removeprefix(model.render(messages)).strip()
 
 
-def chat_models(runnable: Any) -> list[BaseChatModel]:
-    """The distinct chat models inside a Runnable, outermost first."""
-    # By identity: two models with equal settings are still two.
-    found = {id(r): r for r in _inside(runnable) if isinstance(r, BaseChatModel)}
-    return list(found.values())
-
-
-def template_name(runnable: Any) -> str | None:
-    """A name for the task of an unnamed chain: a hash of its first prompt template."""
-    template = next((r for r in _inside(runnable) if isinstance(r, BasePromptTemplate)), None)
-    if template is None:
-        return None
-    # Not the whole template: its partial variables may be functions, whose repr is another one in each process.
-    said = getattr(template, "messages", None) or getattr(template, "template", None) or template
-    return f"template-{digest(repr(said), 8)}"
-
-
-def replaced(runnable: Any, old: Runnable[Any, Any], new: Runnable[Any, Any]) -> Any:
-    """A copy of a Runnable with one of those inside replaced; itself if that one is not inside."""
-    if runnable is old:
-        return new
-    if isinstance(runnable, dict):
-        return {key: replaced(value, old, new) for key, value in runnable.items()}
-    if isinstance(runnable, list | tuple):
-        return type(runnable)(replaced(value, old, new) for value in runnable)
-    if not isinstance(runnable, RunnableSerializable) or isinstance(runnable, BaseChatModel):
-        return runnable
-    parts = {name: getattr(runnable, name) for name in type(runnable).model_fields}
-    changed = {name: replaced(part, old, new) for name, part in parts.items() if _holds(part, old)}
-    return runnable.model_copy(update=changed) if changed else runnable
-
-
-def _holds(part: Any, wanted: Runnable[Any, Any]) -> bool:
-    return any(found is wanted for child in _children(part) for found in _inside(child))
-
-
-def _inside(runnable: Any) -> Iterator[Any]:
-    """A Runnable and everything it is made of."""
-    yield runnable
-    # Where LangChain's sequences, maps, bindings, fallbacks, branches and assignments keep their parts.
-    for name in ("steps", "steps__", "bound", "runnable", "fallbacks", "branches", "default", "mapper"):
-        part = getattr(runnable, name, None) if isinstance(runnable, Runnable) else None
-        for child in _children(part):
-            yield from _inside(child)
-
-
-def _children(part: Any) -> list[Any]:
-    if isinstance(part, dict):
-        return list(part.values())
-    if isinstance(part, list | tuple):
-        # A branch is a pair of condition and Runnable.
-        return [child for p in part for child in (p if isinstance(p, tuple) else (p,))]
-    return [] if part is None else [part]
-
-
 @dataclass(frozen=True)
 class Scoring:
     """How the answers of a model are scored.
@@ -274,6 +227,8 @@ class Scoring:
         annotate: Whether each sentence of an answer is told its share of supporting samples (experimental; NOT a
             calibrated probability).
         rotations: Over so many orders of the options their logits are averaged.
+        written_elsewhere: Whether other weights than the estimator's wrote the answers; None where only the answer's
+            message can tell.
 
     Raises:
         InvalidInputError: ``annotate`` in a mode that samples no answers, or more ``rotations`` than choices.
@@ -286,6 +241,7 @@ class Scoring:
     mode: Mode | None = None
     annotate: bool = False
     rotations: int = 1
+    written_elsewhere: bool | None = False
 
     def __post_init__(self) -> None:
         check_rotations(self.rotations, self.choices)
@@ -298,7 +254,22 @@ class Scoring:
         estimator = self.estimator
         how = (self.mode or estimator.mode, estimator.samples, self.annotate, self.rotations)
         calibrator = estimator.calibrator.id if estimator.calibrator else None
-        return repr((self.task, self.choices, self.policy, how, calibrator))
+        return repr((self.task, self.choices, self.policy, how, calibrator, self.written_elsewhere))
+
+    def knows(self, chat: Any) -> bool:
+        """Whether a chat model answers with the weights that the estimator reads.
+
+        An estimator over something else than a ``LocalModel`` has none that could be compared; it is trusted.
+        """
+        model = self.estimator.model
+        return not isinstance(model, LocalModel) or weights_of(chat) is model.model
+
+    def bears(self, name: str) -> bool:
+        """Whether a name of a model may be that of the estimator's; an unknown one may."""
+        model = self.estimator.model
+        if not isinstance(model, LocalModel) or not (name and model.name):
+            return True
+        return canonical_name(name) == canonical_name(model.name)
 
     def confidences(self, items: Sequence[tuple[Sequence[Message], Generation | str]]) -> list[Confidence]:
         """Score (conversation, answer) pairs; an error is logged and becomes a reason, never the caller's."""
@@ -310,8 +281,9 @@ class Scoring:
                 choices=self.choices,
                 mode=self.mode,
                 threshold=threshold,
-                annotate=self.annotate,
+                annotate=self.annotate and not self.written_elsewhere,  # there are no samples then
                 rotations=self.rotations,
+                written_elsewhere=bool(self.written_elsewhere),
             )
         except Exception as error:  # whatever it is, it must not cost the user the answer
             logger.exception("answers could not be scored")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import run_in_executor
 
 from thermolang.errors import InvalidInputError
+from thermolang.langchain.chains import Path
 from thermolang.langchain.messages import KEY, attach_decision, decided, decision_record, read, submitted
 from thermolang.routing.policy import Policy
-from thermolang.types import Confidence, Decision, Reason
+from thermolang.types import Action, Confidence, Decision, Reason
 
 if TYPE_CHECKING:
     from thermolang.review.store import ReviewStore
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 PLACEHOLDER = "This answer is being checked by a person."
 
 NO_CONFIDENCE = Reason("not_scored", "answered by the fallback, which carries no confidence")
+
+_TOLD = ("confidence", "question", "context", "answer", "decision", "model")
+_ACTIONS: tuple[Action, ...] = ("accept", "review", "reject")
 
 OnReview = Literal["flag", "hold", "fallback"]
 
@@ -32,7 +37,8 @@ class ConfidenceRouter(Runnable[Any, Any]):
 
     Takes and returns an ``AIMessage`` that carries a confidence, or the dict of
     ``with_confidence(output="dict")``. A message gets ``response_metadata["thermolang"]["decision"]``, a dict gets the
-    key ``"decision"``: action, reason, threshold and, for items that wait in the store, their ``item_id``.
+    key ``"decision"``: action, reason, threshold and, for items that wait in the store, their ``item_id``. Of an output
+    that is a dict itself only the answer is held back, and of several answers each has a decision under its key.
 
     Args:
         store: Where doubtful answers wait.
@@ -97,21 +103,50 @@ class ConfidenceRouter(Runnable[Any, Any]):
             return _unanswered(answer)
         return await run_in_executor(None, self._second, answer, second)
 
-    def _route(self, answer: Any) -> tuple[Any, str]:
+    def _route(self, answer: Any) -> tuple[Any, Action]:
         """Mark an answer with the decision, hold it back if so asked, and say what the decision was."""
-        confidence, text, payload = _taken(answer)
-        decision, item_id = self._decide(confidence, text, payload)
-        held = self.on_review == "hold" and decision.action != "accept"
-        # What is held back and no store has must not be lost.
-        kept = {"held": text} if held and item_id is None else {}
         if isinstance(answer, AIMessage):
-            marked = attach_decision(answer, decision, item_id)
-            marked.response_metadata[KEY] |= kept
-            if held:
-                marked.response_metadata.pop("logprobs", None)  # they spell the answer
-            return (marked.model_copy(update={"content": self.placeholder}) if held else marked), decision.action
-        shown = {"output": self.placeholder} if held else {}
-        return {**answer, "decision": decision_record(decision, item_id), **shown, **kept}, decision.action
+            return self._route_message(answer)
+        if not _is_scored(answer):
+            raise InvalidInputError(_not_routable(answer))
+        routed, actions = dict(answer), []
+        for path in _paths(answer["confidence"]):
+            routed, action = self._route_at(routed, answer, path)
+            actions.append(action)
+        # What is wrong with one of several answers is wrong with the whole.
+        return routed, max(actions, key=_ACTIONS.index)
+
+    def _route_message(self, message: AIMessage) -> tuple[AIMessage, Action]:
+        confidence, payload = read(message)
+        decision, item_id = self._decide(confidence, str(message.text), payload)
+        marked = attach_decision(message, decision, item_id)
+        if self.on_review != "hold" or decision.action == "accept":
+            return marked, decision.action
+        marked.response_metadata[KEY] |= _kept(str(message.text), item_id)
+        return self._held(marked), decision.action
+
+    def _route_at(self, routed: dict[str, Any], answer: dict[str, Any], path: Path) -> tuple[dict[str, Any], Action]:
+        """Route one of the answers of a dict; ``path`` is empty if there is one only."""
+        told = {name: _at(answer[name], path) for name in _TOLD if name in answer}
+        place = path or answer.get("answer_path", ())
+        value = _at(answer["output"], place)
+        text = _text(value, told.get("answer"))
+        decision, item_id = self._decide(told["confidence"], text, told)
+        routed = _with(routed, ("decision", *path), decision_record(decision, item_id))
+        if self.on_review == "hold" and decision.action != "accept":
+            routed = _with(routed, ("output", *place), self._held(value))
+            if told.get("answer"):
+                routed = _with(routed, ("answer", *path), self.placeholder)
+            for name, kept in _kept(text, item_id).items():
+                routed = _with(routed, (name, *path), kept)
+        return routed, decision.action
+
+    def _held(self, value: Any) -> Any:
+        """What stands in an answer's place; a message stays a message."""
+        if not isinstance(value, AIMessage):
+            return self.placeholder
+        metadata = {k: v for k, v in value.response_metadata.items() if k != "logprobs"}  # they spell the answer
+        return value.model_copy(update={"content": self.placeholder, "response_metadata": metadata})
 
     def _second(self, first: Any, second: Any) -> Any:
         """The fallback's answer: judged by its own confidence if it has one, else marked with the first decision."""
@@ -132,28 +167,64 @@ class ConfidenceRouter(Runnable[Any, Any]):
         return submitted(self.store, decision, confidence, answer, payload)
 
 
-def _taken(answer: Any) -> tuple[Confidence, str, dict[str, Any]]:
-    """Confidence, text and payload of what a router takes."""
-    if isinstance(answer, AIMessage):
-        confidence, payload = read(answer)
-        return confidence, str(answer.text), payload
-    if _is_scored(answer):
-        return answer["confidence"], str(answer["output"]), answer
+def _not_routable(answer: Any) -> str:
     given = "str" if isinstance(answer, str) else type(answer).__name__  # core has a subclass of str
-    msg = (
+    return (
         f"ConfidenceRouter takes an AIMessage or the dict of with_confidence(output='dict'), not {given}; "
         "put it right after the model, or use output='dict' for a chain that ends in a parser"
     )
-    raise InvalidInputError(msg)
 
 
 def _is_scored(answer: Any) -> bool:
-    return isinstance(answer, dict) and isinstance(answer.get("confidence"), Confidence) and "output" in answer
+    return isinstance(answer, dict) and "output" in answer and bool(_paths(answer.get("confidence")))
+
+
+def _paths(confidence: Any) -> list[Path]:
+    """The keys below which confidences stand: none for a single one."""
+    if isinstance(confidence, Confidence):
+        return [()]
+    below = confidence.items() if isinstance(confidence, dict) else ()
+    return [(key, *path) for key, value in below for path in _paths(value)]
+
+
+def _at(value: Any, path: Sequence[Any]) -> Any:
+    for key in path:
+        value = value[key] if isinstance(value, list) else value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _with(whole: Any, path: Sequence[Any], value: Any) -> Any:
+    """A copy of nested dicts and lists with another value at one place."""
+    if not path:
+        return value
+    first, rest = path[0], path[1:]
+    if isinstance(whole, list):
+        changed = list(whole)
+        changed[first] = _with(whole[first], rest, value)
+        return changed
+    known = whole if isinstance(whole, dict) else {}
+    return {**known, first: _with(known.get(first), rest, value)}
+
+
+def _text(value: Any, own: str | None) -> str:
+    """An answer as the operator reads it: of one that is no text, the model's own words."""
+    if isinstance(value, BaseMessage):
+        return str(value.text)
+    return value if isinstance(value, str) else own or str(value)
+
+
+def _kept(text: str, item_id: str | None) -> dict[str, str]:
+    """What is held back and no store has must not be lost."""
+    return {} if item_id else {"held": text}
 
 
 def _decision_of(answer: Any) -> dict[str, Any]:
-    found: dict[str, Any] = read(answer)[1]["decision"] if isinstance(answer, AIMessage) else answer["decision"]
-    return found
+    """The decision about an answer; of several the worst."""
+    if isinstance(answer, AIMessage):
+        found: dict[str, Any] = read(answer)[1]["decision"]
+        return found
+    records: list[dict[str, Any]] = [_at(answer["decision"], path) for path in _paths(answer["confidence"])]
+    return max(records, key=lambda record: _ACTIONS.index(record["action"]))
 
 
 def _unanswered(answer: Any) -> Any:
