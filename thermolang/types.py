@@ -28,6 +28,21 @@ needs."""
 Action = Literal["accept", "review", "reject"]
 """What a policy does with an answer."""
 
+PolicyMode = Literal["shadow", "enforce"]
+"""In shadow a policy decides and its decisions are recorded, but every answer goes on as if there were none."""
+
+DecisionCode = Literal[
+    "accepted",
+    "below_threshold",
+    "below_rejection",
+    "unsupported",
+    "no_confidence",
+    "not_a_probability",
+    "review_all",
+    "other_task",
+]
+"""Why a policy decided as it did, for programs; the sentences beside it are for people."""
+
 ReasonCode = Literal[
     "no_calibrator",
     "other_model",
@@ -392,12 +407,27 @@ class Decision(JsonRecord):
     Attributes:
         action: ``"accept"``, ``"review"`` or ``"reject"``.
         reason: One sentence for the operator.
-        threshold: The confidence at or above which answers are accepted.
+        threshold: The confidence at or above which answers are accepted; 1 where all go to review.
+        code: The reason for programs; None for decisions that no policy made.
+        value: The confidence that was judged; None without one.
+        novelty: How unlike the training inputs the question is, usually below 1; None where unknown.
+        mode: ``"shadow"`` if the answer goes on whatever the action says.
+        reason_ja: The sentence in Japanese; empty where there is none.
     """
 
     action: Action
     reason: str
     threshold: float
+    code: DecisionCode | None = None
+    value: float | None = None
+    novelty: float | None = None
+    mode: PolicyMode = "enforce"
+    reason_ja: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the answer must wait: it was not accepted, and the policy is enforced."""
+        return self.action != "accept" and self.mode == "enforce"
 
 
 class ScoringModel(Protocol):

@@ -37,6 +37,7 @@ class ConfidenceRouter(Runnable[Any, Any]):
     Args:
         store: Where doubtful answers wait.
         policy: What is doubtful; by default what ``with_confidence(threshold=...)`` decided, else everything below 0.7.
+            In its mode ``"shadow"`` doubtful answers wait in the store, too, and go on as they are.
         on_review: What goes on in place of an answer that is not accepted: ``"flag"`` the answer itself, marked;
             ``"hold"`` the placeholder; ``"fallback"`` what another Runnable answers, such as a larger model.
         placeholder: What the end user sees while the answer is held.
@@ -77,8 +78,8 @@ class ConfidenceRouter(Runnable[Any, Any]):
         return await self._acall_with_config(self._arun, input, config, **kwargs)
 
     def _run(self, given: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Any:
-        answer, action = self._route(self.chain.invoke(given, config) if self.chain else given)
-        if action == "accept" or self.fallback is None:
+        answer, decision = self._route(self.chain.invoke(given, config) if self.chain else given)
+        if not decision.holds or self.fallback is None:
             return answer
         try:
             second = self.fallback.invoke(given, config)
@@ -88,8 +89,8 @@ class ConfidenceRouter(Runnable[Any, Any]):
 
     async def _arun(self, given: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig) -> Any:
         found = await self.chain.ainvoke(given, config) if self.chain else given
-        answer, action = await run_in_executor(None, self._route, found)
-        if action == "accept" or self.fallback is None:
+        answer, decision = await run_in_executor(None, self._route, found)
+        if not decision.holds or self.fallback is None:
             return answer
         try:
             second = await self.fallback.ainvoke(given, config)
@@ -97,11 +98,11 @@ class ConfidenceRouter(Runnable[Any, Any]):
             return _unanswered(answer)
         return await run_in_executor(None, self._second, answer, second)
 
-    def _route(self, answer: Any) -> tuple[Any, str]:
-        """Mark an answer with the decision, hold it back if so asked, and say what the decision was."""
+    def _route(self, answer: Any) -> tuple[Any, Decision]:
+        """Mark an answer with the decision, hold it back if so asked, and return the decision."""
         confidence, text, payload = _taken(answer)
         decision, item_id = self._decide(confidence, text, payload)
-        held = self.on_review == "hold" and decision.action != "accept"
+        held = self.on_review == "hold" and decision.holds
         # What is held back and no store has must not be lost.
         kept = {"held": text} if held and item_id is None else {}
         if isinstance(answer, AIMessage):
@@ -109,9 +110,9 @@ class ConfidenceRouter(Runnable[Any, Any]):
             marked.response_metadata[KEY] |= kept
             if held:
                 marked.response_metadata.pop("logprobs", None)  # they spell the answer
-            return (marked.model_copy(update={"content": self.placeholder}) if held else marked), decision.action
+            return (marked.model_copy(update={"content": self.placeholder}) if held else marked), decision
         shown = {"output": self.placeholder} if held else {}
-        return {**answer, "decision": decision_record(decision, item_id), **shown, **kept}, decision.action
+        return {**answer, "decision": decision_record(decision, item_id), **shown, **kept}, decision
 
     def _second(self, first: Any, second: Any) -> Any:
         """The fallback's answer: judged by its own confidence if it has one, else marked with the first decision."""
