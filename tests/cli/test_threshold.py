@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from tests.cli.test_main import run  # noqa: F401
 from thermolang import Confidence, Policy, ReviewStore
 from thermolang.routing import load_certificates
 
@@ -21,7 +20,7 @@ def labels(tmp_path):
     return write
 
 
-def test_feasibility_comes_first_and_then_the_threshold(run, labels):  # noqa: F811
+def test_feasibility_comes_first_and_then_the_threshold(run, labels):
     code, said, _ = run("threshold", "--labels", labels(90, 60))
     feasible, found, note = said.splitlines()
     assert code == 0
@@ -36,7 +35,7 @@ def test_feasibility_comes_first_and_then_the_threshold(run, labels):  # noqa: F
     assert "name no calibrator" in note
 
 
-def test_an_expected_error_needs_fewer_labels_and_says_what_it_is(run, labels):  # noqa: F811
+def test_an_expected_error_needs_fewer_labels_and_says_what_it_is(run, labels):
     few = labels(30, 0)
     code, said, _ = run("threshold", "--labels", few)
     assert code == 1
@@ -48,7 +47,7 @@ def test_an_expected_error_needs_fewer_labels_and_says_what_it_is(run, labels): 
     assert "In single draws the error is larger" in said
 
 
-def test_policy_and_certificate_are_written(run, labels, tmp_path):  # noqa: F811
+def test_policy_and_certificate_are_written(run, labels, tmp_path):
     out = tmp_path / "policy.toml"
     code, said, errors = run("threshold", "--labels", labels(90, 60), "--json", "--out", out)
     record = json.loads(said)
@@ -63,7 +62,7 @@ def test_policy_and_certificate_are_written(run, labels, tmp_path):  # noqa: F81
 
 
 @pytest.mark.parametrize("name", ["policy.toml", "policy.certificate.json"])
-def test_nothing_is_overwritten(run, labels, tmp_path, name):  # noqa: F811
+def test_nothing_is_overwritten(run, labels, tmp_path, name):
     (tmp_path / name).write_text("mine")
     code, _, errors = run("threshold", "--labels", labels(90, 60), "--out", tmp_path / "policy.toml")
     assert code == 1
@@ -71,7 +70,7 @@ def test_nothing_is_overwritten(run, labels, tmp_path, name):  # noqa: F811
     assert (tmp_path / name).read_text() == "mine"
 
 
-def test_without_a_threshold_nothing_is_written(run, labels, tmp_path):  # noqa: F811
+def test_without_a_threshold_nothing_is_written(run, labels, tmp_path):
     code, said, _ = run("threshold", "--labels", labels(0, 200), "--out", tmp_path / "policy.toml")
     assert code == 1
     assert "no threshold qualifies, and at the errors seen here more labels would not help" in said
@@ -88,14 +87,14 @@ def test_without_a_threshold_nothing_is_written(run, labels, tmp_path):  # noqa:
         (("--task", "mail"), "no judged answers of the task 'mail'"),
     ],
 )
-def test_what_cannot_be_promised_is_refused(run, labels, arguments, said):  # noqa: F811
+def test_what_cannot_be_promised_is_refused(run, labels, arguments, said):
     given = ("--labels", labels(9, 1)) if arguments else ()
     code, out, errors = run("threshold", *given, *arguments)
     assert (code, out) == (1, "")
     assert said in errors
 
 
-def test_a_bad_line_is_named(run, labels, tmp_path):  # noqa: F811
+def test_a_bad_line_is_named(run, labels, tmp_path):
     path = labels(2, 0)
     path.write_text(f"{path.read_text()}{{}}\n")
     code, _, errors = run("threshold", "--labels", path)
@@ -121,26 +120,26 @@ def judged(url, right, wrong, policy, *, waiting=0):
                     store.decide(item.id, action, operator="ann")
 
 
-def test_verdicts_on_a_random_sample_are_labels(run, url):  # noqa: F811
+def test_verdicts_on_a_random_sample_are_labels(run, url):
     judged(url, 60, 20, Policy(review_all=True))
     code, said, _ = run("threshold", "--store", url, "--max-error", 0.1)
     assert code == 0
     assert "mail: accept from 0.31." in said
 
 
-def test_verdicts_on_doubtful_answers_only_are_none(run, url):  # noqa: F811
+def test_verdicts_on_doubtful_answers_only_are_none(run, url):
     judged(url, 60, 20, Policy(0.97))
     code, _, errors = run("threshold", "--store", url)
     assert code == 1
     assert "say nothing about those it accepts" in errors
 
 
-def test_a_sample_that_is_judged_in_part_is_refused(run, url):  # noqa: F811
+def test_a_sample_that_is_judged_in_part_is_refused(run, url):
     judged(url, 60, 20, Policy(review_all=True), waiting=5)
     assert "5 of the 85 answers of the sample still wait" in run("threshold", "--store", url)[2]
 
 
-def test_an_empty_store_and_none_are_refused(run, url, tmp_path):  # noqa: F811
+def test_an_empty_store_and_none_are_refused(run, url, tmp_path):
     assert "there is no review database" in run("threshold", "--store", url)[2]
     assert not (tmp_path / "reviews.db").exists()
     judged(url, 0, 0, Policy())
