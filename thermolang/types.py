@@ -28,6 +28,22 @@ needs."""
 Action = Literal["accept", "review", "reject"]
 """What a policy does with an answer."""
 
+PolicyMode = Literal["shadow", "enforce"]
+"""In shadow a policy decides and its decisions are recorded, but every answer goes on as if there were none."""
+
+DecisionCode = Literal[
+    "accepted",
+    "below_threshold",
+    "below_rejection",
+    "unsupported",
+    "no_confidence",
+    "not_a_probability",
+    "review_all",
+    "other_task",
+    "doubtful_field",
+]
+"""Why a policy decided as it did, for programs; the sentences beside it are for people."""
+
 ReasonCode = Literal[
     "no_calibrator",
     "other_model",
@@ -56,7 +72,6 @@ ReasonCode = Literal[
     "given_text",
     "refusal",
     "edited",
-    "doubtful_field",
 ]
 """Why an answer has no confidence, for programs; the sentence beside it is for people.
 
@@ -75,7 +90,7 @@ With a value, as warnings: ``few_inputs`` (the task's temperature still moves), 
 probabilities a free-form answer's level is the training tasks'), ``new_kind`` (a question unlike the task's others),
 ``weights_differ`` (slightly, or on the user's own wish), ``no_samples``, ``no_semantic_fit`` (the value is that of one
 pass), ``given_text`` (it is longer than what could be read of it), ``refusal``, ``edited`` (a person replaced the
-answer), ``doubtful_field`` (of a decision: a field of a structured answer is below the threshold).
+answer).
 """
 
 FinishReason = Literal["stop", "length"]
@@ -409,16 +424,29 @@ class Decision(JsonRecord):
     Attributes:
         action: ``"accept"``, ``"review"`` or ``"reject"``.
         reason: One sentence for the operator.
-        threshold: The confidence at or above which answers are accepted.
+        threshold: The confidence at or above which answers are accepted; 1 where all go to review.
+        code: The reason for programs; None for decisions that no policy made.
+        value: The confidence that was judged; None without one.
+        novelty: How unlike the training inputs the question is, usually below 1; None where unknown.
+        mode: ``"shadow"`` if the answer goes on whatever the action says.
+        reason_ja: The sentence in Japanese; empty where there is none.
         fields: Paths of a structured answer's fields that keep it from being accepted.
-        reason_code: The reason for programs: the confidence's own, or ``"doubtful_field"``.
     """
 
     action: Action
     reason: str
     threshold: float
+    code: DecisionCode | None = None
+    value: float | None = None
+    novelty: float | None = None
+    mode: PolicyMode = "enforce"
+    reason_ja: str = ""
     fields: tuple[str, ...] = ()
-    reason_code: ReasonCode | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the answer must wait: it was not accepted, and the policy is enforced."""
+        return self.action != "accept" and self.mode == "enforce"
 
 
 class ScoringModel(Protocol):

@@ -22,7 +22,7 @@ from thermolang.estimator import ConfidenceEstimator
 from thermolang.models.families import Family, ThinkingTags
 from thermolang.models.prompts import choice_messages, question_messages
 from thermolang.routing.policy import Policy
-from thermolang.types import Example
+from thermolang.types import Decision, Example
 
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "首都は?"}]
 
@@ -183,7 +183,7 @@ def test_batches_are_of_consecutive_lines_and_change_nothing(made, mixed, out, t
 def test_a_policy_decides_each_line(made, mixed, out):
     summary = score_file(made(), mixed, out, policy=Policy(0.3, review_unsupported=False))
     found = records(out)
-    assert all(set(r["decision"]) == {"action", "reason", "threshold"} for r in found)
+    assert all(Decision.from_dict(r["decision"]).threshold == 0.3 for r in found)
     wanted = ["accept" if (r["confidence"]["value"] or 0) >= 0.3 else "review" for r in found]
     assert [r["decision"]["action"] for r in found] == wanted
     assert summary.accepted == wanted.count("accept") > 0

@@ -21,20 +21,6 @@ from thermolang.tasks.starter import starter_tasks
 COMMANDS = sorted(command.callback.__name__ for command in cli.app.registered_commands)
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Call the command as the shell does; returns exit status, stdout and stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["thermolang", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        captured = capsys.readouterr()
-        return exit_.value.code or 0, captured.out, captured.err
-
-    return call
-
-
 @pytest.fixture(autouse=True)
 def _any_mass(monkeypatch):
     """A model of random weights has little to say about options."""
@@ -67,7 +53,8 @@ def only_line(text):
 
 
 def test_every_command_is_known():
-    assert COMMANDS == ["ask", "calibrate", "collect", "demo", "desk", "doctor", "evaluate", "score", "train"]
+    known = ["ask", "calibrate", "collect", "demo", "desk", "doctor", "evaluate", "score", "threshold", "train"]
+    assert known == COMMANDS
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -85,6 +72,7 @@ def test_help_teaches(command):
         "collect": ["--task", "hf:NAME", "--limit", "--parts", "start it again"],
         "evaluate": ["--protocol", "leave-one-task-out", "--report", "--json", "left out of its training"],
         "score": ["--out", "--threshold", "--columns", "no line is lost or scored twice"],
+        "threshold": ["--labels", "--store", "--max-error", "--certainty", "--expected", "random sample", "exits"],
         "train": ["--model", "--out", "published objective"],
         "demo": [
             "--questions",

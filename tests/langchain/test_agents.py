@@ -130,13 +130,21 @@ def test_a_doubtful_answer_waits_for_a_person():
             "question": "Capital of Australia?",
             "answer": "Sydney",
             "confidence": Confidence(0.3, task="capitals").to_dict(),
-            "reason": "confidence 0.30 is below the threshold 0.80",
+            "reason": "30 % is below the 80 % needed",
             "task": "capitals",
             "item_id": None,
         }
     )
     (pending,) = agent.get_state(CONFIG).interrupts
     assert pending.response_schema["discriminator"]["propertyName"] == "type"
+
+
+def test_in_shadow_nothing_pauses(store):
+    result = agent_of("Sydney", policy=Policy(0.8, mode="shadow"), store=store).invoke(QUESTION, CONFIG)
+    assert "__interrupt__" not in result and texts(result)[-1] == "Sydney"
+    decision = payload_of(result["messages"][-1])["decision"]
+    assert (decision["action"], decision["mode"]) == ("review", "shadow")
+    assert store.get(decision["item_id"]).answer == "Sydney"
 
 
 def test_an_approved_answer_is_kept_and_marked():
@@ -174,7 +182,7 @@ def test_a_rejection_without_words_says_to_try_again():
     result = agent.invoke(Command(resume={"type": "reject"}), CONFIG)
     assert texts(result)[2] == TRY_AGAIN
     # What the policy rejects is reviewed too.
-    assert request_in(result)["reason"] == "confidence 0.05 is below the limit for rejection 0.10"
+    assert request_in(result)["reason"] == "5 % is below the 10 % where answers are rejected"
     assert request_in(result)["question"] == "Capital of Australia?"
 
 

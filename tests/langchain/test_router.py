@@ -31,9 +31,9 @@ def answered(confidence, text="Sydney", question="Capital of Australia?"):
 @pytest.mark.parametrize(
     ("confidence", "action", "reason"),
     [
-        (Confidence(0.9), "accept", "at or above"),
-        (Confidence(0.5), "review", "below the threshold 0.80"),
-        (Confidence(0.1), "reject", "limit for rejection"),
+        (Confidence(0.9), "accept", "90 % reaches"),
+        (Confidence(0.5), "review", "below the 80 % needed"),
+        (Confidence(0.1), "reject", "where answers are rejected"),
         (Confidence(0.9, supported=False, novelty=1.5), "review", "unlike"),
         (Confidence(None, reason="the model was asleep"), "review", "the model was asleep"),
     ],
@@ -99,9 +99,33 @@ def test_a_store_that_is_down_never_costs_the_answer(store, caplog):
     assert (routed.content, as_dict["output"]) == ("Sydney", "Sydney")
     for decision in (routed.response_metadata[KEY]["decision"], as_dict["decision"]):
         assert (decision["action"], decision["item_id"]) == ("review", None)
-        assert "below the threshold" in decision["reason"]
+        assert "below the 70 % needed" in decision["reason"]
         assert "not stored: this review store is closed" in decision["reason"]
     assert caplog.text.count("could not be stored") == 2
+
+
+@pytest.mark.parametrize("confidence", [Confidence(0.5), Confidence(0.1), Confidence(None)])
+def test_in_shadow_doubtful_answers_are_recorded_and_go_on(store, confidence):
+    policy = Policy(0.8, 0.2, mode="shadow")
+    routed = ConfidenceRouter(store, policy, on_review="hold").invoke(answered(confidence))
+    decision = routed.response_metadata[KEY]["decision"]
+    assert routed.content == "Sydney"
+    assert (decision["mode"], decision["action"]) == ("shadow", policy.decide(confidence).action)
+    assert store.counts()["pending"] == (decision["action"] == "review")
+    enforced = ConfidenceRouter(store, Policy(0.8, 0.2), on_review="hold").invoke(answered(confidence))
+    assert enforced.content == PLACEHOLDER
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_in_shadow_no_fallback_is_asked(store, asynchronous):
+    def refuse(_):
+        raise AssertionError
+
+    chain, policy = RunnableLambda(lambda _: answered(Confidence(0.1))), Policy(0.8, mode="shadow")
+    router = ConfidenceRouter(store, policy, on_review="fallback", chain=chain, fallback=RunnableLambda(refuse))
+    routed = await router.ainvoke("?") if asynchronous else router.invoke("?")
+    assert routed.content == "Sydney"
+    assert store.counts()["pending"] == 1
 
 
 def test_an_accepted_answer_needs_no_store(store):

@@ -284,7 +284,8 @@ class SoFar:
         own = confidence.source != "given"
         if not line.problem and not line.choices and own != self._own:
             return f"own_answers={own}, not {self._own}"
-        before, now = (p.threshold if p else None for p in (decision, self._policy))
+        judged = self._policy.decide(confidence) if self._policy else None
+        before, now = (d.threshold if d else None for d in (decision, judged))
         return f"the threshold {before}, not {now}" if before != now else ""
 
 

@@ -12,6 +12,7 @@ import typer
 from thermolang._version import __version__
 from thermolang.cli import calibration as cli_calibration
 from thermolang.cli import evaluation as cli_evaluation
+from thermolang.cli import threshold as cli_threshold
 from thermolang.cli.common import (
     DEFAULT_MODEL,
     ModelOption,
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.command()(cli_calibration.calibrate)
 for command in (cli_evaluation.collect, cli_evaluation.train, cli_evaluation.evaluate, cli_evaluation.score):
     app.command()(command)
+app.command()(cli_threshold.threshold)
 
 StoreOption = Annotated[
     str | None,

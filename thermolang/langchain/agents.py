@@ -30,7 +30,7 @@ from thermolang.langchain.messages import (
 )
 from thermolang.routing.policy import Policy
 from thermolang.storage import data_dir, digest
-from thermolang.types import Confidence, Reason
+from thermolang.types import Confidence, Decision, Reason
 
 # Before the imports that need it: they would fail without naming the extra.
 require("langchain", "agents")
@@ -129,7 +129,8 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
         estimator: Scores the final answers. Not needed if the agent's model attaches confidences itself, as a model
             in ``with_confidence`` does: such an answer is not scored again.
         task: Name of the stream of questions; a hash of the system message by default.
-        policy: What is doubtful; by default everything below 0.7. What it rejects is reviewed too.
+        policy: What is doubtful; by default everything below 0.7. What it rejects is reviewed too. In its mode
+            ``"shadow"`` nothing pauses.
         max_reviews: After so many rejections of one question the next answer passes, marked so.
         store: Where the requests wait as well, for the review desk; see ``resume_from_store``.
         written_elsewhere: Whether other weights than the estimator's write the answers; by default the weights, and the
@@ -186,7 +187,7 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
         confidence, payload = read(message)
         # An answer that did not come from the model node, but from another middleware, carries no decision.
         decision = payload.get("decision") or decision_record(self.policy.decide(confidence), None)
-        if decision["action"] == "accept":
+        if not Decision.from_dict(decision).holds:
             return None
         reviews = state.get("confidence_reviews", 0)
         if reviews >= self.max_reviews:

@@ -274,7 +274,7 @@ class Scoring:
     def confidences(self, items: Sequence[tuple[Sequence[Message], Generation | str]]) -> list[Confidence]:
         """Score (conversation, answer) pairs; an error is logged and becomes a reason, never the caller's."""
         try:
-            threshold = self.policy.threshold if self.policy else None
+            threshold = self.policy.for_task(self.task or "").threshold if self.policy else None
             return self.estimator.score_many(
                 items,
                 task=self.task,

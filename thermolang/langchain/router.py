@@ -43,6 +43,7 @@ class ConfidenceRouter(Runnable[Any, Any]):
     Args:
         store: Where doubtful answers wait.
         policy: What is doubtful; by default what ``with_confidence(threshold=...)`` decided, else everything below 0.7.
+            In its mode ``"shadow"`` doubtful answers wait in the store, too, and go on as they are.
         on_review: What goes on in place of an answer that is not accepted: ``"flag"`` the answer itself, marked;
             ``"hold"`` the placeholder; ``"fallback"`` what another Runnable answers, such as a larger model.
         placeholder: What the end user sees while the answer is held.
@@ -83,8 +84,8 @@ class ConfidenceRouter(Runnable[Any, Any]):
         return await self._acall_with_config(self._arun, input, config, **kwargs)
 
     def _run(self, given: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Any:
-        answer, action = self._route(self.chain.invoke(given, config) if self.chain else given)
-        if action == "accept" or self.fallback is None:
+        answer, decision = self._route(self.chain.invoke(given, config) if self.chain else given)
+        if not decision.holds or self.fallback is None:
             return answer
         try:
             second = self.fallback.invoke(given, config)
@@ -94,8 +95,8 @@ class ConfidenceRouter(Runnable[Any, Any]):
 
     async def _arun(self, given: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig) -> Any:
         found = await self.chain.ainvoke(given, config) if self.chain else given
-        answer, action = await run_in_executor(None, self._route, found)
-        if action == "accept" or self.fallback is None:
+        answer, decision = await run_in_executor(None, self._route, found)
+        if not decision.holds or self.fallback is None:
             return answer
         try:
             second = await self.fallback.ainvoke(given, config)
@@ -103,29 +104,29 @@ class ConfidenceRouter(Runnable[Any, Any]):
             return _unanswered(answer)
         return await run_in_executor(None, self._second, answer, second)
 
-    def _route(self, answer: Any) -> tuple[Any, Action]:
+    def _route(self, answer: Any) -> tuple[Any, Decision]:
         """Mark an answer with the decision, hold it back if so asked, and say what the decision was."""
         if isinstance(answer, AIMessage):
             return self._route_message(answer)
         if not _is_scored(answer):
             raise InvalidInputError(_not_routable(answer))
-        routed, actions = dict(answer), []
+        routed, decisions = dict(answer), []
         for path in _paths(answer["confidence"]):
-            routed, action = self._route_at(routed, answer, path)
-            actions.append(action)
+            routed, decision = self._route_at(routed, answer, path)
+            decisions.append(decision)
         # What is wrong with one of several answers is wrong with the whole.
-        return routed, max(actions, key=_ACTIONS.index)
+        return routed, max(decisions, key=lambda decision: (decision.holds, _ACTIONS.index(decision.action)))
 
-    def _route_message(self, message: AIMessage) -> tuple[AIMessage, Action]:
+    def _route_message(self, message: AIMessage) -> tuple[AIMessage, Decision]:
         confidence, payload = read(message)
         decision, item_id = self._decide(confidence, str(message.text), payload)
         marked = attach_decision(message, decision, item_id)
-        if self.on_review != "hold" or decision.action == "accept":
-            return marked, decision.action
+        if self.on_review != "hold" or not decision.holds:
+            return marked, decision
         marked.response_metadata[KEY] |= _kept(str(message.text), item_id)
-        return self._held(marked), decision.action
+        return self._held(marked), decision
 
-    def _route_at(self, routed: dict[str, Any], answer: dict[str, Any], path: Path) -> tuple[dict[str, Any], Action]:
+    def _route_at(self, routed: dict[str, Any], answer: dict[str, Any], path: Path) -> tuple[dict[str, Any], Decision]:
         """Route one of the answers of a dict; ``path`` is empty if there is one only."""
         told = {name: _at(answer[name], path) for name in _TOLD if name in answer}
         place = path or answer.get("answer_path", ())
@@ -133,13 +134,13 @@ class ConfidenceRouter(Runnable[Any, Any]):
         text = _text(value, told.get("answer"))
         decision, item_id = self._decide(told["confidence"], text, told)
         routed = _with(routed, ("decision", *path), decision_record(decision, item_id))
-        if self.on_review == "hold" and decision.action != "accept":
+        if self.on_review == "hold" and decision.holds:
             routed = _with(routed, ("output", *place), self._held(value))
             if told.get("answer"):
                 routed = _with(routed, ("answer", *path), self.placeholder)
             for name, kept in _kept(text, item_id).items():
                 routed = _with(routed, (name, *path), kept)
-        return routed, decision.action
+        return routed, decision
 
     def _held(self, value: Any) -> Any:
         """What stands in an answer's place; a message stays a message."""

@@ -29,7 +29,7 @@ from thermolang.review.schema import (
     VerdictRow,
 )
 from thermolang.storage import default_store_url
-from thermolang.types import Confidence, Decision, ReasonCode
+from thermolang.types import Confidence, Decision, DecisionCode
 
 __all__ = ["Event", "ReviewItem", "ReviewStore", "Verdict"]
 
@@ -394,8 +394,8 @@ def _item_from(row: ItemRow) -> ReviewItem:
 def _decision_from(row: ItemRow) -> Decision:
     """What was decided; the doubtful fields are those that the confidence names."""
     fields = Confidence.from_dict(row.confidence_record).doubtful_fields(row.decision_threshold)
-    code: ReasonCode | None = "doubtful_field" if fields else row.confidence_record.get("reason_code")
-    return Decision(row.decision_action, row.reason, row.decision_threshold, fields, code)
+    code: DecisionCode | None = "doubtful_field" if fields else None
+    return Decision(row.decision_action, row.reason, row.decision_threshold, code, fields=fields)
 
 
 def _verdict_from(row: VerdictRow) -> Verdict:

@@ -1,1 +1,13 @@
+from .certificates import Certificate as Certificate
+from .certificates import Certified as Certified
+from .certificates import Label as Label
+from .certificates import certify as certify
+from .certificates import load_certificates as load_certificates
+from .certificates import read_labels as read_labels
+from .certificates import save_certificates as save_certificates
+from .guarantees import GuaranteedThreshold as GuaranteedThreshold
+from .guarantees import expected_error as expected_error
+from .guarantees import high_probability as high_probability
+from .guarantees import labels_needed as labels_needed
+from .guarantees import must_review as must_review
 from .policy import Policy as Policy

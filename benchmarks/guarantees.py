@@ -1,0 +1,245 @@
+"""Do the guarantees on thresholds hold, and what do they cost? On simulated confidences, where the truth is known.
+
+    python benchmarks/guarantees.py [--draws 1000] [--mapie FOLDER] [--json results.json]
+
+The log-odds of a right answer is normal, with 80 % right in all; its spread is the strength of the signal. Draws of
+100 to 3,000 labels each choose a threshold, whose error and coverage in the whole population are then integrated. The
+confidences are those probabilities (calibrated), a distorted form of them (overconfident), or shuffled (no signal).
+With --mapie, MAPIE chooses on the same draws; FOLDER is where `pip install --target FOLDER --no-deps mapie` put it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from scipy.optimize import brentq
+from scipy.special import expit
+from scipy.stats import binom
+
+from thermolang.routing.guarantees import (
+    GRID,
+    acceptance_counts,
+    certified_thresholds,
+    high_probability,
+    start_shares,
+)
+from thermolang.routing.policy import Policy
+from thermolang.types import Confidence
+
+SIZES = (100, 300, 1000, 3000)
+ALPHAS = (0.05, 0.1, 0.2)
+SIGNALS = {"weak": 0.7, "medium": 1.5, "strong": 3.0}
+FORMS = ("calibrated", "overconfident", "shuffled")
+RIGHT, DELTA, NODES, ROUNDING = 0.8, 0.05, 40_001, 1e-9
+console = Console(width=140)
+
+
+@dataclass(frozen=True)
+class World:
+    """Answers whose log-odds of being right is normal, and their confidences in one form."""
+
+    mean: float
+    spread: float
+    form: str
+
+    def confidence(self, log_odds: Any) -> Any:
+        return expit(2 * log_odds + 0.5) if self.form == "overconfident" else expit(log_odds)
+
+    def draw(self, rng: Any, labels: int) -> tuple[Any, Any]:
+        log_odds = self.mean + self.spread * rng.standard_normal(labels)
+        confidence, right = self.confidence(log_odds), rng.random(labels) < expit(log_odds)
+        return (rng.permutation(confidence) if self.form == "shuffled" else confidence), right
+
+    def truth(self) -> tuple[Any, Any]:
+        """Error among accepted answers and coverage at each threshold of the grid."""
+        z = np.linspace(-8, 8, NODES)
+        weight = np.exp(-(z**2) / 2) / np.exp(-(z**2) / 2).sum()
+        log_odds = self.mean + self.spread * z
+        wrong = np.full(NODES, 1 - RIGHT) if self.form == "shuffled" else 1 - expit(log_odds)
+        above = self.confidence(log_odds)[None, :] >= GRID[:, None]
+        coverage = above @ weight
+        error = np.divide(above @ (weight * wrong), coverage, out=np.ones(len(GRID)), where=coverage > 0)
+        return error, coverage
+
+
+def world(spread: float, form: str) -> World:
+    z = np.linspace(-8, 8, NODES)
+    weight = np.exp(-(z**2) / 2) / np.exp(-(z**2) / 2).sum()
+    return World(brentq(lambda m: weight @ expit(m + spread * z) - RIGHT, -5, 20), spread, form)
+
+
+def measured(error: Any, coverage: Any, places: Any, alpha: float) -> dict[str, float]:
+    """What chosen thresholds (place in the grid, -1 for none) mean in the population."""
+    chosen = places >= 0
+    errors, covered = np.where(chosen, error[places], 0.0), np.where(chosen, coverage[places], 0.0)
+    qualifying = error <= alpha + ROUNDING
+    oracle = float(coverage[qualifying].max()) if qualifying.any() else 0.0
+    return {
+        "above": float((errors > alpha + ROUNDING).mean()),
+        "mean_error": float(errors.mean()),
+        "error_noise": float(errors.std() / math.sqrt(len(errors))),
+        "accepts": float(chosen.mean()),
+        "coverage": float(covered.mean()),
+        "oracle": oracle,
+        "of_oracle": float(covered.mean() / oracle) if oracle else math.nan,
+    }
+
+
+def laxest(qualifies: Any) -> Any:
+    return np.where(qualifies.any(axis=-1), np.argmax(qualifies, axis=-1), -1)
+
+
+def rules(accepted: Any, errors: Any, alpha: float) -> dict[str, Any]:
+    """The place that each rule chooses in each draw."""
+    one = np.zeros(len(GRID))
+    one[-1] = DELTA
+    exact = certified_thresholds(accepted, errors, alpha=alpha, shares=start_shares(GRID, alpha, DELTA))
+    strict = certified_thresholds(accepted, errors, alpha=alpha, shares=one)
+    return {
+        "high probability": laxest(exact),
+        "one start": laxest(strict),
+        "expected error": laxest(errors + 1 <= alpha * (accepted + 1) + 1e-9),
+        "empirical": laxest((accepted > 0) & (errors <= alpha * accepted)),
+    }
+
+
+def mapie_rules(folder: Path) -> Callable[[Any, Any, float], dict[str, Any]]:
+    """MAPIE's procedures on the same counts: its p-values, and its control of the family-wise error."""
+    sys.path.append(str(folder))
+    from mapie.risk_control import FWERFixedSequenceTesting, control_fwer
+    from mapie.risk_control.methods import compute_hoeffding_bentkus_p_value
+
+    def choose(accepted: Any, errors: Any, alpha: float) -> dict[str, Any]:
+        found: dict[str, list[int]] = {"MAPIE, Holm": [], "MAPIE, 20 starts": []}
+        rate = np.divide(errors, accepted, out=np.ones(accepted.shape), where=accepted > 0).ravel()
+        sizes = np.maximum(accepted, 1).astype(float).ravel()
+        p_values = compute_hoeffding_bentkus_p_value(rate, sizes, alpha, binary=True).reshape(accepted.shape)
+        for p in p_values:
+            holm = control_fwer(p, DELTA)
+            walk = len(GRID) - 1 - control_fwer(p[::-1], DELTA, FWERFixedSequenceTesting(n_starts=20))
+            found["MAPIE, Holm"].append(int(holm.min()) if len(holm) else -1)
+            found["MAPIE, 20 starts"].append(int(walk.min()) if len(walk) else -1)
+        return {name: np.array(places) for name, places in found.items()}
+
+    return choose
+
+
+def settings() -> Iterator[tuple[str, str, int]]:
+    for form in FORMS:
+        for signal in SIGNALS:
+            for labels in SIZES:
+                yield form, signal, labels
+
+
+def run(draws: int, mapie: Path | None, seed: int) -> list[dict[str, Any]]:
+    theirs = mapie_rules(mapie) if mapie else None
+    rng, found = np.random.default_rng(seed), []
+    with Progress(console=Console(stderr=True)) as progress:
+        for form, signal, labels in progress.track(list(settings()), description="drawing"):
+            source = world(SIGNALS[signal], form)
+            error, coverage = source.truth()
+            counts = [acceptance_counts(*source.draw(rng, labels), GRID) for _ in range(draws)]
+            accepted, errors = (np.stack(x) for x in zip(*counts, strict=True))
+            for alpha in ALPHAS:
+                chosen = rules(accepted, errors, alpha) | (theirs(accepted, errors, alpha) if theirs else {})
+                for rule, places in chosen.items():
+                    at = {"form": form, "signal": signal, "labels": labels, "alpha": alpha, "rule": rule}
+                    found.append(at | measured(error, coverage, places, alpha))
+    return found
+
+
+def show(found: list[dict[str, Any]], form: str) -> None:
+    names = list(dict.fromkeys(r["rule"] for r in found))
+    table = Table(title=f"{form}: share of draws above alpha / mean error / mean coverage, of the oracle's")
+    for column in ("signal", "n", "alpha", "oracle", *names):
+        table.add_column(column)
+    for signal in SIGNALS:
+        for labels in SIZES:
+            for alpha in ALPHAS:
+                at = {"form": form, "signal": signal, "labels": labels, "alpha": alpha}
+                rows = [r for r in found if at.items() <= r.items()]
+                cells = [f"{r['above']:.3f} / {r['mean_error']:.3f} / {r['of_oracle']:.2f}" for r in rows]
+                table.add_row(signal, str(labels), str(alpha), f"{rows[0]['oracle']:.2f}", *cells)
+    console.print(table)
+
+
+def verdicts(found: list[dict[str, Any]], draws: int) -> dict[str, Any]:
+    """The figures against what was asked for."""
+    limit = float(binom.isf(0.001 / (len(found) / 4), draws, DELTA) / draws)
+    high = [r for r in found if r["rule"] == "high probability"]
+    expected = [r for r in found if r["rule"] == "expected error"]
+    reached = [r for r in high if r["form"] == "calibrated" and r["labels"] >= 1000 and r["alpha"] == 0.1]
+    shuffled = [r for r in high if r["form"] == "shuffled" and r["alpha"] < 1 - RIGHT]
+    return {
+        "highest share of draws above alpha": max(r["above"] for r in high),
+        "allowed with noise": limit,
+        "of the oracle at n >= 1000, alpha .1": {f"{r['signal']} {r['labels']}": r["of_oracle"] for r in reached},
+        "expected error: largest (mean - alpha) / noise": max(
+            (r["mean_error"] - r["alpha"]) / max(r["error_noise"], 1e-9) for r in expected
+        ),
+        "expected error: share of draws above alpha": [
+            min(r["above"] for r in expected if r["form"] == "calibrated"),
+            max(r["above"] for r in expected if r["form"] == "calibrated"),
+        ],
+        "shuffled, base rate too high: share that accepts": max(r["accepts"] for r in shuffled),
+    }
+
+
+def speed() -> dict[str, float]:
+    """Processor time: seconds for 100,000 labels, microseconds for one decision; the best of five."""
+    rng = np.random.default_rng(0)
+    confidence = rng.random(100_000)
+    right = rng.random(100_000) < confidence
+    policy, one = Policy(0.8), Confidence(0.62, supported=False, novelty=1.4)
+
+    def best(call: Callable[[], Any], times: int) -> float:
+        taken = []
+        for _ in range(5):
+            start = time.process_time()
+            for _ in range(times):
+                call()
+            taken.append((time.process_time() - start) / times)
+        return min(taken)
+
+    return {
+        "search over 100,000 labels, s": best(lambda: high_probability(confidence, right, alpha=0.1), 1),
+        "decide, µs": 1e6 * best(lambda: policy.decide(one), 2000),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--mapie", type=Path)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--seed", type=int, default=2026)
+    given = parser.parse_args()
+    found = run(given.draws, given.mapie, given.seed)
+    for form in FORMS:
+        show(found, form)
+    summary = verdicts(found, given.draws) | speed()
+    for name, value in summary.items():
+        console.print(f"{name}: {value}", highlight=False)
+    if given.json:
+        given.json.write_text(
+            json.dumps(
+                {"settings": vars(given) | {"mapie": str(given.mapie), "json": ""}, "summary": summary, "rows": found},
+                indent=1,
+            )
+        )
+
+
+if __name__ == "__main__":
+    main()
