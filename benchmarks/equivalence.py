@@ -30,12 +30,13 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class Pair:
-    """An answer, the accepted answers it is held against, and whether people call it the same."""
+    """An answer, the accepted answers it is held against, whether people call it the same, and who gave it."""
 
     question: str
     answer: str
     aliases: tuple[str, ...]
     same: bool
+    system: str = ""
 
 
 def sas(path):
@@ -50,7 +51,7 @@ def evouna(path):
         for name in ("fid", "gpt35", "chatgpt", "gpt4", "newbing"):
             verdict = row.get(f"judge_{name}")
             if verdict is not None and not row.get("improper") and aliases:
-                found.append(Pair(row["question"], row[f"answer_{name}"], aliases, bool(verdict)))
+                found.append(Pair(row["question"], row[f"answer_{name}"], aliases, bool(verdict), name))
     return found
 
 

@@ -115,7 +115,7 @@ def test_a_text_without_letters_is_not_read(transformer, text):
     assert not reads(DEFAULT_EMBEDDER, text)
 
 
-@pytest.mark.parametrize("text", ["Paris", "5", "Çeşme", "Пётр", "القاهرة", "กรุงเทพ", "서울", "東京", "ﾄｳｷｮｳ", "１２"])
+@pytest.mark.parametrize("text", ["Paris", "5", "Çeşme", "Пётр", "القاهرة", "กรุงเทพ", "서울", "東京", "ﾄｳｷｮｳ", "１２"])  # noqa: RUF001
 def test_the_default_reads_the_scripts_of_its_languages(text):
     assert reads(DEFAULT_EMBEDDER, text)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -20,6 +20,7 @@ from scipy.special import expit
 
 from thermolang.answers.embedding import Embedder, SentenceEmbedder
 from thermolang.answers.rules.guards import FILLERS, GUARDS, Facts, Guard, Link, apply_guards, facts
+from thermolang.answers.rules.replies import unframed
 from thermolang.answers.rules.spelling import normal_form
 from thermolang.errors import ModelError
 
@@ -52,7 +53,7 @@ SENTENCE = 12
 most of theirs and are two firms."""
 
 NOT_COMPARED = 0.4
-"""P(same) of a pair that neither rules nor the embedder can read, until a judge decides: doubtful, and apart without."""
+"""P(same) of a pair that neither rules nor the embedder can read, until a judge decides: doubtful, and apart."""
 
 MOST_JUDGED = 32
 """Pairs of one comparison that a judge is asked about, the most doubtful first."""
@@ -152,7 +153,7 @@ class Equivalence:
     def explain(self, a: str, b: str, question: str = "") -> str:
         """Return why two answers are taken for the same or not, in a few words for people."""
         asked = frozenset(normal_form(question[:2000]).split()) - FILLERS
-        link = self._link(facts(a), facts(b), asked)
+        link = self._link(_read(a), _read(b), asked)
         if link:
             return link.reason
         compared = self.compare([a, b], question)
@@ -184,7 +185,7 @@ class Equivalence:
         if self.embedder is None:
             return None, spelled, []
         try:
-            vectors = self.embedder.embed([a.text for a in answers])
+            vectors = self.embedder.embed([unframed(a.text) for a in answers])
         except ModelError as error:
             logger.warning("meanings without embeddings: %s", error)
             return None, spelled, [f"no embeddings, meanings by rules and spelling alone: {error}"]
@@ -274,15 +275,21 @@ def _angular(vectors: FloatArray) -> FloatArray:
 
 def _distinct(answers: Sequence[str]) -> tuple[tuple[str, ...], tuple[Facts, ...], tuple[int, ...]]:
     """Distinct forms, sorted; the answer that stands for each; each answer's place."""
-    found = [facts(text) for text in answers]
+    found = [_read(text) for text in answers]
     written: dict[str, Counter[str]] = {}
     for one in found:
         written.setdefault(one.form, Counter())[one.text] += 1
     forms = tuple(sorted(written))
     # Of equally frequent spellings the first in the alphabet, whatever came first.
-    chosen = tuple(facts(min((-count, text) for text, count in written[form].items())[1]) for form in forms)
+    chosen = tuple(_read(min((-count, text) for text, count in written[form].items())[1]) for form in forms)
     place = {form: i for i, form in enumerate(forms)}
     return forms, chosen, tuple(place[one.form] for one in found)
+
+
+def _read(text: str) -> Facts:
+    """What an answer says, without what frames it; its text stays as it was written."""
+    said = unframed(text)
+    return facts(text) if said == text else replace(facts(said), text=text)
 
 
 def _embedder(given: Embedder | str | None) -> Embedder | None:

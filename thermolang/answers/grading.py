@@ -1,9 +1,11 @@
 """Graders of free-form answers: is an answer right, given the accepted answers? Rules that a person can check.
 
-``is_right`` is the rule that labels training data. An answer is right if, after ``spelling.normalize``, it equals an
-accepted answer (an alias). A longer answer is right if it contains an alias as a whole phrase and says so:
+``is_right`` is the rule that labels training data. An answer is right if, after ``spelling.normalize`` and without
+accents, it equals an accepted answer (an alias). A longer answer is right if it contains an alias as a whole phrase and
+says so:
 
-- *Denied*: "not", "never", ... earlier in the same sentence, or "is not" right after, makes it wrong.
+- *Denied*: "not", "never", ... earlier in the same sentence, "other than" right before or "is not" right after makes it
+  wrong; "not X but Y" says Y.
 - *One of several*: an alias joined by "or", "and", "&" or "/" to something else, or standing in a list of three or
   more, makes it wrong, unless every other item is an alias too.
 - *Numbers*: an alias that is a number is compared by value with the last number of the answer; number words up to one
@@ -12,56 +14,69 @@ accepted answer (an alias). A longer answer is right if it contains an alias as 
   mark, because "a", "in" and "he" are words.
 - *Japanese and Chinese* have no spaces: an alias may stand inside the text, but not inside a longer word of the same
   script (インド is not in インドネシア).
+- *Lists*: an alias that is a list is meant in any order; no item may be missing, and none may be added.
+- *Options*: an alias of one letter is an option. "A) Paris" says A, and an alias "A) Paris" is said by A and by Paris.
+- *Run-on answers*: what follows another "Question:" or "Passage:" is not read, nor what follows "#### 18".
 
 ``GRADERS`` has other rules by name, and words are in ``data/grading.toml``.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
-from thermolang.answers.rules.dates import DATE_FIELDS, PartialDateTime, dates_agree
-from thermolang.answers.rules.guards import Facts, facts
-from thermolang.answers.rules.numerals import SMALL_NUMBERS, TENS, VALUES, fold_superscripts
-from thermolang.answers.rules.quantities import Quantity, same_quantity
+from scipy.special import expit, logit
+
+from thermolang.answers.equivalence import Equivalence
+from thermolang.answers.rules.final import first_answer, is_option, option_of, with_options
+from thermolang.answers.rules.guards import facts
+from thermolang.answers.rules.numerals import SMALL_NUMBERS, TENS, VALUES
 from thermolang.answers.rules.spelling import (
     HAS_JAPANESE,
     KANJI,
     KATAKANA,
     cut_japanese,
+    fold_accents,
     fold_signs,
+    keys,
+    list_items,
     normalize,
+    share_key,
     split_words,
 )
-from thermolang.answers.rules.tables import any_of, pattern, read_table, word_set
+from thermolang.answers.rules.stated import states_alias
+from thermolang.answers.rules.tables import phrase_list, read_table, word_set
 from thermolang.errors import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from thermolang.answers.equivalence import Equivalence
-
 Grader: TypeAlias = Callable[[str, Sequence[str], str], float]
 """Answer, accepted answers, question -> score in [0, 1]."""
 
-_T = TypeVar("_T", Quantity, PartialDateTime)
+MOST_LOG_ODDS = 6.0
+"""Bound of the evidence of a meaning, so that a rule's 0 or 1 is strong evidence and not the only one."""
+
+PRODUCTS = (("meaning", "length"), ("said", "length"), ("contained", "length"), ("words", "length"))
+"""Evidence that tells more or less in long answers."""
 
 _TABLE = read_table("grading")
 _VERBS = word_set(_TABLE["verbs"])
 _DENIALS = word_set(_TABLE["denials"]) | {f"{verb}nt" for verb in _VERBS}
 _DENIALS_AFTER = _DENIALS - word_set(_TABLE["only_before"])
+_EXCLUDED = frozenset(tuple(phrase.split()) for phrase in phrase_list(_TABLE["excluded"]))
+_MEANT_AFTER_ALL = word_set(_TABLE["meant_after_all"])
 _SENTENCE_END = re.compile(r"[.!?。\n](?:\s|$)")
 _JAPANESE_DENIAL = re.compile(f"^{_TABLE['japanese']['denial']}")
 _JAPANESE_OR = re.compile(_TABLE["japanese"]["or"])
-_LIMIT_BEFORE = re.compile(rf"(?:{_TABLE['limits_before']})(?:\s(?:in|on|at|about|the))?\s?$", re.IGNORECASE)
-_LIMIT_AFTER = re.compile(rf"\s?{any_of([pattern(_TABLE['limits_after'])])}")
 
 _NUMBER = re.compile(
     r"(?<![a-z\d.,])(?P<sign>(?<![\w)\]])-)?(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
@@ -83,17 +98,19 @@ def is_right(answer: str, answers: Sequence[str]) -> bool:
         >>> is_right("The capital of France is Paris.", ["Paris"]), is_right("It is not Paris.", ["Paris"])
         (True, False)
     """
-    folded = fold_signs(answer)
-    given = normalize(answer)
+    said = first_answer(answer)
+    folded, given = _folded(said), _plain(said)
     if not given:
         return False
-    values = {alias: _number(fold_signs(alias)) for alias in answers if normalize(alias)}
+    values = {alias: _number(fold_signs(alias)) for alias in with_options(answers) if _plain(alias)}
     if any(value is not None and _says_number(folded, value) for value in values.values()):
         return True
     texts = [alias for alias, value in values.items() if value is None]
-    if any(normalize(alias) == given for alias in texts):
+    if any(_plain(alias) == given for alias in texts) or any(_says_list(said, alias) for alias in texts):
         return True
-    return _says_phrase(folded, [split_words(fold_signs(alias))[0] for alias in texts])
+    if (option := option_of(said)) and any(map(is_option, [said.strip(" ()."), *texts])):
+        return any(option_of(alias) == option for alias in texts)
+    return _says_phrase(folded, [split_words(_folded(alias))[0] for alias in texts])
 
 
 def given_choice(answer: str, choices: Sequence[str]) -> int | None:
@@ -176,25 +193,33 @@ def amount_match(answer: str, answers: Sequence[str], question: str = "") -> flo
         >>> amount_match("三千万円です", ["30 million yen"]), amount_match("4th of July, 1976", ["1976"])
         (1.0, 1.0)
     """
-    said = facts(answer)
+    said = facts(first_answer(answer))
     if not (said.quantities or said.dates) or (said.negated and not said.bare and not said.is_long):
         return 0.0
     asked = facts(question)
-    return float(any(_states(said, facts(alias), asked) for alias in answers))
+    return float(any(states_alias(said, facts(alias), asked) for alias in answers))
 
 
 def combined(answer: str, answers: Sequence[str], question: str = "") -> float:
-    """Return 1 if ``alias_match`` or ``amount_match`` does, else 0.
+    """Return the probability, in [0, 1], that people call an answer right, from all that the graders find.
+
+    A logistic regression on alias, amount, date, words and meaning, fitted to people's verdicts on half of the
+    questions of EVOUNA-TriviaQA (Wang et al., 2023, arXiv 2305.12421) by ``python benchmarks/grading.py --fit``.
+    Meaning is that of the default ``Equivalence``, which is loaded at first use.
 
     Example:
-        >>> combined("Paris, of course", ["Paris"]), combined("5,000 m", ["5 km"]), combined("Rome", ["Paris", "5"])
-        (1.0, 1.0, 0.0)
+        >>> combined("Paris, of course", ["Paris"]) > 0.5, combined("Rome", ["Paris", "5"]) > 0.5
+        (True, False)
     """
-    return max(alias_match(answer, answers, question), amount_match(answer, answers, question))
+    return _weighed("combined", evidence(answer, answers, question, _default_equivalence()))
 
 
 def equivalent(equivalence: Equivalence) -> Grader:
-    """Make a grader of an ``Equivalence``: the best P(same) of the answer and an alias.
+    """Make a grader of an ``Equivalence``: the probability that an answer means an alias, or says it beside more.
+
+    A long answer and a short alias are not the same text, though the answer may be right. So P(same) is weighed with
+    the difference of their lengths, and with whether an alias stands in the answer and is not denied; the weights are
+    fitted as those of ``combined``.
 
     Args:
         equivalence: Compares the answers; its embedder is loaded when the grader is first used.
@@ -202,20 +227,75 @@ def equivalent(equivalence: Equivalence) -> Grader:
     Example:
         >>> from thermolang.answers.equivalence import Equivalence
         >>> grade = equivalent(Equivalence(None))
-        >>> grade("5,000 m", ["5 km"], ""), grade("Rome", ["", "5 km"], "") < 0.5
-        (1.0, True)
+        >>> grade("5,000 m", ["5 km"], "") > 0.5, grade("Rome", ["", "5 km"], "") > 0.5
+        (True, False)
     """
 
     def grade(answer: str, answers: Sequence[str], question: str = "") -> float:
-        if not answer.strip():
-            return 0.0
-        best = 0.0
-        for alias in dict.fromkeys(answers):
-            if alias.strip() and best < 1:
-                best = max(best, equivalence.same(answer, alias, question))
-        return best
+        return _weighed("equivalent", evidence(answer, answers, question, equivalence))
 
     return grade
+
+
+def evidence(answer: str, answers: Sequence[str], question: str, equivalence: Equivalence) -> dict[str, float]:
+    """Return what tells whether an answer is right, by name; empty if nothing is said or accepted.
+
+    Args:
+        answer: The answer.
+        answers: Accepted answers.
+        question: The question.
+        equivalence: Compares answer and aliases.
+
+    Returns:
+        ``meaning``: log-odds of P(same) of the nearest alias, within ``MOST_LOG_ODDS``. ``length``: log of how many
+        times longer the answer is than that alias, at least 0. ``contained``: 1 if an alias stands in it, denied or
+        not; ``said``: ``alias_match``; ``amount``: ``amount_match``; ``other amount``: 1 if an alias is an amount or
+        date and the answer states others only; ``words``: ``token_f1``; ``refusal``: 1 if it declines. Then products
+        of two of these.
+    """
+    said = first_answer(answer)
+    aliases = [alias for alias in dict.fromkeys(answers) if alias.strip()]
+    if not said.strip() or not aliases:
+        return {}
+    same, nearest = max((equivalence.same(said, alias, question), alias) for alias in aliases)
+    read = facts(said)
+    amount = amount_match(said, aliases, question)
+    found = {
+        "meaning": float(logit(min(max(same, expit(-MOST_LOG_ODDS)), expit(MOST_LOG_ODDS)))),
+        "length": max(0.0, math.log(len(read.form) / max(len(facts(nearest).form), 1))),
+        "contained": float(_contains(said, aliases)),
+        "said": alias_match(said, aliases),
+        "amount": amount,
+        "other amount": float(not amount and any(facts(alias).bare for alias in aliases)),
+        "words": token_f1(said, aliases),
+        "refusal": float(read.kind == "refusal"),
+    }
+    return found | {f"{a} x {b}": found[a] * found[b] for a, b in PRODUCTS}
+
+
+@functools.cache
+def _default_equivalence() -> Equivalence:
+    return Equivalence()
+
+
+def _weighed(grader: str, found: Mapping[str, float]) -> float:
+    """Probability of a grader's regression; 0 without evidence."""
+    weights = read_table("grading_weights")[grader]
+    return (
+        float(expit(weights["constant"] + sum(found[name] * weights[name] for name in found if name in weights)))
+        if found
+        else 0.0
+    )
+
+
+def _contains(said: str, aliases: Sequence[str]) -> bool:
+    """Whether an alias stands in an answer as a phrase, denied or not."""
+    folded = _folded(said)
+    words, gaps = split_words(folded)
+    if any(any(_find(words, gaps, split_words(_folded(alias))[0])) for alias in aliases if _plain(alias)):
+        return True
+    text = "".join(folded.split())
+    return any(HAS_JAPANESE.search(alias) and "".join(_folded(alias).split()) in text for alias in aliases)
 
 
 GRADERS: Mapping[str, Grader] = MappingProxyType(
@@ -227,12 +307,33 @@ GRADERS: Mapping[str, Grader] = MappingProxyType(
         "combined": combined,
     }
 )
-"""The graders that need no model, by name."""
+"""The graders by name; ``combined`` loads the packaged sentence embedder, the others need no model."""
 
 
 def _names(answer: str, choice: str) -> bool:
     answer, choice = answer.casefold(), choice.strip().casefold()
     return answer.startswith(choice) and not answer[len(choice) : len(choice) + 1].isalnum()
+
+
+def _folded(text: str) -> str:
+    return fold_accents(fold_signs(text))
+
+
+def _plain(text: str) -> str:
+    return " ".join(split_words(_folded(text))[0])
+
+
+def _says_list(said: str, alias: str) -> bool:
+    items = list_items(alias)
+    if not items:
+        return False
+    if share_key(keys(said), keys(alias)):
+        return True
+    words, gaps = split_words(_folded(said))
+    found = [list(_find(words, gaps, split_words(_folded(item))[0])) for item in items]
+    spans = sorted(span for each in found for span in each)
+    denied = any(_denied_before(words[: s[0]], gaps[: s[0] + 1]) or _denied_after(words, s) for s in spans)
+    return all(found) and not denied and not _one_of_several(words, gaps, spans)
 
 
 def _number(folded: str) -> Decimal | None:
@@ -287,6 +388,11 @@ def _find(words: list[str], gaps: list[str], alias: list[str]) -> Iterator[tuple
 
 def _denied_before(words: list[str], gaps: list[str]) -> bool:
     """Whether a denial stands in the sentence that the words end in; the last gap is the one after them."""
+    for length in (1, 2):
+        if tuple(words[-length:]) in _EXCLUDED:
+            return not _MEANT_AFTER_ALL.intersection(words[-length - 1 : -length])
+    if words and words[-1] == "but":
+        return False  # not X but Y
     for word, gap in zip(reversed(words), reversed(gaps), strict=False):
         if _SENTENCE_END.search(gap):
             return False
@@ -367,77 +473,3 @@ def _cut(word: str) -> list[str]:
     """Words of a text without spaces, or its characters."""
     cut = cut_japanese(word, "A", lambda morpheme: str(morpheme.surface()))
     return list(word) if cut is None else cut
-
-
-def _states(said: Facts, alias: Facts, asked: Facts) -> bool:
-    """Whether an answer states the amounts, or the dates, that an alias is."""
-    if not alias.bare:
-        return False
-    # A lone year is both an amount and a date.
-    amounts, dates = {q.span for q in alias.quantities}, {m.span for m in alias.dates}
-    if dates and said.dates and amounts <= dates:
-        verdict = _states_dates(said, alias, asked)
-        if verdict is not None:
-            return verdict
-    return bool(amounts) and dates <= amounts and _states_amounts(said, alias, asked)
-
-
-def _states_dates(said: Facts, alias: Facts, asked: Facts) -> bool | None:
-    """True or False, or None if the dates of the answer say nothing about those of the alias."""
-    for date in said.dates if not said.is_long else ():
-        in_question = any(dates_agree(date, other) for other in asked.dates)
-        if not in_question and all(dates_agree(date, wanted) is False for wanted in alias.dates):
-            return False
-    given = _unlimited(said, said.dates)
-    return _in_order(alias.dates, given, _gives) or None
-
-
-def _gives(wanted: PartialDateTime, said: PartialDateTime) -> bool:
-    """Whether a date is the wanted one, or says more."""
-    verdict = dates_agree(said, wanted)
-    if verdict is None:
-        unknown: dict[str, Any] = {name: None for name in DATE_FIELDS if getattr(wanted, name) is None}
-        kept = replace(said, **unknown, twelve_hour=said.twelve_hour or wanted.twelve_hour)
-        verdict = dates_agree(kept, wanted)
-    return verdict is True
-
-
-def _states_amounts(said: Facts, alias: Facts, asked: Facts) -> bool:
-    given = _unlimited(said, said.quantities)
-    if not _in_order(alias.quantities, given, same_quantity):
-        return False
-    if said.is_long:
-        return True
-    known = (*alias.quantities, *asked.quantities)
-    others = [q for q in said.quantities if not any(same_quantity(q, k) for k in known)]
-    stated = [q for q in given if any(same_quantity(q, w) for w in alias.quantities)]
-    return not any(_rivals(other, one) for other in others for one in stated)
-
-
-def _rivals(a: Quantity, b: Quantity) -> bool:
-    """Whether two amounts could answer one question: "12 or 13", but not "12 in 1945" or "5 km in 20 minutes"."""
-    if a.dimension != b.dimension or a.ordinal != b.ordinal or bool(a.unit) != bool(b.unit):
-        return False
-    return _looks_like_year(a) == _looks_like_year(b)
-
-
-def _looks_like_year(quantity: Quantity) -> bool:
-    bare = not quantity.unit and not quantity.ordinal and quantity.span[1] - quantity.span[0] == 4
-    return bare and quantity.value in range(1000, 2100)
-
-
-def _unlimited(said: Facts, found: Sequence[_T]) -> list[_T]:
-    """What an answer states, without what it only sets a limit to or denies."""
-    text = fold_superscripts(said.text)
-    return [
-        one
-        for one in found
-        if not _LIMIT_BEFORE.search(text[max(0, one.span[0] - 24) : one.span[0]])
-        and not _LIMIT_AFTER.match(text, one.span[1])
-    ]
-
-
-def _in_order(wanted: Sequence[_T], given: Sequence[_T], same: Callable[[_T, _T], bool]) -> bool:
-    """Whether all that is wanted is given, in that order: 3-1 is not 1-3."""
-    rest = iter(given)
-    return all(any(same(one, other) for other in rest) for one in wanted)

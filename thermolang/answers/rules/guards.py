@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Literal
 
 from thermolang.answers.rules.antonyms import opposites
 from thermolang.answers.rules.dates import PartialDateTime, dates_agree, dates_in
+from thermolang.answers.rules.identifiers import other_identifiers, other_model, same_identifier, same_model
+from thermolang.answers.rules.japanese import other_japanese_name, same_in_other_script, same_japanese_name, synonyms
 from thermolang.answers.rules.names import Name, name_of, other_name, same_name
 from thermolang.answers.rules.negation import negation
 from thermolang.answers.rules.numerals import fold_superscripts
 from thermolang.answers.rules.quantities import Quantity, comparable, quantities_in, same_quantity
-from thermolang.answers.rules.replies import is_refusal, polarity
+from thermolang.answers.rules.replies import is_personal, is_refusal, polarity, says_nobody_knows
 from thermolang.answers.rules.spelling import HAS_JAPANESE_SIGN, keys, normal_form, share_key
 from thermolang.answers.rules.tables import pattern, read_table, word_set
+from thermolang.answers.rules.vocabulary import other_entry, same_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +33,9 @@ Kind = Literal["answer", "refusal", "empty"]
 _TABLE = read_table("guards")
 FILLERS = word_set(_TABLE["fillers"])
 """Words around an amount that add nothing to it, and words that a short answer may do without."""
+
+NOBODY_KNOWS = "nobody knows"
+"""Form of every answer that says so."""
 
 LONG = 30
 """Words from which an answer is a text: its numbers and negations need not be what it says."""
@@ -138,6 +144,8 @@ def facts(text: str) -> Facts:
     if is_refusal(text) or is_refusal(form):
         # No answer has this form: "N / A" is read as an answer, and is spelled as the refusal "N/A".
         return Facts(text, "refusal", f"refusal: {form}", keys(text))
+    if says_nobody_knows(text) or says_nobody_knows(form):
+        return Facts(text, "answer", NOBODY_KNOWS, frozenset({NOBODY_KNOWS}))
     dates = dates_in(text)
     amounts = _amounts(text, dates)
     negated, content = negation(text)
@@ -177,13 +185,19 @@ def apply_guards(
         ('other dates or times', True)
     """
     if a.kind != b.kind or a.kind != "answer":
-        return _other_kinds(a.kind, b.kind)
+        return None if _unknown_to_all(a, b) else _other_kinds(a.kind, b.kind)
     if a.form == b.form:
         return Link(True, "the same words")
     for guard in GUARDS if guards is None else guards:
         if guard.applies(a, b):
             return Link(guard.same, guard.reason)
     return Link(True, "the same beside words of the question") if _repeats(a, b, question) else None
+
+
+def _unknown_to_all(a: Facts, b: Facts) -> bool:
+    """Whether one says that nobody knows, and the other that it is unknown: perhaps to all, perhaps to itself."""
+    refusal, other = (a, b) if a.kind == "refusal" else (b, a)
+    return refusal.kind == "refusal" and other.form == NOBODY_KNOWS and not is_personal(refusal.text)
 
 
 def _other_kinds(a: Kind, b: Kind) -> Link:
@@ -281,7 +295,35 @@ def _other_items(a: Facts, b: Facts) -> bool:
     return bool(left or right) and not overlap
 
 
+def _other_identifiers(a: Facts, b: Facts) -> bool:
+    return other_identifiers(a.text, b.text) or other_model(a.text, b.text)
+
+
+def _other_entry(a: Facts, b: Facts) -> bool:
+    return other_entry(a.text, b.text)
+
+
+def _other_japanese_name(a: Facts, b: Facts) -> bool:
+    return other_japanese_name(a.text, b.text)
+
+
 # Rules that join.
+
+
+def _same_identifier(a: Facts, b: Facts) -> bool:
+    return same_identifier(a.text, b.text) or same_model(a.text, b.text)
+
+
+def _same_entry(a: Facts, b: Facts) -> bool:
+    return same_entry(a.text, b.text)
+
+
+def _same_japanese_name(a: Facts, b: Facts) -> bool:
+    return same_japanese_name(a.text, b.text) or same_in_other_script(a.text, b.text)
+
+
+def _synonyms(a: Facts, b: Facts) -> bool:
+    return synonyms(a.text, b.text)
 
 
 def _same_keys(a: Facts, b: Facts) -> bool:
@@ -317,16 +359,23 @@ def _same_name(a: Facts, b: Facts) -> bool:
 
 GUARDS: tuple[Guard, ...] = (
     Guard("one says yes, one no", same=False, applies=_other_polarity),
+    Guard("other identifiers", same=False, applies=_other_identifiers),
+    Guard("the same identifier", same=True, applies=_same_identifier),
+    Guard("other entries of one vocabulary", same=False, applies=_other_entry),
+    Guard("names of one thing", same=True, applies=_same_entry),
     Guard("other dates or times", same=False, applies=_other_dates),
     Guard("other amounts", same=False, applies=_other_amounts),
     Guard("one denies what the other says", same=False, applies=_denies),
     Guard("opposite words", same=False, applies=_opposites),
     Guard("names that share a word", same=False, applies=_other_names),
+    Guard("other Japanese names", same=False, applies=_other_japanese_name),
     Guard("lists with other items", same=False, applies=_other_items),
     Guard("the same but for its spelling or order", same=True, applies=_same_keys),
     Guard("both say yes, or both no", same=True, applies=_same_polarity),
     Guard("the same amount or date", same=True, applies=_same_amounts),
     Guard("the same statement", same=True, applies=_same_denial),
     Guard("one name in two spellings", same=True, applies=_same_name),
+    Guard("one Japanese name", same=True, applies=_same_japanese_name),
+    Guard("synonyms", same=True, applies=_synonyms),
 )
 """The rules, in the order in which they are asked; those that split go before those that join."""
