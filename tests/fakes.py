@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from thermolang.errors import ModelError
+from thermolang.models.rotations import averaged, shifts, with_rotated_options
 from thermolang.types import Generation, Message, ModelIdentity, OptionScores
 
 HIDDEN = 16
@@ -37,6 +38,7 @@ class FakeModel:
         logits: From (question, number of options) to logits; by default a function of the text's hash.
         hidden: From the question to a hidden state; by default a function of the text's hash.
         mass: Share of the next-token probability on the options.
+        logprob: Exp of the mean log-probability of an answer that is given as text.
         answer: What it generates.
         said: What it says when it is asked again, over and over.
         context: Conversations of more characters are refused, as a real model does.
@@ -46,6 +48,7 @@ class FakeModel:
     logits: Callable[[str, int], Sequence[float]] | None = None
     hidden: Callable[[str], Sequence[float]] | None = None
     mass: float = 0.9
+    logprob: float | None = None
     answer: str = "Paris"
     said: Sequence[str] = ("Paris", "Paris.", "Rome", "It is Paris")
     context: int = 1000
@@ -68,6 +71,10 @@ class FakeModel:
         self._note("generate", messages)
         return Generation(self.answer, (1, 2), (-0.1, -0.2), "stop", 5)
 
+    def generate_batch(self, conversations: Sequence[Sequence[Message]], sampling: object) -> list[Generation]:
+        """Say ``answer`` to each."""
+        return [self.generate(messages) for messages in conversations]
+
     def sample(
         self,
         messages: Sequence[Message],
@@ -87,14 +94,23 @@ class FakeModel:
         return [Generation(text, (1, 2, 3), (-0.5, -0.5, -0.5), "stop", 5) for text in texts]
 
     def choice_logits(
-        self, messages: Sequence[Message], choices: Sequence[str], answer: Generation | None = None
+        self,
+        messages: Sequence[Message],
+        choices: Sequence[str],
+        answer: Generation | None = None,
+        *,
+        rotations: int = 1,
     ) -> OptionScores:
         """Logits of the options; options that are the same share a token."""
         if len(set(choices)) < len(choices):
             msg = f"the choices share a token: {list(choices)}"
             raise ModelError(msg)
         self._note("choice_logits", messages)
-        return self._scores(messages[-1]["content"], tuple(choices))
+        if rotations == 1:
+            return self._scores(messages[-1]["content"], tuple(choices))
+        moved = shifts(len(choices), rotations)
+        texts = [with_rotated_options(messages, choices, shift)[-1]["content"] for shift in moved]
+        return averaged([self._scores(text, tuple(choices)) for text in texts], moved)
 
     def self_check_batch(self, pairs: Sequence[tuple[Sequence[Message], Generation | str]]) -> list[OptionScores]:
         """Logits of yes and no, a pair at a time."""
@@ -103,7 +119,7 @@ class FakeModel:
     def self_check(self, messages: Sequence[Message], answer: Generation | str) -> OptionScores:
         """Logits of yes and no."""
         self._note("self_check", messages)
-        return self._scores(messages[-1]["content"], ("yes", "no"))
+        return replace(self._scores(messages[-1]["content"], ("yes", "no")), answer_logprob=self.logprob)
 
     def _note(self, call: str, messages: Sequence[Message]) -> None:
         with self.lock:

@@ -7,7 +7,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -18,11 +18,14 @@ from thermolang.answers.equivalence import Equivalence
 from thermolang.answers.grading import given_choice
 from thermolang.calibration import calibrator as registry
 from thermolang.calibration.calibrator import Calibrator
-from thermolang.calibration.fit import AnswerScores, Fit, predictive_interval
-from thermolang.calibration.kinds import CHOICE, SELF_CHECK, AnswerKind, KindName
+from thermolang.calibration.fit import Fit, predictive_interval
+from thermolang.calibration.kinds import CHOICE, SELF_CHECK, AnswerKind, KindName, with_probability
+from thermolang.calibration.learner import AnswerScores, InputKind
 from thermolang.calibration.task_state import TaskState, TaskVersion
 from thermolang.errors import InvalidInputError, ThermolangError
+from thermolang.given import compare, given_confidence, why_not_given
 from thermolang.models.chat_template import UNFINISHED, final_answer
+from thermolang.models.rotations import check_rotations
 from thermolang.models.scoring import MIN_ANSWER_MASS
 from thermolang.sampling import SAMPLES, Thorough, check_annotate
 from thermolang.storage import data_dir, digest
@@ -56,7 +59,7 @@ NOT_FINITE = Reason("not_finite", "the model's logits or hidden state are not fi
 
 
 def read_choice(
-    model: ScoringModel, messages: Sequence[Message], answer: Generation | str, choices: list[str]
+    model: ScoringModel, messages: Sequence[Message], answer: Generation | str, choices: list[str], rotations: int = 1
 ) -> tuple[OptionScores, int] | Reason:
     """Scores of the options and the index of the given one, or why there are none."""
     if is_empty(messages):
@@ -65,9 +68,10 @@ def read_choice(
     if text is None:
         return STILL_THINKING
     try:
-        scores = model.choice_logits(messages, choices, answer if isinstance(answer, Generation) else None)
+        generation = answer if isinstance(answer, Generation) else None
+        scores = model.choice_logits(messages, choices, generation, rotations=rotations)
     except ThermolangError as error:
-        return Reason("model_error", str(error))
+        return _unscored(error)
     given = given_choice(text, choices)
     if given is None:
         shown = text if len(text) <= 40 else text[:40] + "..."
@@ -106,6 +110,10 @@ def is_empty(messages: Sequence[Message]) -> bool:
     return not messages or not messages[-1]["content"].strip()
 
 
+def _unscored(error: ThermolangError) -> Reason:
+    return Reason("bad_choices" if isinstance(error, InvalidInputError) else "model_error", str(error))
+
+
 def _unreadable(messages: Sequence[Message], answer: Generation | str) -> Reason | None:
     if is_empty(messages):
         return EMPTY
@@ -123,9 +131,8 @@ def scores_of(fit: Fit, scores: OptionScores, given: int, logprob: float) -> Ans
         logprob: Exp of the answer's mean token log-probability; NaN where unknown.
     """
     # The given option comes first; ``lessons`` relies on that.
-    others = np.delete(scores.logits, given)
-    offset = float(fit.head.logit_offset(scores.hidden[None], np.array([logprob]))[0]) if fit.head else 0.0
-    return AnswerScores((float(scores.logits[given]), *map(float, others)), offset)
+    ordered = np.array([scores.logits[given], *np.delete(scores.logits, given)])
+    return fit.learner.scores_of(ordered[None], scores.hidden[None], np.array([logprob]))[0]
 
 
 def applied(
@@ -144,25 +151,47 @@ def applied(
     plain = fit.kind.option_probabilities(scores.logits, version.scale)
     # For choices p below is about the most probable option, whichever was given.
     best = int(np.argmax(scores.logits)) if fit.kind.is_choice else given
-    logits, offsets = np.array([answer.logits]), np.array([answer.logit_offset])
-    p = float(fit.learner.probability(logits, offsets, version.scale, version.intercept)[0])
+    learner, standing = fit.learner, version.standing
+    p = float(learner.probability([answer], standing)[0])
+    of = learner.input_kind(answer, standing)
+    half_width = standing.share * (of.estimate.half_width if of else fit.prior.half_width)
     # With a head p may differ from the plain probability.
-    calibrated = _with(plain, best, p)  # (K,)
+    calibrated = with_probability(plain, best, p)  # (K,)
     value = float(calibrated[given])
     novelty = float(fit.inputs.novelty(scores.hidden))
     others = [i for i in np.argsort(-calibrated) if i != given] if fit.kind.is_choice else []
-    return replace(
+    found = replace(
         unscored,
         value=value,
         temperature=1.0 / version.inverse_temperature,
         bias=version.bias,
-        interval=predictive_interval(value, version.half_width),
+        interval=predictive_interval(value, half_width),
         task_version=version.version,
         supported=novelty <= 1.0,
         novelty=novelty,
         alternatives=tuple(Alternative(scores.options[i], float(calibrated[i])) for i in others),
-        basis=Basis(answer.logits, answer.logit_offset, version.intercept, version.half_width, version.inputs),
+        basis=Basis(
+            answer.logits,
+            answer.logit_offset,
+            version.intercept,
+            half_width,
+            version.inputs,
+            answer.mean_probability,
+            answer.place,
+        ),
     )
+    return found.because(*_doubts(of, answer, version))
+
+
+def _doubts(of: InputKind | None, answer: AnswerScores, version: TaskVersion) -> Iterator[Reason]:
+    """Why the level of an answer is less certain than that of others of its task."""
+    if of is None:
+        return
+    if answer.mean_probability is None:
+        known = "the probabilities of the answer's tokens are unknown, so the level is that of the training tasks"
+        yield Reason("no_logprobs", known)
+    elif of not in version.kinds:
+        yield Reason("new_kind", "the question is unlike the task's others so far: its level rests on it alone")
 
 
 def lessons(
@@ -185,20 +214,9 @@ def lessons(
         if basis is None or confidence.calibrator != calibrator or (choice and basis.logits[0] < max(basis.logits)):
             continue
         key: TaskKey = confidence.task, "choice" if choice else "self_check"
-        found.setdefault(key, []).append((AnswerScores(basis.logits, basis.logit_offset), bool(right)))
+        answer = AnswerScores(basis.logits, basis.logit_offset, basis.mean_probability, basis.place)
+        found.setdefault(key, []).append((answer, bool(right)))
     return found
-
-
-def _with(probabilities: FloatArray, best: int, p: float) -> FloatArray:
-    """The options' probabilities (K,) with p for the best one; the others keep their proportions."""
-    rest = 1.0 - probabilities[best]
-    if probabilities[best] == p:
-        return probabilities
-    # Where the best one had a probability of exactly 1, the others have no proportions to keep.
-    even = np.full(len(probabilities), (1.0 - p) / (len(probabilities) - 1))
-    found = probabilities * ((1.0 - p) / rest) if rest > 0 else even
-    found[best] = p
-    return np.asarray(found)
 
 
 class ConfidenceEstimator:
@@ -259,6 +277,8 @@ class ConfidenceEstimator:
         choices: Sequence[str] | None = None,
         samples: Sequence[Generation | str] | None = None,
         annotate: bool = False,
+        rotations: int = 1,
+        written_elsewhere: bool = False,
     ) -> Confidence:
         """Compute the confidence of an answer to a conversation.
 
@@ -271,17 +291,28 @@ class ConfidenceEstimator:
                 of the answer's meaning, in any mode.
             annotate: Also tell for each sentence which share of the sampled answers supports it (experimental; that
                 share is NOT a calibrated probability).
+            rotations: As for ``choose``. The answer stays what was given, even if the average prefers another option.
+            written_elsewhere: Another system or a person wrote the answer. Its wording is improbable under the model
+                for that alone, so the model answers, too, and the two are compared. The task learns nothing from it.
+                With ``choices`` it makes no difference.
 
         Returns:
             A confidence; ``value`` is None with a ``reason`` if it cannot be computed. Never raises for what
             the model or the question is like.
 
         Raises:
-            InvalidInputError: ``annotate`` without sampled answers.
+            InvalidInputError: ``annotate`` without sampled answers, samples for an answer written elsewhere, or more
+                ``rotations`` than choices.
         """
-        given = None if samples is None else [samples]
-        items = [(messages, answer)]
-        return self.score_many(items, task=task, choices=choices, samples=given, annotate=annotate)[0]
+        return self.score_many(
+            [(messages, answer)],
+            task=task,
+            choices=choices,
+            samples=None if samples is None else [samples],
+            annotate=annotate,
+            rotations=rotations,
+            written_elsewhere=written_elsewhere,
+        )[0]
 
     def score_many(
         self,
@@ -293,6 +324,8 @@ class ConfidenceEstimator:
         mode: Mode | None = None,
         threshold: float | None = None,
         annotate: bool = False,
+        rotations: int = 1,
+        written_elsewhere: bool = False,
     ) -> list[Confidence]:
         """Compute the confidences of several (conversation, answer) pairs, with one forward pass for self-checks.
 
@@ -305,16 +338,27 @@ class ConfidenceEstimator:
             threshold: What an adaptive confidence must be clearly above or below of; the training tasks' mean accuracy
                 by default.
             annotate: As for ``score``; an adaptive confidence tells of sentences only where it sampled.
+            rotations: As for ``score``.
+            written_elsewhere: As for ``score``; it holds for all items, and ``mode`` plays no part then.
 
         Raises:
-            InvalidInputError: ``annotate`` without sampled answers.
+            InvalidInputError: ``annotate`` without sampled answers, samples for answers written elsewhere, or more
+                ``rotations`` than choices.
         """
+        check_rotations(rotations, choices)
+        if written_elsewhere and not choices:
+            if annotate or samples is not None:
+                msg = (
+                    "annotate= and samples= are for the model's own answers, not for those that were written elsewhere"
+                )
+                raise InvalidInputError(msg)
+            return self._given(items, task)
         if annotate:
             check_annotate(mode or self.mode, choices=bool(choices), given=samples is not None)
         start = time.perf_counter()
         kind = CHOICE if choices else SELF_CHECK
         read: list[tuple[OptionScores, int] | Reason] = (
-            [read_choice(self.model, m, a, list(choices)) for m, a in items]
+            [read_choice(self.model, m, a, list(choices), rotations) for m, a in items]
             if choices
             else read_checks(self.model, items)
         )
@@ -335,6 +379,29 @@ class ConfidenceEstimator:
             for i, (item, one, fast) in enumerate(zip(items, read, found, strict=True))
         ]
 
+    def _given(self, items: Sequence[tuple[Sequence[Message], Generation | str]], task: str | None) -> list[Confidence]:
+        """Confidences of texts that were written elsewhere; no task state is asked or told."""
+        start = time.perf_counter()
+        # As texts: how probable the tokens were where they were written says nothing here.
+        texts = [(messages, a.text if isinstance(a, Generation) else a) for messages, a in items]
+        read = read_checks(self.model, texts)
+        why = self._why_uncalibrated(SELF_CHECK) if self.calibrator is None else why_not_given(self.calibrator)
+        found = [
+            Confidence.missing(one, task=task or task_of(messages))
+            if isinstance(one, Reason)
+            else self._unscored(*one, task or task_of(messages), SELF_CHECK).because(why)
+            for (messages, _), one in zip(texts, read, strict=True)
+        ]
+        usable = {i: one[0] for i, one in enumerate(read) if not isinstance(one, Reason) and not found[i].reason}
+        checked = [(*texts[i], scores) for i, scores in usable.items()]
+        for i, one in zip(usable, compare(self.model, checked, self.equivalence, read_checks), strict=True):
+            valued = (
+                one if isinstance(one, Reason) else given_confidence(found[i], cast("Calibrator", self.calibrator), one)
+            )
+            found[i] = found[i].because(valued) if isinstance(valued, Reason) else valued.because(self.warning)
+        seconds = (time.perf_counter() - start) / max(len(items), 1)
+        return [replace(confidence, source="given", seconds=seconds) for confidence in found]
+
     def _thorough(self, mode: Mode, threshold: float | None, annotate: bool) -> Thorough:
         fit = self.calibrator.semantic if self.calibrator else None
         usual = fit.base_rate if fit else 0.5
@@ -342,21 +409,37 @@ class ConfidenceEstimator:
         return Thorough(self.model, fit, self.equivalence, self.samples, limit, annotate)
 
     def choose(
-        self, messages: Sequence[Message], choices: Sequence[str], *, task: str | None = None
+        self, messages: Sequence[Message], choices: Sequence[str], *, task: str | None = None, rotations: int = 1
     ) -> tuple[str | None, Confidence]:
-        """Answer with the most probable option (the argmax; calibration cannot change it) and its confidence."""
+        """Answer with the most probable option (the argmax; calibration cannot change it) and its confidence.
+
+        Args:
+            messages: The conversation up to the question.
+            choices: Texts the answer may start with, such as ``["A", "B", "C"]``.
+            task: Name of the stream of questions this one belongs to.
+            rotations: Average the options' logits over so many orders of the options before anything else, which may
+                change the answer; as many as there are choices cancel a model's liking for a letter. The last user
+                message then holds a line ``A. text`` for each option. Use one number for all questions of a task.
+
+        Returns:
+            The option and its confidence; None and a confidence without a value where no option could be scored.
+
+        Raises:
+            InvalidInputError: ``rotations`` is no whole number from 1 to the number of choices.
+        """
+        check_rotations(rotations, choices)
         start = time.perf_counter()
         task = task or task_of(messages)
         if is_empty(messages):
             return None, Confidence.missing(EMPTY, task=task, source="choice")
         try:
-            scores = self.model.choice_logits(messages, choices)
+            scores = self.model.choice_logits(messages, choices, rotations=rotations)
             best = int(np.argmax(scores.logits))
             confidence = self._calibrate(scores, best, messages, task, CHOICE)
             if confidence.raw is None:  # the logits are no numbers, so no option is the best
                 return None, confidence
         except ThermolangError as error:
-            return None, Confidence.missing(Reason("model_error", str(error)), task=task, source="choice")
+            return None, Confidence.missing(_unscored(error), task=task, source="choice")
         return choices[best], replace(confidence, seconds=time.perf_counter() - start)
 
     def learn(self, verdicts: Iterable[tuple[Confidence, bool]]) -> int:
@@ -432,13 +515,9 @@ class ConfidenceEstimator:
         logprob: float = math.nan,
     ) -> Confidence:
         """From the scores of the options to a confidence in the option ``given``."""
-        if not all(np.isfinite(x).all() for x in (scores.logits, scores.hidden, scores.answer_mass)):
-            return Confidence.missing(NOT_FINITE, task=task, source=kind.name)
-        raw = kind.option_probabilities(scores.logits, UNCALIBRATED)
-        unscored = Confidence(None, raw=float(raw[given]), task=task, source=kind.name)
-        if scores.answer_mass < MIN_ANSWER_MASS:
-            share = f"only {scores.answer_mass:.2%} of the model's next-token probability"
-            return unscored.because(Reason("off_options", f"{share} is on the options {scores.options}"))
+        unscored = self._unscored(scores, given, task, kind)
+        if unscored.reason:
+            return unscored
         fit = self.calibrator.fits.get(kind.name) if self.calibrator else None
         if fit is None or self.calibrator is None:
             return unscored.because(self._why_uncalibrated(kind))
@@ -449,6 +528,17 @@ class ConfidenceEstimator:
             return unscored.because(Reason("not_finite", str(error)))
         found = applied(unscored, fit, version, scores, answer, given)
         return replace(found, calibrator=self.calibrator.id).because(self.warning or version.warning)
+
+    def _unscored(self, scores: OptionScores, given: int, task: str, kind: AnswerKind) -> Confidence:
+        """What is known without a calibrator; with a reason if the scores are of no use."""
+        if not all(np.isfinite(x).all() for x in (scores.logits, scores.hidden, scores.answer_mass)):
+            return Confidence.missing(NOT_FINITE, task=task, source=kind.name)
+        raw = kind.option_probabilities(scores.logits, UNCALIBRATED)
+        unscored = Confidence(None, raw=float(raw[given]), task=task, source=kind.name)
+        if scores.answer_mass < MIN_ANSWER_MASS:
+            share = f"only {scores.answer_mass:.2%} of the model's next-token probability"
+            return unscored.because(Reason("off_options", f"{share} is on the options {scores.options}"))
+        return unscored
 
     def _observed(
         self, fit: Fit, hidden: FloatArray, answer: AnswerScores, messages: Sequence[Message], task: str

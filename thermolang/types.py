@@ -20,7 +20,7 @@ Message = dict[str, Any]
 """One chat message as Hugging Face templates take it: ``{"role": "user", "content": "..."}``; ``content`` is text, and
 ``tool_calls`` may stand beside it."""
 
-Source = Literal["choice", "self_check", "meaning"]
+Source = Literal["choice", "self_check", "meaning", "given"]
 Mode = Literal["fast", "thorough", "adaptive"]
 """How a free-form answer is scored: with one pass; with sampled answers beside it; with as many samples as the decision
 needs."""
@@ -45,9 +45,12 @@ ReasonCode = Literal[
     "not_scored",
     "scoring_failed",
     "few_inputs",
+    "no_logprobs",
+    "new_kind",
     "weights_differ",
     "no_samples",
     "no_semantic_fit",
+    "given_text",
     "refusal",
     "edited",
 ]
@@ -59,11 +62,14 @@ a reasoning model never ended), ``not_a_choice`` (the answer is none of the choi
 (the model wants to say something else than the options), ``not_finite`` (NaN in logits or hidden state),
 ``model_error`` (such as a conversation that is too long), ``bad_input`` (such as a line of a file that cannot be read),
 ``calls_tools``, ``not_scored`` (nothing in the chain scored it), ``scoring_failed`` (an unexpected error; the log has
-it).
+it), ``given_text`` (a text written elsewhere, for which the calibrator has no fit or which cannot be compared with an
+answer of the model's own).
 
-With a value, as warnings: ``few_inputs`` (the task's temperature still moves), ``weights_differ`` (slightly, or on the
-user's own wish), ``no_samples``, ``no_semantic_fit`` (the value is that of one pass), ``refusal``, ``edited`` (a person
-replaced the answer).
+With a value, as warnings: ``few_inputs`` (the task's temperature still moves), ``no_logprobs`` (without token
+probabilities a free-form answer's level is the training tasks'), ``new_kind`` (a question unlike the task's others),
+``weights_differ`` (slightly, or on the user's own wish), ``no_samples``, ``no_semantic_fit`` (the value is that of one
+pass), ``given_text`` (it is longer than what could be read of it), ``refusal``, ``edited`` (a person replaced the
+answer).
 """
 
 FinishReason = Literal["stop", "length"]
@@ -205,6 +211,7 @@ class OptionScores:
         middle: Shape (d,), float32; output of a middle layer at the same position, where it was asked for.
         answer_logprob: Exp of the mean log-probability of the tokens of an answer that was given as text, in [0, 1];
             None where it was not read.
+        answer_cut: Whether that answer has more tokens than are read: then it is that of the last ones.
     """
 
     options: tuple[str, ...]
@@ -215,6 +222,7 @@ class OptionScores:
     cache_reused: bool = False
     middle: FloatArray | None = field(default=None, repr=False)
     answer_logprob: float | None = None
+    answer_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -287,6 +295,8 @@ class Basis:
         intercept: What it added for the task.
         half_width: Of the predictive interval, in log-odds.
         inputs: Number of the task's inputs that its state rested on.
+        mean_probability: Exp of the answer's mean token log-probability; None where unknown.
+        place: Where its hidden state lies among the kinds of input; empty where these are not told apart.
     """
 
     logits: tuple[float, ...]
@@ -294,6 +304,8 @@ class Basis:
     intercept: float = 0.0
     half_width: float = 0.0
     inputs: int = 0
+    mean_probability: float | None = None
+    place: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -308,7 +320,8 @@ class Confidence(JsonRecord):
         bias: Added to the log-odds; 0 for choices without verdicts.
         interval: Predictive 90 % interval of the task's accuracy at this confidence, from how far the calibrator was
             off on tasks held out in training, and narrower after verdicts; not the sampling error of a mean.
-        source: Where the number comes from.
+        source: Where the number comes from: the options of a choice, one self-check, the meanings of sampled answers,
+            or, for a text that was written elsewhere, a comparison with the model's own answer (``"given"``).
         task: Name of the task whose temperature was used.
         task_version: Version of the task's state.
         supported: False if the input is unlike what the calibrator was trained on.
@@ -353,7 +366,7 @@ class Confidence(JsonRecord):
             Alternative(text='Paris', share=0.75, count=6)
         """
         share = sum(a.share for a in self.alternatives)
-        if self.source == "choice" or not (self.source == "meaning" or share):
+        if self.source in ("choice", "given") or not (self.source == "meaning" or share):
             return ()
         said = sum(a.count for a in self.alternatives)
         samples = round(said / share) if share else 0
@@ -410,6 +423,9 @@ class ScoringModel(Protocol):
     ) -> Generation:
         """Answer a conversation."""
 
+    def generate_batch(self, conversations: Sequence[Sequence[Message]], sampling: Any) -> list[Generation]:
+        """Answer several conversations in one padded batch; ``sampling`` is a ``models.decoding.Sampling``."""
+
     def sample(
         self,
         messages: Sequence[Message],
@@ -426,9 +442,17 @@ class ScoringModel(Protocol):
         """Answer a conversation N times, independently; of these the ones after the first ``after``."""
 
     def choice_logits(
-        self, messages: Sequence[Message], choices: Sequence[str], answer: Generation | None = ...
+        self,
+        messages: Sequence[Message],
+        choices: Sequence[str],
+        answer: Generation | None = ...,
+        *,
+        rotations: int = ...,
     ) -> OptionScores:
-        """Read the options' logits at the answer position, of the answer's own pass if it is given."""
+        """Read the options' logits at the answer position, of the answer's own pass if it is given.
+
+        With ``rotations`` above 1 they are the mean over so many orders of the options.
+        """
 
     def self_check_batch(self, pairs: Sequence[tuple[Sequence[Message], Generation | str]]) -> list[OptionScores]:
         """Ask the model of each (conversation, answer) pair whether the answer is right; options ``("yes", "no")``."""

@@ -250,3 +250,19 @@ def test_numbers_by_value(value, other):
 @given(st.lists(PLAIN_WORD, max_size=4), PLAIN_WORD)
 def test_more_aliases_never_hurt_a_plain_answer(aliases, word):
     assert is_right(word, [*aliases, word])
+
+
+NOT_TOLD = ["The passage does not say.", "unanswerable"]
+
+
+@pytest.mark.parametrize("answer", ["The text does not mention it.", "Unknown", "I don't know.", "わかりません。"])
+def test_where_all_accepted_answers_decline_any_refusal_is_right(answer):
+    assert is_right(answer, NOT_TOLD)
+    assert not is_right(answer, ["Paris"])
+    assert not is_right(answer, [*NOT_TOLD, "Paris"])
+
+
+def test_an_answer_is_wrong_where_all_accepted_answers_decline():
+    assert not is_right("Paris", NOT_TOLD)
+    assert not is_right("I'm not sure, but I think it is Paris.", NOT_TOLD)
+    assert not is_right("", NOT_TOLD)

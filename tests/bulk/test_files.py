@@ -14,7 +14,8 @@ import pytest
 from filelock import FileLock
 
 from tests.fakes import HIDDEN, FakeModel
-from thermolang.bulk.files import EXPECTED, score_file
+from thermolang.bulk import files
+from thermolang.bulk.files import EXPECTED
 from thermolang.calibration.task_state import SETTLED
 from thermolang.errors import InvalidInputError, TaskFormatError
 from thermolang.estimator import ConfidenceEstimator
@@ -24,6 +25,11 @@ from thermolang.routing.policy import Policy
 from thermolang.types import Example
 
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "首都は?"}]
+
+
+def score_file(*arguments, **options):
+    """Of the model's own answers; texts from elsewhere have tests of their own."""
+    return files.score_file(*arguments, own_answers=True, **options)
 
 
 def hidden(text):
@@ -199,10 +205,13 @@ def test_a_scored_file_can_be_edited_and_scored_again(made, mixed, out, tmp_path
     ("row", "complaint"),
     [
         ("{", "not JSON (Expecting property name"),
-        (b'{"question": "caf\xe9", "answer": "a"}', "not JSON ('utf-8' codec can't decode"),
+        (b'{"question": "caf\xe9", "answer": "a"}', "its letters are neither UTF-8 nor"),
+        ('{"question": "q", "answer": "a", "x": NaN}', "NaN and Infinity are no JSON"),
+        ('{"question": "q", "answer": "a", "x": [-Infinity]}', "NaN and Infinity are no JSON"),
+        ('{"question": "q", "answer": "a", "x": 1e999}', "NaN and Infinity are no JSON"),
         ("[" * 100_000, "recursion"),
-        ("[1]", "found list, not an object"),
-        ("null", "found NoneType, not an object"),
+        ("[1]", "a JSON object is expected, found list"),
+        ("null", "a JSON object is expected, found NoneType"),
         ({}, "`answer`: Field required"),
         ({"question": "q"}, "`answer`: Field required"),
         ({"question": "q", "answer": None}, "`answer`: Field required"),
@@ -265,9 +274,9 @@ def test_null_and_empty_lists_stand_for_nothing(made, source, out):
     assert record == row
 
 
-def test_bom_line_ends_and_odd_numbers_are_taken(made, tmp_path, out):
+def test_bom_line_ends_and_odd_letters_are_taken(made, tmp_path, out):
     path = tmp_path / "windows.jsonl"
-    line = b'{"question": "q", "answer": "a", "x": NaN, "y": "\\ud800 \\u6771"}'
+    line = b'{"question": "q", "answer": "a", "x": 1e300, "y": "\\ud800 \\u6771"}'
     path.write_bytes(b"\xef\xbb\xbf" + line + b"\r\n\r\n  \r\n" + line + b"\r\n")
     assert score_file(made(), path, out).scored == 2
     assert records(out)[1]["y"] == "\ud800 東"
@@ -306,6 +315,94 @@ def test_the_most_common_reason_is_told_and_bad_lines_are_not_kept(made, source,
     summary = score_file(made(), source(*rows), out)
     assert (summary.bad, summary.first_bad) == (9, (4, 5, 6, 7, 8))
     assert "tokens, but fake takes at most" in summary.reason
+
+
+def test_a_reason_is_the_most_common_only_if_it_is(made, source, out):
+    long, empty = {"question": "x" * 2000, "answer": "a"}, {"question": "q", "answer": ""}
+    assert score_file(made(), source(long, empty, name="a.jsonl"), out).reason == ""
+    assert "empty" in score_file(made(), source(long, empty, empty, name="b.jsonl"), out.with_name("b")).reason
+
+
+# Other files than JSON lines
+
+
+ROWS = [{"id": f"{i}", "question": f"Q{i}?", "answer": "東京"} for i in range(3)]
+CHOICE = {"id": "3", "question": "2 + 2?", "answer": "4", "choices": "3|4"}
+
+
+def as_csv(rows, separator):
+    header = list(rows[-1])
+    cells = [separator.join(row.get(name, "") for name in header) for row in rows]
+    return "\n".join([separator.join(header), *cells])
+
+
+@pytest.mark.parametrize(("separator", "encoding"), [(",", "utf-8"), (";", "utf-8-sig"), ("\t", "utf-16")])
+def test_a_table_is_scored_as_json_lines_are(made, source, out, tmp_path, separator, encoding):
+    rows = [*ROWS, CHOICE]
+    path = tmp_path / "answers.csv"
+    path.write_text(as_csv(rows, separator), encoding=encoding)
+    lists = [{**row, "choices": row["choices"].split("|")} if "choices" in row else row for row in rows]
+    score_file(made(), path, out)
+    score_file(made(), source(*lists), tmp_path / "lines.jsonl")
+    found = timeless(out)
+    assert [r["confidence"] for r in found] == [r["confidence"] for r in timeless(tmp_path / "lines.jsonl")]
+    assert [{k: v for k, v in r.items() if k != "confidence"} for r in found] == rows
+    assert score_file(made(), path, out).new == 0
+
+
+def test_excel_and_a_json_list_are_scored_too(made, out, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["question", "answer", "n"], ["When?", 1889, 7], ["Where?", "here", None]):
+        book.active.append(row)
+    book.save(tmp_path / "answers.xlsx")
+    assert score_file(made(), tmp_path / "answers.xlsx", out).scored == 2
+    assert [list(r) for r in records(out)] == [
+        ["question", "answer", "n", "confidence"],
+        ["question", "answer", "confidence"],
+    ]
+    path = tmp_path / "answers.json"
+    path.write_text(json.dumps(ROWS), encoding="utf-8")
+    assert score_file(made(), path, tmp_path / "json.jsonl").scored == 3
+
+
+@pytest.mark.parametrize(
+    ("row", "columns"),
+    [
+        ({"質問": "Q?", "回答": "a"}, {}),
+        ({"Prompt": "Q?", "Answer": "a"}, {}),
+        ({"input": "Q?", "target": "no", "output": "a"}, {"answer": "output"}),
+        ({"question": "no", "Q": "Q?", "A": "a", "answer": "no"}, {"question": "Q", "answer": "A"}),
+    ],
+)
+def test_columns_are_told_by_their_names_or_named(made, source, out, row, columns):
+    summary = score_file(made(), source(row), out, columns=columns)
+    assert summary.scored == 1
+    record = records(out)[0]
+    assert record.pop("confidence")["value"] == made().score(question_messages(Example("Q?")), "a").value
+    assert record == row
+
+
+def test_a_column_that_is_not_there_is_refused(made, source, out):
+    with pytest.raises(TaskFormatError, match="there is no column 'A', only"):
+        score_file(made(), source({"question": "q", "answer": "a"}), out, columns={"answer": "A"})
+    assert not out.exists()
+
+
+def test_a_bad_row_of_a_table_stops_no_other_and_the_output_is_json(made, out, tmp_path):
+    path = tmp_path / "answers.csv"
+    path.write_bytes(b'question,answer\nq,a\nq,a,b\nq\nq,caf\xe9\n"q"x,a\nq,NaN\n')
+    summary = score_file(made(), path, out)
+    assert (summary.lines, summary.scored, summary.first_bad) == (6, 2, (3, 4, 5, 6))
+    assert [r.get("raw") for r in records(out)] == [None, "q,a,b", None, "q,caf\ufffd", "", None]
+    reasons = [r["confidence"]["reason"] for r in records(out)]
+    for reason, said in zip(reasons[1:5], ("2 columns", "`answer`: Field required", "UTF-8", "not CSV"), strict=True):
+        assert said in reason and reason.endswith(EXPECTED)
+
+    def no_constant(name):
+        raise AssertionError(name)
+
+    assert all(json.loads(line, parse_constant=no_constant) for line in out.read_bytes().splitlines())
 
 
 def test_progress_is_told(made, mixed, out):
@@ -414,7 +511,8 @@ def test_a_process_that_is_killed_loses_nothing(made, mixed, out, tmp_path, cali
                 time.sleep(0.005)
                 return super().self_check(*pair)
         folder, source, target = sys.argv[1:]
-        score_file(ConfidenceEstimator(Slow(hidden=hidden), folder, state_dir=None), source, target, task="t")
+        estimator = ConfidenceEstimator(Slow(hidden=hidden), folder, state_dir=None)
+        score_file(estimator, source, target, task="t", own_answers=True)
     """
     command = [sys.executable, "-c", textwrap.dedent(script), tmp_path / "calibrator", many, out]
     process = subprocess.Popen(command)

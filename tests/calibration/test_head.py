@@ -281,3 +281,17 @@ def test_training_odds_are_out_of_fold(tasks, head):
     again = np.concatenate([log_odds(head, t.hidden, t.logits, ONE) for t in tasks])
     assert not np.allclose(np.concatenate(head.training_odds), again)
     assert auroc(expit(np.concatenate(head.training_odds)), np.concatenate([t.right for t in tasks])) > 0.7
+
+
+def test_a_head_that_certainly_harms_one_group_is_not_used():
+    helped = tasks_with_a_direction(12, items=80)
+    assert fit_head(helped, scales(helped), config=SMALL).chosen
+    # In one more group the direction means the opposite, in enough items to be beyond doubt.
+    (there,) = tasks_with_a_direction(1, strength=3.0, items=2000, seed=9)
+    opposite = replace(there, hidden=-there.hidden)
+    mixed = [*helped, opposite]
+    found = fit_head(mixed, scales(mixed), config=SMALL)
+    assert found.hyperparameters.components == 0
+    # A handful of its items would have been no proof.
+    few = [*helped, opposite.take(range(8))]
+    assert fit_head(few, scales(few), config=SMALL).hyperparameters.components > 0

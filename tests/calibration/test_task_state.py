@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.calibration.synthetic import PRIOR
-from thermolang.calibration.fit import AnswerScores, Learner
 from thermolang.calibration.kinds import SELF_CHECK
+from thermolang.calibration.learner import AnswerScores, Learner, Standing
 from thermolang.calibration.posterior import VerdictPrior
 from thermolang.calibration.task_state import LOCK, REFRESH_AT, TaskState, TaskVersion
 from thermolang.errors import InvalidInputError
@@ -183,9 +183,9 @@ GOOD = f'{{"task": "t", "versions": [{VERSION}], "seen": {{}}, "verdicts": {{}}}
         b'"text"',
         b"{}",
         b"[" * 100_000,
-        GOOD.replace('"seen": {}', '"seen": {"k": [1]}').encode(),
-        GOOD.replace('"seen": {}', '"seen": {"k": [NaN, 0.0]}').encode(),
-        GOOD.replace('"seen": {}', '"seen": {"k": ["x", 0.0]}').encode(),
+        GOOD.replace('"seen": {}', '"seen": {"k": {"bias": 0}}').encode(),
+        GOOD.replace('"seen": {}', '"seen": {"k": {"inverse_temperature": NaN, "bias": 0.0}}').encode(),
+        GOOD.replace('"seen": {}', '"seen": {"k": {"inverse_temperature": "x", "bias": 0.0}}').encode(),
         GOOD.replace('"bias": 0.0', '"bias": "much"').encode(),
         GOOD.replace('"bias": 0.0', '"colour": "red"').encode(),
         GOOD.replace("0.5", "-0.5").encode(),
@@ -353,7 +353,7 @@ def test_verdicts_that_agree_narrow_the_interval():
 
 def test_verdicts_come_before_any_input():
     found = TaskState("t", PRIOR, learner=LEARNER).learn(verdicts(5))
-    expected = LEARNER.learned((PRIOR.inverse_temperature, PRIOR.bias), 0.0, verdicts(5))
+    expected = LEARNER.learned(Standing(PRIOR.scale), verdicts(5))
     assert found.scale == expected.scale
 
 
@@ -398,10 +398,10 @@ def test_a_correction_outlives_what_others_remember(tmp_path):
 
 def test_verdicts_that_cannot_be_computed_with_are_not_kept():
     class Broken(Learner):
-        def learned(self, scale, intercept, verdicts):
+        def learned(self, standing, verdicts):
             if verdicts:
                 raise InvalidInputError("no")
-            return super().learned(scale, intercept, verdicts)
+            return super().learned(standing, verdicts)
 
     state = TaskState("t", PRIOR, learner=Broken(True, VerdictPrior(0.5, 1.0)))
     with pytest.raises(InvalidInputError):
@@ -418,9 +418,9 @@ def test_inputs_move_what_verdicts_start_from():
     assert early.current.scale == pytest.approx(late.current.scale)
 
 
-@pytest.mark.parametrize("numbers", [[1, float("nan"), 0, 0], ["x"], [1, None]])
-def test_damaged_verdicts_are_set_aside(tmp_path, numbers):
+@pytest.mark.parametrize("verdict", [{"right": True, "answer": {"logits": ["x", 0]}}, {"right": True}, [1, 0, 0]])
+def test_damaged_verdicts_are_set_aside(tmp_path, verdict):
     path = tmp_path / "s.json"
-    path.write_text(json.dumps(json.loads(GOOD) | {"verdicts": {"k": numbers}}))
+    path.write_text(json.dumps(json.loads(GOOD) | {"verdicts": {"k": verdict}}))
     assert TaskState("t", PRIOR, learner=LEARNER, path=path).current.version == 0
     assert (tmp_path / "s.json.broken").exists()

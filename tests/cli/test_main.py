@@ -17,7 +17,6 @@ from thermolang.errors import CalibratorFormatError
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.models.local import LocalModel
 from thermolang.tasks.starter import starter_tasks
-from thermolang.training import calibrate as calibrating
 
 COMMANDS = sorted(command.callback.__name__ for command in cli.app.registered_commands)
 
@@ -78,10 +77,14 @@ def test_help_teaches(command):
     wanted = {
         "": [*COMMANDS, "--version", "Start with: thermolang doctor"],
         "ask": ["--choices", "Paris,Rome,Oslo", "--json", "--model", "smollm2-135m"],
-        "calibrate": ["--tasks", "JSONL or CSV", "--out", "goes on where it stopped"],
+        "calibrate": [
+            *("--recipe", "standard", "offline", "JSQuAD", "--data-folder", "as published", "--items", "--features"),
+            *("--tasks", "JSONL, JSON, CSV, Excel or Parquet", "--columns", "--out", "goes on where it stopped"),
+            "thermolang calibrate --model ./my-model --recipe standard --data-folder ./data --items 200",
+        ],
         "collect": ["--task", "hf:NAME", "--limit", "--parts", "start it again"],
         "evaluate": ["--protocol", "leave-one-task-out", "--report", "--json", "left out of its training"],
-        "score": ["--out", "--threshold", "no line is lost or scored twice"],
+        "score": ["--out", "--threshold", "--columns", "no line is lost or scored twice"],
         "train": ["--model", "--out", "published objective"],
         "demo": [
             "--questions",
@@ -375,65 +378,6 @@ def test_demo_opens_the_desk_on_the_same_store(run, tiny, served, tmp_path):
     code, out, _ = run("demo", "--questions", 1, "--threshold", 0.5, "--store", url)
     assert (code, served) == (0, [(url, {})])
     assert out.index("sent to review") < out.index("Review desk")
-
-
-# calibrate
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("bad.jsonl", '{"question": "q", "answers": ["a"]}\n{"question": "q"}\n', "bad.jsonl, line 2: expected"),
-        ("bad.jsonl", "not json\n", "bad.jsonl, line 1: not JSON"),
-        ("bad.csv", "question,answers\nq,a\nq,a,b\n", "bad.csv, line 3: 2 columns are expected"),
-        ("bad.txt", "q", "bad.txt: a file of questions ends in .jsonl or .csv"),
-        ("empty.jsonl", "", "empty.jsonl: holds no questions"),
-        (None, None, "no-such.jsonl: cannot be read"),
-    ],
-)
-def test_calibrate_names_file_and_line_before_it_loads_a_model(run, no_model, tmp_path, name, content, said):
-    path = tmp_path / (name or "no-such.jsonl")
-    if name:
-        path.write_text(content, encoding="utf-8")
-    code, out, err = run("calibrate", "--tasks", path)
-    assert (code, out) == (1, "")
-    assert only_line(err).startswith(f"error: {tmp_path}/{said}")
-
-
-def test_calibrate_saves_where_with_confidence_looks(run, monkeypatch, tiny_model, estimator, tmp_path):
-    given = {}
-
-    def calibrate(model, training, testing, **options):
-        given.update(options, training=training)
-        options["progress"]("capitals", 1, 1)
-        return calibrating.Calibrated(estimator.calibrator, {})
-
-    monkeypatch.setattr(LocalModel, "load", lambda name: tiny_model)
-    monkeypatch.setattr(calibrating, "calibrate", calibrate)
-    tasks = tmp_path / "mine.jsonl"
-    tasks.write_text('{"question": "q", "answers": ["a"]}\n', encoding="utf-8")
-    code, out, _ = run("calibrate", "--tasks", tasks, "--seed", 7)
-    assert code == 0
-    assert [task.name for task in given["training"]] == ["mine"]
-    assert given["config"].seed == 7
-    folder = registry.folder_for(tiny_model.identity, "tiny")
-    assert f"Saved {estimator.calibrator.id} in {folder}" in out
-    assert ConfidenceEstimator(tiny_model, state_dir=None).calibrator.id == estimator.calibrator.id
-
-    (tmp_path / "file").write_text("in the way")
-    code, _, err = run("calibrate", "--tasks", tasks, "--out", tmp_path / "file" / "deeper")
-    assert code == 1
-    assert only_line(err).startswith("error: ")
-
-
-def test_calibrate_with_too_few_tasks_says_how_many_are_needed(run, monkeypatch, tiny_model, tmp_path):
-    monkeypatch.setattr(LocalModel, "load", lambda name: tiny_model)
-    monkeypatch.setattr("thermolang.tasks.starter.starter_tasks", lambda **options: [])
-    tasks = tmp_path / "mine.jsonl"
-    tasks.write_text('{"question": "Yes or no?", "answers": ["yes"]}\n', encoding="utf-8")
-    code, _, err = run("calibrate", "--tasks", tasks)
-    assert code == 1
-    assert only_line(err).startswith("error: at least 3 multiple-choice or 3 free-form tasks are needed")
 
 
 # doctor

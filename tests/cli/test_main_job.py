@@ -81,8 +81,10 @@ def test_the_demo_from_an_empty_home(environment, calibrator, tmp_path):
     assert len(items) == figures["questions"] == 14
 
     threshold = figures["threshold"]
-    assert (threshold["chosen"], threshold["questions"], len(threshold["families"])) == ("labelled", 130, 13)
-    assert max(threshold["right"], 1 - threshold["right"]) < threshold["treated_well"] <= 1
+    assert (threshold["questions"], len(threshold["families"])) == (160, 16)
+    # Where no threshold treats more questions well than accepting all or none, the demo says so and takes a fixed one.
+    better = threshold["treated_well"] > max(threshold["right"], 1 - threshold["right"])
+    assert (threshold["chosen"] == "labelled") == better
     assert f"a confidence of {threshold['value']:.2f}" in done.stdout
     for item in items:
         assert set(item) >= ITEM_KEYS

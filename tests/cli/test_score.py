@@ -50,9 +50,10 @@ def answers(tmp_path):
 
 @pytest.fixture
 def score(run, answers, tmp_path, calibrator):
-    """Score the answers; returns what ``run`` does."""
+    """Score the model's own answers; returns what ``run`` does."""
     out = tmp_path / "out.jsonl"
-    return lambda *more: run("score", answers, "--out", out, "--model", "tiny", "--calibrator", calibrator, *more)
+    options = ("--out", out, "--model", "tiny", "--calibrator", calibrator, "--own-answers")
+    return lambda *more: run("score", answers, *options, *more)
 
 
 def test_score_writes_a_confidence_for_every_line_and_sums_up(score, answers, tmp_path):
@@ -69,7 +70,8 @@ def test_score_writes_a_confidence_for_every_line_and_sums_up(score, answers, tm
         f"1 bad lines: {answers}:7",
         f"{accepted} accepted at 0.1, {8 - accepted} for review",
     ]
-    assert said[0].startswith("0/8  0.0 items/s")  # where nobody looks, a line now and then
+    assert said[0] == f"{answers}: question: question, answers: answer"
+    assert said[1].startswith("0/8  0.0 items/s")  # where nobody looks, a line now and then
     assert said[-5].startswith("8/8  ") and "left" in said[-5]
 
 
@@ -82,7 +84,7 @@ def test_score_goes_on_and_says_when_it_is_finished(score, tmp_path):
     assert status == 0 and any("out.jsonl finished: 8 lines" in line for line in said)
     finished = out.read_bytes()
     status, said, _ = score()
-    assert status == 0 and said[0].startswith(f"{out} was finished already: 8 lines, 6 scored")
+    assert status == 0 and said[1].startswith(f"{out} was finished already: 8 lines, 6 scored")
     assert out.read_bytes() == finished
 
 
@@ -94,10 +96,23 @@ def test_score_without_a_calibrator_warns_once_and_goes_on(run, answers, tmp_pat
     assert said[-2] == f"7 without a confidence, most often because: {missing}"
 
 
+def test_answers_are_taken_for_texts_from_elsewhere_unless_it_is_said(run, score, answers, tmp_path, calibrator):
+    out = tmp_path / "out.jsonl"
+    arguments = ("score", answers, "--out", out, "--model", "tiny", "--calibrator", calibrator)
+    status, said, _ = run(*arguments)
+    assert status == 0 and said[-2].startswith(
+        "6 without a confidence, most often because: this calibrator has no fit for"
+    )
+    found = [json.loads(line)["confidence"] for line in out.read_text(encoding="utf-8").splitlines()]
+    assert [c["reason_code"] for c in found] == ["given_text"] * 5 + ["few_inputs", "bad_input", "model_error"]
+    status, _, wrong = score()
+    assert status == 1 and "line 1, was scored with own_answers=False, not True: give another" in wrong
+
+
 def test_what_does_not_go_together_is_one_line(score, run, answers, tmp_path):
     score("--task", "t")
     status, said, wrong = score("--task", "u")
-    assert (status, said) == (1, [])
+    assert (status, said) == (1, [f"{answers}: question: question, answers: answer"])
     assert wrong.startswith(f"error: {tmp_path}/out.jsonl, line 1, was scored with the task 't', not 'u': give another")
     status, _, wrong = run(
         "score", answers, "--out", tmp_path / "o", "--model", "tiny", "--calibrator", tmp_path / "no"
@@ -110,7 +125,12 @@ def test_what_does_not_go_together_is_one_line(score, run, answers, tmp_path):
     [
         ("missing.jsonl", "out.jsonl", "missing.jsonl: cannot be read"),
         ("empty.jsonl", "out.jsonl", "empty.jsonl: holds no lines; expected `answer`"),
-        (".", "out.jsonl", "cannot be read"),
+        (".", "out.jsonl", "a file ends in .jsonl"),
+        (
+            "answers.doc",
+            "out.jsonl",
+            "a file ends in .jsonl, .ndjson, .json, .csv, .tsv, .xlsx or .parquet, not '.doc'",
+        ),
         ("answers[1].jsonl", "nowhere/out.jsonl", "does not exist"),
         ("answers[1].jsonl", ".", "it is a folder"),
     ],
@@ -134,5 +154,6 @@ def test_help_teaches():
     result = CliRunner().invoke(cli.app, ["score", "--help"], env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
     assert result.exit_code == 0
     wanted = ["--out", "--model", "--task", "--calibrator", "--threshold", "--batch", '"messages"', "start it again"]
+    wanted += ["--own-answers", "Another system or a person wrote them?"]
     assert all(text in result.output for text in wanted)
     assert "thermolang score answers.jsonl --out scored.jsonl --model smollm2-135m --threshold 0.7" in result.output

@@ -9,7 +9,9 @@ from thermolang.calibration.bootstrap import Interval
 from thermolang.cli import show as terminal
 from thermolang.cli.demo import DemoItem, Threshold, summary
 from thermolang.training.card import Comparison
-from thermolang.types import Alternative, Confidence
+from thermolang.training.collect import Collected
+from thermolang.training.recipes import DATA_SETS, Found, Ingredients
+from thermolang.types import Alternative, Confidence, Example, Task
 
 
 def console(*, live=False, width=120):
@@ -222,14 +224,33 @@ def test_comparisons_show_figures_with_their_intervals():
         assert text in shown
 
 
-def test_progress_counts_tasks():
+def test_progress_is_that_of_the_current_job():
     screen = console(live=True)
-    with terminal.progress_bars(screen, total_tasks=2) as update:
-        for task in ("capitals", "sums"):
-            for done in range(4):
-                update(task, done, 3)
-            update(task, 3, 3)  # said twice, counted once
-        update("training (choice)", 5, 5)
-    last = screen.file.getvalue().rsplit("tasks read", 1)[-1]
-    assert "2/2" in last
-    assert "training (choice)" in last
+    with terminal.progress_bars(screen) as update:
+        for job, total in (("training (choice)", 3), ("training (self_check)", 5)):
+            for done in range(total + 1):
+                update(job, done, total)
+    last = screen.file.getvalue().rsplit("training", 1)[-1]
+    assert "(self_check)" in last and "5/5" in last
+
+
+def test_collecting_goes_on_to_training_in_the_same_bar():
+    screen = console()
+    with terminal.collecting_bar(screen) as report:
+        report(Collected("capitals", 20, 20, 2.0, 0.0))
+        report(Collected("training (choice)", 5000, 5000, 40.0, 0.0, "steps"))
+    shown = screen.file.getvalue().splitlines()
+    assert shown == [
+        "20/20  2.0 items/s, 0 min left  capitals",
+        "5000/5000  40.0 steps/s, 0 min left  training (choice)",
+    ]
+
+
+def test_data_sets_are_shown_with_their_licences_and_places():
+    task = Task("nq", (Example("who", ("Ada",)),) * 3, "nq")
+    one = next(d for d in DATA_SETS if d.name == "nq")
+    screen = console()
+    terminal.show_data_sets(screen, Ingredients((task,), False, (Found(one, "[x].jsonl", (task,)),), ("boolq is out",)))
+    shown = screen.file.getvalue()
+    for text in ("nq", "3", "CC BY-SA 3.0", "[x].jsonl", "boolq is out"):
+        assert text in shown

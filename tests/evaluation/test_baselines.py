@@ -25,6 +25,18 @@ def prediction_of(task, temperature=None, bias=0.0, seed=0):
     return TaskPrediction(task, s, np.full(len(task), bias), s)
 
 
+def signals_of(task):
+    """A verbalised confidence and, of choices, what other orders of the options say."""
+    signals = {"verbalised": np.linspace(0, 1, len(task))}
+    if task.kind.is_choice:
+        noise = np.random.default_rng(len(task)).normal(0, 1, task.logits.shape)
+        mean = choice_probabilities(task.logits + noise, 1.0)
+        signals |= {f"rotated.{letter}": p for letter, p in zip("ABCDEFGH", mean.T, strict=False)}
+    else:  # without log-probabilities there is no level
+        signals["mean_logprob"] = np.linspace(0.2, 0.9, len(task))
+    return signals
+
+
 def fold(kind):
     rng = np.random.default_rng(0)
     if kind == "choice":
@@ -37,8 +49,7 @@ def fold(kind):
         ]
         tasks = [self_check_task(f"t{i}", t, b, items=60, width=8, seed=i) for i, (t, b) in enumerate(truth)]
         predictions = [prediction_of(t, *x) for t, x in zip(tasks, truth, strict=True)]
-    signals = {"verbalised": np.linspace(0, 1, 60)}
-    predictions = [replace(r, task=replace(r.task, signals=signals)) for r in predictions]
+    predictions = [replace(r, task=replace(r.task, signals=signals_of(r.task))) for r in predictions]
     return Fold(tuple(predictions[:-1]), (predictions[-1],))
 
 
@@ -66,12 +77,18 @@ def test_what_a_method_says_is_a_probability(some_fold, fitted, name):
             "ts_cv_bias",
             "paper_bias",
             "shuffled",
+            "rotations",
+            "rotations_head",
             "mean_logprob",
             "lexical",
             "semantic_entropy",
             "share",
             "thorough",
             "adaptive",
+            "ranker",
+            "one_kind",
+            "levelled",
+            "level",
             "ts_50",
             "ts_100",
             "verdicts_50",
@@ -230,3 +247,33 @@ def test_every_baseline_says_what_it_is_and_those_of_others_who_published_it():
 def test_a_name_is_given_once():
     with pytest.raises(InvalidInputError, match="'platt' already"):
         baseline("platt", "Another")(lambda fits: None)
+
+
+def test_rotated_options_are_the_average_for_the_answer_that_was_given():
+    some = fold("choice")
+    held_out = some.testing[0]
+    task = held_out.task
+    (found,) = fit("rotations", some)(held_out)
+    mean = np.stack([task.signals[f"rotated.{letter}"] for letter in "ABCDEFGH"[: task.logits.shape[1]]], axis=-1)
+    np.testing.assert_allclose(found.probabilities, mean)
+    np.testing.assert_allclose(found.confidence, mean[np.arange(60), task.logits.argmax(-1)])
+    assert (mean.argmax(-1) != task.logits.argmax(-1)).any()  # some answers would change
+
+
+def test_the_head_on_rotated_options_is_the_head_where_the_orders_agree():
+    some = fold("choice")
+    held_out = some.testing[0]
+    task, p = held_out.task, choice_probabilities(held_out.task.logits, 1.0)
+    same = {f"rotated.{letter}": column for letter, column in zip("ABCDEFGH", p.T, strict=False)}
+    held_out = replace(held_out, task=replace(task, signals=same))
+    (rotated,), (plain,) = fit("rotations_head", some)(held_out), fit("head", some)(held_out)
+    np.testing.assert_allclose(rotated.confidence, plain.confidence, atol=1e-6)
+    rest = np.arange(p.shape[1]) != task.logits.argmax(-1)[:, None]
+    np.testing.assert_allclose(rotated.probabilities[rest].reshape(60, -1).sum(-1), 1 - plain.confidence, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["rotations", "rotations_head"])
+def test_without_other_orders_there_are_no_rotated_options(name):
+    some = fold("choice")
+    held_out = some.testing[0]
+    assert fit(name, some)(replace(held_out, task=replace(held_out.task, signals={}))) is None

@@ -13,7 +13,7 @@ from tests.langchain.conftest import Echo
 from thermolang import Confidence, Policy
 from thermolang.calibration import calibrator as registry
 from thermolang.errors import InvalidInputError, ModelError
-from thermolang.langchain.messages import KEY, attach, template_name
+from thermolang.langchain.messages import KEY, attach, template_name, to_messages
 from thermolang.langchain.router import ConfidenceRouter
 from thermolang.langchain.wrapper import with_confidence
 
@@ -144,6 +144,20 @@ def test_choices_are_scored_as_choices(prompt, estimator):
     payload = other.invoke({"question": "A or B?"}).response_metadata[KEY]
     assert payload["value"] is None
     assert "none of the choices" in payload["reason"]
+
+
+def test_choices_are_averaged_over_their_orders_and_the_answer_stays(prompt, estimator):
+    asked = {"question": "Which?\nA. Kyoto\nB. Tokyo"}
+    plain, rotating = (
+        with_confidence(prompt | Echo(says="B"), choices=["A", "B"], rotations=k, estimator=estimator) for k in (1, 2)
+    )
+    first, second = plain.invoke(asked), rotating.invoke(asked)
+    assert first.content == second.content == "B"
+    by_hand = estimator.score(to_messages(prompt.invoke(asked).to_messages()), "B", choices="AB", rotations=2)
+    assert second.response_metadata[KEY]["raw"] == pytest.approx(by_hand.raw)
+    assert first.response_metadata[KEY]["raw"] != pytest.approx(by_hand.raw)
+    unlettered = rotating.invoke({"question": "Kyoto or Tokyo?"}).response_metadata[KEY]
+    assert unlettered["value"] is None and unlettered["reason_code"] == "bad_choices"
 
 
 # output="dict"

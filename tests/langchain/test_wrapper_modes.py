@@ -85,3 +85,16 @@ def test_caches_tell_modes_apart(chat, scorer):
 def test_an_unknown_mode_is_refused(chat, scorer):
     with pytest.raises(InvalidInputError, match="thorough"):
         with_confidence(chat, estimator=scorer, mode="careful")
+
+
+def test_caches_tell_orders_apart(chat, scorer):
+    keys = [with_confidence(chat, estimator=scorer, choices="AB", rotations=k)._identifying_params for k in (1, 2)]
+    assert keys[0] != keys[1]
+
+
+@pytest.mark.parametrize(
+    "how", [{"rotations": 2}, {"rotations": 3, "choices": "AB"}, {"rotations": 0, "choices": "AB"}]
+)
+def test_more_orders_than_options_are_refused_before_anything_is_asked(chat, scorer, how):
+    with pytest.raises(InvalidInputError, match="orders to average over"):
+        with_confidence(chat, estimator=scorer, **how)

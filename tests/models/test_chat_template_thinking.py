@@ -126,3 +126,12 @@ def test_a_choice_without_an_answer_is_read_at_once(thinker):
     (whole,) = thinker.read([thinker.encode(text)], [options], [("A", "B")])
     np.testing.assert_array_equal(thinker.choice_logits(WHY, ["A", "B"]).logits, whole.logits)
     assert text.endswith("</think>\n\n")
+
+
+def test_thoughts_about_one_order_of_the_options_are_not_averaged_over_others(thinker, estimator):
+    messages = [{"role": "user", "content": "A. yes\nB. no"}]
+    thought = Generation("<think>The first...</think>A", (1,), (-0.1,), "stop", 5)
+    with pytest.raises(ModelError, match="rotations=1"):
+        thinker.choice_logits(messages, "AB", thought, rotations=2)
+    found = estimator.score(messages, thought, choices="AB", rotations=2)
+    assert found.value is None and found.reason_code == "model_error"

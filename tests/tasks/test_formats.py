@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from thermolang.errors import TaskFormatError
-from thermolang.tasks.formats import FORMATS, format_of, known_formats, tasks_of
+from thermolang.tasks.formats import FORMATS, examples_of, format_of, known_formats, tasks_of
 from thermolang.types import Example
 
 LETTERED = {"text": ["iron", "wood", "glass"], "label": ["A", "B", "C"]}
@@ -17,6 +17,14 @@ SAMPLES = {
     "MMLU": (
         {"question": "2 + 2?", "subject": "sums", "choices": ["3", "4", "4", "5"], "answer": 3},
         Example("2 + 2?", choices=("3", "4", "4", "5"), label=3),
+    ),
+    "JMMLU": (
+        {"question": "2 + 2?", "A": "3", "B": "4", "C": "5", "D": "6", "answer": "B"},
+        Example("2 + 2?", choices=("3", "4", "5", "6"), label=1),
+    ),
+    "MedMCQA": (
+        {"question": "Bone?", "opa": "a", "opb": "b", "opc": "c", "opd": "d", "cop": 2, "exp": "Because."},
+        Example("Bone?", choices=("a", "b", "c", "d"), label=2),
     ),
     "BIG-bench": (
         {"input": " Is it? ", "target_scores": {"yes": 0.0, "no": 1.0}},
@@ -41,6 +49,14 @@ SAMPLES = {
     "TruthfulQA": (
         {"question": "Is it?", "mc1_targets": {"choices": ["no", "yes"], "labels": [0, 1]}},
         Example("Is it?", choices=("no", "yes"), label=1),
+    ),
+    "TruthfulQA, open": (
+        {"question": "Is it?", "best_answer": "No", "correct_answers": ["No", "It is not"], "incorrect_answers": []},
+        Example("Is it?", ("No", "It is not")),
+    ),
+    "TruthfulQA, open, as a table": (
+        {"Type": "x", "Question": "Is it?", "Best Answer": "No", "Correct Answers": "It is not; No", "Source": "s"},
+        Example("Is it?", ("No", "It is not")),
     ),
     "SQuAD": ({"title": "Rain", "paragraphs": SQUAD}, ABOUT_RAIN),
     "SQuAD of the hub": (
@@ -111,6 +127,16 @@ def test_a_column_that_is_missing_later_is_named(name):
     assert str(sorted(short)) in str(caught.value)
 
 
+def test_medmcqa_counts_from_one_as_published_and_from_zero_on_the_hub():
+    def rows(*options):
+        return [(f"f, line {i}", SAMPLES["MedMCQA"][0] | {"cop": cop}) for i, cop in enumerate(options)]
+
+    for published, hub in ([1, 2, 4], [0, 1, 3]), ([4, 4, 1], [3, 3, 0]):
+        assert [e.label for e in tasks_of("m", rows(*published))[0].examples] == hub
+        assert [e.label for e in tasks_of("m", rows(*hub))[0].examples] == hub
+    assert [e.label for e in examples_of(rows(0, -1))] == [0, None]
+
+
 OWN = [
     {"question": "Who?", "answers": ["Ada"]},
     {"question": "Who?", "context": "Ada.", "answers": "Ada"},
@@ -140,7 +166,10 @@ def test_a_bad_row_of_ones_own_is_named():
 def test_an_unknown_format_lists_the_known_ones(row):
     with pytest.raises(TaskFormatError) as caught:
         tasks_of("mine", [("f, line 1", row)])
-    assert str(caught.value).startswith(f"f, line 1: found {sorted(row)}; the known formats: your own (")
+    assert str(caught.value).startswith(
+        f"f, line 1: found the columns {sorted(row)}; name yours with --columns question=NAME"
+    )
+    assert "the known formats: your own (" in str(caught.value)
     assert all(str(known) in str(caught.value) for known in FORMATS)
     assert "BoolQ (passage, question, answer)" in known_formats()
 

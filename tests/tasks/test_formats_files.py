@@ -6,8 +6,13 @@ import json
 import pytest
 
 from thermolang.errors import TaskFormatError
-from thermolang.tasks.formats import read_task
+from thermolang.tasks.readers import load_tasks
 from thermolang.types import Example
+
+
+def read_task(path, **options):
+    (task,) = load_tasks(path, **options)
+    return task
 
 
 @pytest.fixture
@@ -122,10 +127,19 @@ GOOD = {"question": "q?", "answers": ["a"]}
         ({"question": "q?"}, "found ['question']"),
         ({"question": "q?", "answers": []}, "either `answers`"),
         ({"question": "q?", "answers": [""]}, "either `answers`"),
-        ({"question": "q?", "answers": [None]}, "either `answers`"),
+        ({"question": "q?", "answers": [None]}, "found null as an answer, which is no text"),
+        ({"question": "q?", "answers": [True]}, "found true as an answer, which is no text"),
+        ({"question": "q?", "answers": ["a", {"b": 1}]}, 'found {"b": 1} as an answer'),
+        ({"question": "q?", "answer": False}, "found false as an answer"),
+        ('{"question": "q?", "answers": [NaN]}', "NaN and Infinity are no JSON"),
+        ('{"question": "q?", "answers": ["a"], "id": -Infinity}', "NaN and Infinity are no JSON"),
+        ('{"question": "q?", "answers": [1e999]}', "NaN and Infinity are no JSON"),
         ({"question": "q?", "answers": [{"text": "a"}]}, "either `answers`"),
         ({"question": "q?", "answers": ["a"], "choices": ["a", "b"], "answer": 0}, "either `answers`"),
-        ({"question": "q?", "choices": ["a", "b"]}, "`answer` must be one of the choices or an index below 2"),
+        (
+            {"question": "q?", "choices": ["a", "b"]},
+            "`answer` must be one of the choices, its letter, or an index below 2",
+        ),
         ({"question": "q?", "choices": ["a", "b"], "answer": None}, "found None"),
         ({"question": "q?", "choices": ["a", "b"], "answer": 2}, "found 2"),
         ({"question": "q?", "choices": ["a", "b"], "answer": -1}, "found -1"),
@@ -210,7 +224,8 @@ def test_bad_choices_of_csv(table, choices):
 
 
 def test_csv_without_a_header(table):
-    assert "line 2: expected `question`" in refused(table("Capital of France?,Paris\nOf Italy?,Rome\n"))
+    said = refused(table("Capital of France?,Paris\nOf Italy?,Rome\n"))
+    assert "line 2: found the columns ['Capital of France?', 'Paris']; the first line of a table names its" in said
 
 
 # Files
@@ -228,16 +243,18 @@ def test_a_header_alone(table):
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.csv"])
 def test_a_missing_file_and_a_folder(tmp_path, name):
-    assert "cannot be read" in refused(tmp_path / name)
+    assert "there is nothing of this name" in refused(tmp_path / name)
     (tmp_path / name).mkdir()
-    assert "cannot be read" in refused(tmp_path / name)
+    assert "a folder holds MMLU's .csv files or BIG-bench's .json files" in refused(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.csv"])
 def test_a_file_that_is_not_utf8(table, name):
-    assert "cannot be read" in refused(table("question,answers\nOù ?,Zürich\n", name=name, encoding="latin-1"))
+    text = '{"question": "Où ?", "answers": ["Zürich"]}' if name.endswith("l") else "question,answers\nOù ?,Zürich\n"
+    said = refused(table(text, name=name, encoding="latin-1"))
+    assert "its letters are neither UTF-8 nor" in said and "save the file as UTF-8" in said
 
 
-@pytest.mark.parametrize("name", ["t.json", "t.txt", "t", "t.xlsx"])
-def test_another_ending(tmp_path, name):
-    assert "ends in .jsonl or .csv" in refused(tmp_path / name)
+@pytest.mark.parametrize("name", ["t.txt", "t", "t.xls"])
+def test_another_ending(table, name):
+    assert "a file that ends in .jsonl, .ndjson, .json" in refused(table("q", name=name))

@@ -9,8 +9,6 @@ import types
 import pytest
 
 from thermolang.errors import InvalidInputError, MissingExtraError, TaskFormatError
-from thermolang.tasks import formats as task_files
-from thermolang.tasks import readers as tasks
 from thermolang.tasks.readers import drawn, load_tasks
 from thermolang.types import Example
 
@@ -79,7 +77,7 @@ def test_an_empty_table_and_a_broken_one(tmp_path):
     write(tmp_path / "a" / "sums_test.csv", "\n")
     assert "holds no questions" in refused(tmp_path / "a")
     write(tmp_path / "b" / "sums_test.csv", '"q?"x,1,2,3,4,A')
-    assert "cannot be read as CSV" in refused(tmp_path / "b")
+    assert "sums_test.csv, line 1: not CSV" in refused(tmp_path / "b")
 
 
 # BIG-bench
@@ -134,8 +132,8 @@ def test_examples_that_are_no_list_of_objects(tmp_path, examples):
 
 
 def test_a_task_without_options_is_named(tmp_path):
-    path = write(tmp_path / "color.json", {"examples": [{"input": "1 + 1", "target": "2"}]})
-    assert "example 1: found ['input', 'target']" in refused(path)
+    path = write(tmp_path / "color.json", {"examples": [{"input": "1 + 1", "output": "2"}]})
+    assert "example 1: found the columns ['input', 'output']" in refused(path)
 
 
 @pytest.mark.parametrize("content", [[{"qText": "who?", "answers": ["Ada"]}], {"data": []}])
@@ -197,13 +195,12 @@ def test_names_for_people(tmp_path, path, name):
     assert load_tasks(write_lines(tmp_path / path, [WHO, WHO]))[0].name == name
 
 
-def test_ones_own_file_is_read_as_read_task_reads_it(tmp_path):
+def test_ones_own_file_has_its_whole_name_and_all_its_rows(tmp_path):
     rows = [{"question": "Who?", "answers": ["Ada"], "context": "Ada."}, {"question": "Is it?", "answers": ["no"]}]
     path = write_lines(tmp_path / "my-task-test.jsonl", rows)
     table = write(tmp_path / "mine.csv", "question,choices,answer\nWhich?,a|b,b\nWhat?,a|b|c,a\n")
-    assert tasks.read_task is task_files.read_task
-    assert load_tasks(path) == [tasks.read_task(path)]
-    assert load_tasks(table) == [tasks.read_task(table)]
+    assert summary(load_tasks(path)) == [("my-task-test", 2)]
+    assert summary(load_tasks(table)) == [("mine", 2)]
 
 
 def test_a_bad_line_is_named(tmp_path):
@@ -221,13 +218,13 @@ def test_a_bad_line_is_named(tmp_path):
         ("a.json", "[" * 100_000, "cannot be read as JSON"),
         ("a.json", "[]", "holds no questions; the known formats"),
         ("a.jsonl", "", "holds no questions; the known formats"),
-        ("a.json", "[1]", "a list of objects is expected"),
+        ("a.json", "[1]", "entry 1: a JSON object is expected, found int"),
         ("a.json", "3", "a list of objects is expected"),
         ("a.json", '{"data": 3}', "a list of objects is expected"),
-        ("a.json", '{"a": 1}', "entry 1: found ['a']; the known formats: your own"),
+        ("a.json", '{"a": 1}', "entry 1: found the columns ['a']; name yours with --columns"),
         ("a.json", '{"a": 1}\n{"a" 1}', "line 2: not JSON"),
-        ("a.jsonl", '{"a": 1}', "line 1: found ['a']; the known formats: your own"),
-        ("a.txt", "text", "a folder, a .json, .jsonl or .csv file, or hf:NAME is expected, not '.txt'"),
+        ("a.jsonl", '{"a": 1}', "line 1: found the columns ['a']; name yours with --columns"),
+        ("a.txt", "text", ".csv, .tsv, .xlsx, .parquet, or hf:NAME is expected, not '.txt'"),
     ],
 )
 def test_what_is_no_task(tmp_path, name, content, said):

@@ -34,7 +34,7 @@ def made(tiny_model):
     heard = []
     train_tasks = [*three(choices, "pick"), *three(free, "say")]
     test_tasks = [choices("held | out", n=12)]
-    found = calibrate(tiny_model, train_tasks, test_tasks, config=FAST, progress=lambda *what: heard.append(what))
+    found = calibrate(tiny_model, train_tasks, test_tasks, config=FAST, report=heard.append)
     return found, heard
 
 
@@ -73,16 +73,16 @@ def test_only_what_was_held_out_is_compared(made):
     assert comparison.items == 12
 
 
-def test_progress_names_every_task_and_training_and_ends_full(made):
-    last = {what: (done, total) for what, done, total in made[1]}
-    assert set(last) == {
-        *(f"pick {i}" for i in range(3)),
-        *(f"say {i}" for i in range(3)),
-        "held | out",
-        "training (choice)",
-        "training (self_check)",
-    }
-    assert all(done == total for done, total in last.values())
+def test_progress_is_that_of_the_whole_reading_and_of_each_training(made):
+    reading, training = ([at for at in made[1] if at.unit == unit] for unit in ("items", "steps"))
+    assert {at.task for at in reading} == {*(f"{kind} {i}" for kind in ("pick", "say") for i in range(3)), "held | out"}
+    assert {at.total for at in reading} == {6 * 6 + 12}
+    assert [at.done for at in reading] == sorted(at.done for at in reading)
+    assert reading[-1].done == 48 and reading[-1].seconds_left == 0
+    last = {at.task: (at.done, at.total) for at in training}
+    assert last.pop("texts written elsewhere") == (3, 3)
+    assert set(last) == {"training (choice)", "training (self_check)"}
+    assert all(done == total == FAST.steps for done, total in last.values())
 
 
 def test_a_second_run_reads_what_the_first_one_kept(tiny_model, tmp_path, monkeypatch):
@@ -111,7 +111,7 @@ def no_reading(monkeypatch):
     def read(*_args, **_kwargs):
         raise AssertionError("the model was asked")
 
-    monkeypatch.setattr(calibrating, "collect", read)
+    monkeypatch.setattr(calibrating, "collect_all", read)
 
 
 @pytest.mark.usefixtures("no_reading")

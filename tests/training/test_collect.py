@@ -5,7 +5,7 @@ import json
 import pytest
 
 from thermolang.errors import TaskFormatError
-from thermolang.training.collect import collect_all, split, tasks_to_collect
+from thermolang.training.collect import collect_all, split, steps, tasks_to_collect
 from thermolang.training.store import load
 from thermolang.types import Example, Task
 
@@ -58,13 +58,33 @@ def test_progress_is_that_of_the_whole_job(tiny_model, tmp_path):
     seen = []
     collect_all(tiny_model, tasks, tmp_path, form="prefix", report=seen.append)
     assert [s.done for s in seen] == sorted(s.done for s in seen)
-    assert (seen[-1].done, seen[-1].total, seen[-1].task) == (10, 10, "b")
+    assert (seen[-1].done, seen[-1].total, {s.task for s in seen}) == (10, 10, {"a", "b"})
     assert seen[-1].rate > 0 and seen[-1].seconds_left == 0
     assert seen[0].seconds_left is None
     assert [t.name for t in load(tmp_path, "tiny", form="prefix")] == ["a", "b"]
     again = []
     collect_all(tiny_model, tasks, tmp_path, form="prefix", report=again.append)
     assert {s.rate for s in again} == {0.0}  # nothing was read again
+
+
+def test_features_come_in_the_order_of_the_tasks(tiny_model):
+    tasks = [Task(n, tuple(Example(f"{n}{i}", choices=("x", "y"), label=0) for i in range(2))) for n in "fedcba"]
+    found = collect_all(tiny_model, tasks, None, form="chat", report=lambda _: None)
+    assert [features.name for features in found] == list("fedcba")
+
+
+def test_steps_of_training_are_counted_for_each_training():
+    seen = []
+    progress = steps(seen.append)
+    for what, total in (("one", 10), ("two", 4)):
+        for done in (0, total // 2, total):
+            progress(what, done, total)
+    assert [(s.task, s.done, s.total) for s in seen] == [
+        *(("one", done, 10) for done in (0, 5, 10)),
+        *(("two", done, 4) for done in (0, 2, 4)),
+    ]
+    assert {s.unit for s in seen} == {"steps"}
+    assert [s.seconds_left for s in seen][::3] == [None, None] and seen[-1].seconds_left == 0
 
 
 def test_a_malformed_task_is_found_before_anything_is_read(tiny_model, tmp_path):

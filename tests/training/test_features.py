@@ -17,7 +17,7 @@ from thermolang.errors import TaskFormatError
 from thermolang.models.local import LocalModel
 from thermolang.models.prompts import ANSWER_PREFIX, question_messages
 from thermolang.training import features
-from thermolang.training.features import collect, is_choice, item_key, shuffled
+from thermolang.training.features import collect, is_choice, item_key, order_signals, over_orders, with_rotations
 from thermolang.training.store import load, text_key
 from thermolang.types import Example, Generation, Task
 
@@ -162,7 +162,8 @@ def test_questions_about_one_passage_share_it(tiny_model):
 
 
 def test_signals_of_free_form_answers(reader):
-    found = collect(reader, FREE)
+    assert set(collect(reader, FREE).signals) == {"mean_logprob", "rouge_l"}
+    found = collect(reader, FREE, signals=True)
     assert set(found.signals) == {"mean_logprob", "verbalised", "rouge_l"}
     assert found.signals["mean_logprob"].tolist() == [1.0] * 15  # the stand-in answers with log-probability 0
     assert ((found.signals["verbalised"] >= 0) & (found.signals["verbalised"] <= 1)).all()
@@ -172,24 +173,62 @@ def test_signals_of_free_form_answers(reader):
 def test_baselines_of_choices_are_read_on_demand(reader, tmp_path):
     assert collect(reader, CHOICES).signals == {}
     found = collect(reader, CHOICES, tmp_path, signals=True)
-    assert set(found.signals) == {"verbalised", "shuffled"}
-    # An option's share of the three orders, counted by hand for one question.
-    example, chosen, same = CHOICES.examples[2], int(found.logits[2].argmax()), 1
-    for shift in (1, 2):
+    assert set(found.signals) == {"verbalised", "shuffled", "rotated.A", "rotated.B", "rotated.C"}
+    # The three orders, read by hand for one question.
+    example, chosen, orders = CHOICES.examples[2], int(found.logits[2].argmax()), []
+    for shift in range(3):
         moved = replace(example, choices=example.choices[shift:] + example.choices[:shift])
-        best = int(reader.choice_logits(question_messages(moved), "ABC").logits.argmax())
-        same += moved.choices[best] == example.choices[chosen]
-    assert found.signals["shuffled"][2] == same / 3
+        logits = reader.choice_logits(question_messages(moved), "ABC").logits
+        orders.append([logits[moved.choices.index(option)] for option in example.choices])
+    assert found.signals["shuffled"][2] == np.mean(np.argmax(orders, axis=1) == chosen)
+    mean = np.exp(np.mean(orders, axis=0))
+    rotated = [found.signals[f"rotated.{letter}"][2] for letter in "ABC"]
+    np.testing.assert_allclose(rotated, mean / mean.sum(), atol=1e-4)
     assert collect(reader, CHOICES, form="prefix", signals=True).signals == {}  # they are about the chat form's answer
     (loaded,) = load(tmp_path, "tiny")
-    assert sorted(loaded.signals["shuffled"]) == sorted(found.signals["shuffled"])
+    for name, values in found.signals.items():
+        assert sorted(loaded.signals[name]) == sorted(values)
 
 
-def test_a_model_that_always_says_the_same_letter_is_inconsistent(reader, monkeypatch):
+def test_the_average_over_orders_is_that_of_the_scorer(reader):
+    found = with_rotations(collect(reader, CHOICES, signals=True))
+    for i in (0, 7):
+        alone = reader.choice_logits(question_messages(CHOICES.examples[i]), "ABC", rotations=3)
+        mine, theirs = (z - z.mean() for z in (found.logits[i], alone.logits))  # log-probabilities, and logits
+        np.testing.assert_allclose(mine, theirs, atol=1e-4)
+    assert with_rotations(collect(reader, CHOICES)) is None
+    assert with_rotations(collect(reader, FREE)) is None
+
+
+def test_a_task_of_differently_many_options_is_refused_after_its_orders_were_read(reader, tmp_path):
+    two = replace(CHOICES.examples[0], choices=("a", "b"), label=0)
+    mixed = replace(CHOICES, examples=(*CHOICES.examples[:3], two))
+    with pytest.raises(TaskFormatError, match=r"items of \[2, 3\] options"):
+        collect(reader, mixed, tmp_path, signals=True)
+    assert set(collect(reader, replace(mixed, examples=mixed.examples[:3]), tmp_path, signals=True).signals) >= {
+        "shuffled",
+        "rotated.C",
+    }
+
+
+def test_a_model_that_always_says_the_same_letter_is_inconsistent_and_undecided(reader, monkeypatch):
     scores = reader.choice_logits(question_messages(CHOICES.examples[0]), "ABC")
     always_a = replace(scores, logits=np.array([3.0, 0.0, 0.0]), middle=scores.hidden)
     monkeypatch.setattr(reader, "read", lambda prompts, *a, **k: [always_a] * len(prompts))
-    assert shuffled(reader, CHOICES.examples[:4], [0] * 4) == [1 / 3] * 4
+    for orders in over_orders(reader, CHOICES.examples[:4], [always_a.logits] * 4):
+        assert order_signals(orders) == {"shuffled": 1 / 3} | {
+            f"rotated.{letter}": pytest.approx(1 / 3) for letter in "ABC"
+        }
+
+
+def test_questions_of_many_options_are_read_in_four_orders_far_apart(reader):
+    names = tuple("abcdefgh")
+    (orders,) = over_orders(reader, [Example("Which?", choices=names, label=0)], [np.zeros(8)])
+    assert orders.shape == (4, 8)
+    for row, shift in zip(orders[1:], (2, 4, 6), strict=True):
+        moved = Example("Which?", choices=names[shift:] + names[:shift], label=0)
+        alone = reader.choice_logits(question_messages(moved), "ABCDEFGH")
+        np.testing.assert_allclose(row, np.roll(alone.logits, shift), atol=1e-4)
 
 
 # What is kept

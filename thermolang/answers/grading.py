@@ -10,6 +10,8 @@ says so:
   more, makes it wrong, unless every other item is an alias too.
 - *Numbers*: an alias that is a number is compared by value with the last number of the answer; number words up to one
   hundred count only if the answer has no digits.
+- *Declined*: where every accepted answer declines ("The passage does not say."), an answer that declines is right and
+  any other is wrong; ``rules.replies.is_refusal`` says which ones do.
 - *Short aliases* (one or two Latin letters, such as "K" or "He") must end the answer or stand before a punctuation
   mark, because "a", "in" and "he" are words.
 - *Japanese and Chinese* have no spaces: an alias may stand inside the text, but not inside a longer word of the same
@@ -39,6 +41,7 @@ from thermolang.answers.equivalence import Equivalence
 from thermolang.answers.rules.final import first_answer, is_option, option_of, with_options
 from thermolang.answers.rules.guards import facts
 from thermolang.answers.rules.numerals import SMALL_NUMBERS, TENS, VALUES
+from thermolang.answers.rules.replies import is_refusal
 from thermolang.answers.rules.spelling import (
     HAS_JAPANESE,
     KANJI,
@@ -97,11 +100,15 @@ def is_right(answer: str, answers: Sequence[str]) -> bool:
     Example:
         >>> is_right("The capital of France is Paris.", ["Paris"]), is_right("It is not Paris.", ["Paris"])
         (True, False)
+        >>> is_right("It is not mentioned in the text.", ["The passage does not say."])
+        True
     """
     said = first_answer(answer)
     folded, given = _folded(said), _plain(said)
     if not given:
         return False
+    if answers and all(is_refusal(alias) for alias in answers):
+        return is_refusal(answer)
     values = {alias: _number(fold_signs(alias)) for alias in with_options(answers) if _plain(alias)}
     if any(value is not None and _says_number(folded, value) for value in values.values()):
         return True

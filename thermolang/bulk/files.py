@@ -1,13 +1,12 @@
-"""Confidences for a file of answers that were generated elsewhere, or edited by people; an interrupted run goes on."""
+"""Confidences for a file of answers: texts that were written elsewhere, or the model's own. Interrupted, it goes on."""
 
 from __future__ import annotations
 
 import json
 import time
-from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,8 @@ from thermolang.models.families import Family
 from thermolang.models.prompts import LETTERS, question_messages
 from thermolang.routing.policy import Policy
 from thermolang.storage import digest
-from thermolang.tasks.formats import Row
+from thermolang.tasks.columns import Columns, Row, require_columns, told, values
+from thermolang.tasks.rows import file_rows
 from thermolang.training.collect import Collected, Report
 from thermolang.types import Basis, Confidence, Decision, Example, Message, Reason, Scale
 
@@ -39,16 +39,24 @@ UNCALIBRATED = ("no_calibrator", "other_model")
 """Reason codes of confidences that were written without any calibrator."""
 
 
-def count_lines(source: Path) -> int:
-    """Count the lines that hold anything.
+def count_lines(source: Path, columns: Columns | None = None) -> int:
+    """Count the lines that hold anything; in other files than JSON lines the rows.
 
     Raises:
-        TaskFormatError: The file cannot be read, or holds no lines.
+        TaskFormatError: The file cannot be read, holds no lines, or lacks a column that the user named.
     """
-    if count := sum(1 for _ in raw_lines(source)):
+    if first := next((found for found in file_rows(source, columns) if not found.problem), None):
+        require_columns(first.place, first.row, columns or {})
+    if count := sum(1 for _ in file_rows(source, columns)):
         return count
     msg = f"{source}: holds no lines; {EXPECTED} in each"
     raise TaskFormatError(msg)
+
+
+def described(source: Path, columns: Columns | None = None) -> str:
+    """Say which columns of a file are question and answer, by its first line that can be read."""
+    first = next((found.row for found in file_rows(source, columns) if not found.problem), {})
+    return told(first, columns or {}, one_answer=True)
 
 
 class _Message(BaseModel):
@@ -109,65 +117,65 @@ class Line:
         return self.task or task_of(self.messages), "choice" if self.choices else "self_check"
 
 
-def raw_lines(source: Path) -> Iterator[tuple[int, bytes]]:
-    """Number and bytes of each line that holds anything."""
-    try:
-        with source.open("rb") as file:
-            for number, raw in enumerate(file, 1):
-                if text := (raw.removeprefix(BOM_UTF8) if number == 1 else raw).strip():
-                    yield number, text
-    except OSError as error:
-        msg = f"{source}: cannot be read: {error}"
-        raise TaskFormatError(msg) from error
+@dataclass(frozen=True)
+class Reading:
+    """How the lines of a source are read.
+
+    Attributes:
+        task: The task of lines that name none.
+        policy: Whether an earlier decision is left out, as a new one is written.
+        family: That of the model, which tells thoughts from answers.
+        columns: Names of columns as the user gave them.
+    """
+
+    task: str | None = None
+    policy: Policy | None = None
+    family: Family | None = None
+    columns: Columns = field(default_factory=dict)
 
 
-def lines_of(source: Path, task: str | None, policy: Policy | None, family: Family | None = None) -> Iterator[Line]:
-    """Each line as the estimator takes it; ``task`` is for those that name none, ``family`` that of the model."""
-    for number, raw in raw_lines(source):
-        row: Row = {"raw": raw.decode("utf-8", "replace")}
+def lines_of(source: Path, how: Reading) -> Iterator[Line]:
+    """Each line of a file as the estimator takes it."""
+    for found in file_rows(source, how.columns):
+        row: Row = found.row
         try:
-            row = _object(raw)
-            line = _asked(number, row, task, family)
+            if found.problem:
+                raise ValueError(found.problem)
+            json.dumps(row)  # fails for what is nested too deeply to be written again
+            line = _asked(found.number, row, how)
         except (ValueError, RecursionError) as error:
-            line = Line(number, f"{source}, line {number}: {_complaint(error)}; {EXPECTED}")
+            line = Line(found.number, f"{found.place}: {complaint(error)}; {EXPECTED}")
+            row = {"raw": found.raw} if found.problem else row
         # An earlier decision goes with the confidence it was about; a key of that name alone is the user's own.
-        old = {"confidence", "decision"} if policy or "confidence" in row else {"confidence"}
+        old = {"confidence", "decision"} if how.policy or "confidence" in row else {"confidence"}
         kept = encoded({key: value for key, value in row.items() if key not in old})
         # The closing brace is left to ``SoFar.added``.
         yield replace(line, start=kept[:-1] + (b", " if len(kept) > 2 else b"") + b'"confidence": ')
 
 
-def _object(raw: bytes) -> Row:
-    row = json.loads(raw.decode("utf-8"))
-    json.dumps(row)  # fails for what is nested too deeply to be written again
-    if not isinstance(row, dict):
-        raise ValueError(f"found {type(row).__name__}, not an object")
-    return row
-
-
-def _asked(number: int, row: Row, task: str | None, family: Family | None) -> Line:
+def _asked(number: int, row: Row, how: Reading) -> Line:
+    found = values(row, how.columns, one_answer=True)
+    named = {("answer" if what == "answers" else what): value for what, value in found.items()}
+    if "messages" in row and "question" not in row:
+        named.pop("question", None)  # a column of another name is no second question
     # Tables that were exported write null and [] for what a row does not have.
-    known = {key: value for key, value in row.items() if value not in (None, [])}
-    own = _Row.model_validate(known, context={"family": family})
-    choices, task = tuple(own.choices), own.task or task
+    known = {key: value for key, value in (row | named).items() if value not in (None, [])}
+    own = _Row.model_validate(known, context={"family": how.family})
+    choices, task = tuple(own.choices), own.task or how.task
     if own.question is None:
         return Line(number, "", row["messages"], own.answer, choices, task=task)
     messages = question_messages(Example(own.question, choices=choices, context=own.context))
-    given = given_choice(final_answer(own.answer, family) or "", choices)
+    given = given_choice(final_answer(own.answer, how.family) or "", choices)
     letter = own.answer if given is None else LETTERS[given]
     return Line(number, "", messages, letter, tuple(LETTERS[: len(choices)]), choices, task)
 
 
-def _complaint(error: Exception) -> str:
-    return f"not JSON ({error})" if isinstance(error, UnicodeDecodeError | json.JSONDecodeError) else complaint(error)
-
-
 def encoded(record: dict[str, Any]) -> bytes:
-    """JSON in UTF-8."""
+    """JSON in UTF-8, never with what only Python takes for JSON."""
     try:
-        return json.dumps(record, ensure_ascii=False).encode()
+        return json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:  # half a surrogate pair, which only an escape can write
-        return json.dumps(record).encode()
+        return json.dumps(record, allow_nan=False).encode()
 
 
 @dataclass(frozen=True)
@@ -181,7 +189,8 @@ class Summary:
         mean: Mean confidence of those; None without any.
         bad: Lines that could not be read.
         first_bad: Numbers of the first few of those in the source.
-        reason: Most common reason among the readable lines without a confidence; empty if there are none.
+        reason: Most common reason among the readable lines without a confidence; empty if there are none, or if several
+            are as common.
         accepted: Lines that the policy accepts; None without a policy.
     """
 
@@ -198,10 +207,10 @@ class Summary:
 class SoFar:
     """Running totals of the lines in the target, and the version of each task's state that they were scored under."""
 
-    def __init__(self, estimator: ConfidenceEstimator, policy: Policy | None) -> None:
+    def __init__(self, estimator: ConfidenceEstimator, policy: Policy | None, *, own_answers: bool) -> None:
         self._calibrator = estimator.calibrator.id if estimator.calibrator else ""
         missing = estimator.why_no_calibrator()
-        self._missing, self._policy = missing.text if missing else "", policy
+        self._missing, self._policy, self._own = missing.text if missing else "", policy, own_answers
         self.lines = self.end = self._scored = self._accepted = self._bad = 0
         self._sum, self._first_bad = 0.0, list[int]()
         self._reasons: dict[str | None, tuple[int, str]] = {}
@@ -243,7 +252,9 @@ class SoFar:
     def summary(self, new: int) -> Summary:
         """The figures, ``new`` of the lines being of this run."""
         mean = self._sum / self._scored if self._scored else None
-        reason = max(self._reasons.values(), default=(0, ""))[1]
+        most = max((count for count, _ in self._reasons.values()), default=0)
+        common = [example for count, example in self._reasons.values() if count == most]
+        reason = common[0] if len(common) == 1 else ""
         accepted = self._accepted if self._policy else None
         return Summary(self.lines, new, self._scored, mean, self._bad, tuple(self._first_bad), reason, accepted)
 
@@ -270,6 +281,9 @@ class SoFar:
             return f"{theirs!r}, not with {ours or self._calibrator or self._missing!r}"
         if not line.problem and confidence.task != line.key[0]:
             return f"the task {confidence.task!r}, not {line.key[0]!r}"
+        own = confidence.source != "given"
+        if not line.problem and not line.choices and own != self._own:
+            return f"own_answers={own}, not {self._own}"
         before, now = (p.threshold if p else None for p in (decision, self._policy))
         return f"the threshold {before}, not {now}" if before != now else ""
 
@@ -297,14 +311,18 @@ def score_file(
     *,
     task: str | None = None,
     policy: Policy | None = None,
+    own_answers: bool = False,
     batch_size: int = 8,
+    columns: Columns | None = None,
     progress: Report | None = None,
 ) -> Summary:
-    """Write every line of a JSONL file with its ``confidence`` to another file, in the same order.
+    """Write every line of a file with its ``confidence`` to another file, in the same order.
 
-    A line is an object with ``answer`` and either ``question`` (and ``context``) or ``messages``; with ``choices``
-    the answer is one of them, and its own ``task`` comes before the argument. Other keys are kept. A line that is
-    not like this gets a confidence without a value, whose reason says where it stands and what was expected.
+    The source is JSON lines, JSON, CSV, Excel or Parquet, as ``tasks.rows.file_rows`` reads it; what is written is
+    JSON lines in UTF-8. A line is an object, or a row, with ``answer`` and either ``question`` (and ``context``) or
+    ``messages``; with ``choices`` the answer is one of them, and its own ``task`` comes before the argument. Other keys
+    are kept. A line that is not like this gets a confidence without a value, whose reason says where it stands and what
+    was expected.
 
     A run that was stopped at any moment goes on where it was, and ends with the file of one that was not.
 
@@ -314,7 +332,11 @@ def score_file(
         target: The file to write, or to go on with.
         task: Name of the stream of questions, for lines that name none.
         policy: Also writes a ``decision`` on each line.
+        own_answers: The estimator's model wrote the answers, with these very conversations. Otherwise they were written
+            elsewhere, and each free-form one is compared with what the model itself says; see
+            ``ConfidenceEstimator.score``.
         batch_size: Lines that go through the model together if they follow each other and share task and choices.
+        columns: Names of columns that are not told by theirs, such as ``{"question": "Q", "answer": "A"}``.
         progress: Called after every batch.
 
     Raises:
@@ -322,24 +344,28 @@ def score_file(
         InvalidInputError: The target belongs to other answers, or to another calibrator, task or threshold.
     """
     source, target = Path(source), Path(target)
-    total, family = count_lines(source), getattr(estimator.model, "family", None)
+    how = Reading(task, policy, getattr(estimator.model, "family", None), columns or {})
+    total = count_lines(source, columns)
     if batch_size < 1 or (target.exists() and source.samefile(target)):
         msg = f"expected a batch of at least 1 and another file than {source} to write, got {batch_size} and {target}"
         raise InvalidInputError(msg)
     with _alone(target):
-        so_far = SoFar(estimator, policy)
+        so_far = SoFar(estimator, policy, own_answers=own_answers)
         if target.exists():
-            so_far.read(target, lines_of(source, task, policy, family))
+            so_far.read(target, lines_of(source, how))
         found, report = so_far.lines, _clock(source.name, total, so_far.lines, progress)
         if found < total:
-            lines = lines_of(source, task, policy, family)
+            lines = lines_of(source, how)
+            if not own_answers:  # texts from elsewhere have no temperature
+                lines = (line for line in lines if line.choices)
             versions = _settled(estimator, lines, so_far.versions, lambda: report(found))
             snapshot = estimator.snapshot(versions)
             with target.open("ab") as out:
                 # A torn last line is written again as a whole.
                 out.truncate(so_far.end)
-                for batch, written in _batches(lines_of(source, task, policy, family), batch_size, skip=found):
-                    scored = list(zip(batch, _confidences(snapshot, batch), strict=True))
+                for batch, written in _batches(lines_of(source, how), batch_size, skip=found):
+                    confidences = _confidences(snapshot, batch, own_answers=own_answers)
+                    scored = list(zip(batch, confidences, strict=True))
                     out.write(b"".join(so_far.added(line, confidence) for line, confidence in scored[written:]))
                     out.flush()
                     report(so_far.lines)
@@ -358,12 +384,13 @@ def _batches(lines: Iterable[Line], size: int, skip: int) -> Iterator[tuple[list
             skip = max(0, skip - len(batch))
 
 
-def _confidences(estimator: ConfidenceEstimator, batch: Sequence[Line]) -> Iterator[Confidence]:
+def _confidences(estimator: ConfidenceEstimator, batch: Sequence[Line], *, own_answers: bool) -> Iterator[Confidence]:
     if batch[0].problem:
         yield from (Confidence.missing(Reason("bad_input", line.problem)) for line in batch)
         return
     pairs = [(line.messages, line.answer) for line in batch]
-    found = estimator.score_many(pairs, task=batch[0].task, choices=batch[0].choices or None)
+    choices = batch[0].choices or None
+    found = estimator.score_many(pairs, task=batch[0].task, choices=choices, written_elsewhere=not own_answers)
     for line, confidence in zip(batch, found, strict=True):
         named = dict(zip(line.choices, line.options, strict=False))
         others = tuple(replace(a, text=named.get(a.text, a.text)) for a in confidence.alternatives)

@@ -1,12 +1,13 @@
 from .calibrator import Calibrator as Calibrator
 from .features import TaskFeatures as TaskFeatures
 from .fit import Fit as Fit
-from .fit import Learner as Learner
 from .fit import Prior as Prior
+from .given import GivenFit as GivenFit
 from .head import Head as Head
 from .kinds import CHOICE as CHOICE
 from .kinds import SELF_CHECK as SELF_CHECK
 from .kinds import AnswerKind as AnswerKind
+from .learner import Learner as Learner
 from .semantic import SemanticFit as SemanticFit
 from .task_state import TaskState as TaskState
 from .task_state import TaskVersion as TaskVersion

@@ -20,8 +20,11 @@ from safetensors.torch import load_file, save_file
 
 import thermolang.pretrained
 from thermolang.calibration.fit import Fit, InputDistribution, Prior
+from thermolang.calibration.given import GivenFit
 from thermolang.calibration.head import ANSWER_FEATURES, Head, Hyperparameters
+from thermolang.calibration.input_kinds import KindSpace
 from thermolang.calibration.kinds import KINDS, KindName
+from thermolang.calibration.level import Level
 from thermolang.calibration.posterior import VerdictPrior
 from thermolang.calibration.semantic import SemanticFit
 from thermolang.calibration.thermometer import Thermometer
@@ -71,6 +74,8 @@ class FitRecord:
         prior: As in ``Fit``.
         verdicts: As in ``Fit``.
         head: As in ``Fit``.
+        level: As in ``Fit``.
+        kind_radius: Of ``KindSpace``; None without one.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -80,13 +85,16 @@ class FitRecord:
     prior: Prior
     verdicts: VerdictPrior | None = None
     head: HeadRecord | None = None
+    level: Level | None = None
+    kind_radius: PositiveFloat | None = None
 
     @classmethod
     def of(cls, fit: Fit) -> FitRecord:
         """What is written of a fit."""
         names = HeadRecord.__dataclass_fields__
         head = HeadRecord(**{name: getattr(fit.head, name) for name in names}) if fit.head else None
-        return cls(fit.network.hidden_size, fit.inputs.radius, fit.prior, fit.verdicts, head)
+        radius = fit.space.radius if fit.space else None
+        return cls(fit.network.hidden_size, fit.inputs.radius, fit.prior, fit.verdicts, head, fit.level, radius)
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,7 @@ class CalibratorConfig:
     identity: ModelIdentity
     fits: dict[KindName, FitRecord]
     semantic: SemanticFit | None = None
+    given: GivenFit | None = None
 
 
 _CONFIG = TypeAdapter(CalibratorConfig)
@@ -120,6 +129,7 @@ class Calibrator(
         model_name: Name of the model, for people.
         card: Markdown text of the README.
         semantic: What was learned about sampled answers; None if none were sampled.
+        given: What was learned about texts that were written elsewhere; None if none were read.
     """
 
     def __init__(
@@ -131,9 +141,11 @@ class Calibrator(
         model_name: str = "",
         card: str = "",
         semantic: SemanticFit | None = None,
+        given: GivenFit | None = None,
     ) -> None:
         self.identity, self.fits, self.probe = identity, dict(fits), probe
-        self.model_name, self.card, self.semantic = model_name, card, semantic
+        self.model_name, self.card = model_name, card
+        self.semantic, self.given = semantic, given
 
     @cached_property
     def id(self) -> str:
@@ -179,7 +191,7 @@ class Calibrator(
 
     def _config(self) -> CalibratorConfig:
         fits = {kind: FitRecord.of(fit) for kind, fit in self.fits.items()}
-        return CalibratorConfig(FORMAT, self.model_name, self.identity, fits, self.semantic)
+        return CalibratorConfig(FORMAT, self.model_name, self.identity, fits, self.semantic, self.given)
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         tensors = {"probe.hidden": torch.tensor(self.probe[0]), "probe.logits": torch.tensor(self.probe[1])}
@@ -190,6 +202,9 @@ class Calibrator(
             if fit.head is not None:
                 tensors[f"{kind}.head.coefficients"] = torch.tensor(fit.head.coefficients)
                 tensors[f"{kind}.head.weights"] = torch.tensor(fit.head.weights)
+            if fit.space is not None:
+                tensors[f"{kind}.space.center"] = torch.tensor(fit.space.center)
+                tensors[f"{kind}.space.axes"] = torch.tensor(fit.space.axes)
         # Sorted, as ``id`` hashes them in this order.
         return {name: t.to(torch.float32).contiguous() for name, t in sorted(tensors.items())}
 
@@ -244,7 +259,15 @@ class Calibrator(
         if probe[0].ndim != 2 or probe[0].shape[1] != width or len(probe[1]) != len(probe[0]):
             msg = f"its probe has hidden states of shape {probe[0].shape} and logits of shape {probe[1].shape}"
             raise ValueError(msg)
-        return cls(config.identity, fits, probe, model_name=config.model_name, card=card, semantic=config.semantic)
+        return cls(
+            config.identity,
+            fits,
+            probe,
+            model_name=config.model_name,
+            card=card,
+            semantic=config.semantic,
+            given=config.given,
+        )
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> Calibrator:
@@ -312,7 +335,16 @@ def _fit(kind: KindName, record: FitRecord, tensors: dict[str, torch.Tensor], in
         raise ValueError(msg)
     inputs = InputDistribution(center, scale, record.radius)
     head = _head(kind, record.head, tensors, input_size) if record.head else None
-    return Fit(network.eval(), record.prior, inputs, record.verdicts, head)
+    space = _space(kind, record.kind_radius, tensors, input_size) if record.kind_radius else None
+    return Fit(network.eval(), record.prior, inputs, record.verdicts, head, record.level, space)
+
+
+def _space(kind: KindName, radius: float, tensors: dict[str, torch.Tensor], input_size: int) -> KindSpace:
+    center, axes = (tensors[f"{kind}.space.{name}"].numpy() for name in ("center", "axes"))
+    if center.shape != (input_size,) or axes.ndim != 2 or len(axes) != input_size:
+        msg = f"its kinds of input have shapes {center.shape} and {axes.shape} for hidden states of {input_size}"
+        raise ValueError(msg)
+    return KindSpace(center, axes, radius)
 
 
 def _head(kind: KindName, record: HeadRecord, tensors: dict[str, torch.Tensor], input_size: int) -> Head:

@@ -29,7 +29,8 @@ class TaskFeatures:
         kind: Whether the answers are choices, or self-checks with the options yes and no about an answer given before.
         texts: One hash per item of what was asked; equal ones are the same question. Empty if unknown.
         signals: Other numbers in [0, 1] about each item, shape (N,) each, NaN where one is missing: confidences such
-            as ``"verbalised"``, ``"shuffled"`` and ``"mean_logprob"``, and ``"rouge_l"`` of the answer.
+            as ``"verbalised"``, ``"shuffled"`` and ``"mean_logprob"``, and ``"rouge_l"`` of the answer. ``"rotated.A"``
+            and so on are the options' probabilities averaged over their orders.
     """
 
     name: str

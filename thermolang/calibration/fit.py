@@ -13,15 +13,11 @@ from scipy.special import expit
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.head import Head
 from thermolang.calibration.head_training import fit_head
+from thermolang.calibration.input_kinds import KindSpace
 from thermolang.calibration.kinds import CHOICE, SELF_CHECK, AnswerKind
-from thermolang.calibration.posterior import (
-    VerdictPrior,
-    anchor,
-    fit_verdict_prior,
-    posterior,
-    robust_intercept,
-    robust_posterior,
-)
+from thermolang.calibration.learner import Learner
+from thermolang.calibration.level import Level, fit_level, task_signals
+from thermolang.calibration.posterior import VerdictPrior, anchor, fit_verdict_prior
 from thermolang.calibration.temperature import fit_temperature, task_nll
 from thermolang.calibration.thermometer import Thermometer
 from thermolang.calibration.training import TrainingConfig, train
@@ -37,9 +33,6 @@ LEVEL = 0.9
 
 PARTS = 10
 """At most so many cross-validation folds of tasks: they show where a new task starts, and how far off it ends."""
-
-ABSENT = 1e4
-"""An option that an answer lacks gets a logit so far below its smallest one that its probability is 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,135 +79,6 @@ def _center_and_scale(hidden: Sequence[FloatArray]) -> tuple[FloatArray, FloatAr
 def _distance(hidden: FloatArray, center: FloatArray, scale: FloatArray) -> FloatArray:
     """Root mean square of the standardised coordinates, shape (...)."""
     return np.asarray(np.sqrt((((hidden - center) / scale) ** 2).mean(-1)))
-
-
-@dataclass(frozen=True)
-class AnswerScores:
-    """All that the probability of one answer depends on, given its task's state.
-
-    Attributes:
-        logits: Of the options, K of them; of a self-check in the order yes, no.
-        logit_offset: Added to the log-odds, by ``Head.logit_offset``; 0 without a head.
-    """
-
-    logits: tuple[float, ...]
-    logit_offset: float = 0.0
-
-
-@dataclass(frozen=True)
-class Learned:
-    """A task after verdicts.
-
-    Attributes:
-        scale: Its temperature and bias.
-        intercept: Added to the head's log-odds.
-        share: What is left of the uncertainty about the task's accuracy: its standard deviation, in log-odds, over the
-            one before the verdicts, in (0, 1].
-    """
-
-    scale: Scale
-    intercept: float
-    share: float
-
-
-@dataclass(frozen=True, eq=False)
-class Learner:
-    """P(right) of answers of one kind under a task's state, and Bayes' rule for verdicts on them.
-
-    Attributes:
-        kind: Of the answers.
-        prior: How far tasks' temperatures and biases are from what is predicted; None if that was never learned.
-        head: Tells right from wrong within a task; None where that was of no use in training.
-    """
-
-    kind: AnswerKind
-    prior: VerdictPrior | None = None
-    head: Head | None = None
-
-    def scores(self, task: TaskFeatures) -> list[AnswerScores]:
-        """What the probability of each of a task's N answers depends on."""
-        logprob = task.signals.get("mean_logprob")
-        logit_offset = self.head.logit_offset(task.hidden, logprob) if self.head else np.zeros(len(task))
-        return [AnswerScores(tuple(z), b) for z, b in zip(task.logits.tolist(), logit_offset.tolist(), strict=True)]
-
-    def probability(
-        self, logits: FloatArray, logit_offset: FloatArray, scale: Scale, intercept: float = 0.0
-    ) -> FloatArray:
-        """P(the given answer is right), shape (N,).
-
-        Args:
-            logits: Shape (N, K).
-            logit_offset: Shape (N,), as in ``AnswerScores``.
-            scale: Of the task.
-            intercept: Of the task, added to the head's log-odds.
-        """
-        if self.head is not None:
-            return np.asarray(expit(self.head.odds(logits, logit_offset, scale) + intercept))
-        return self.kind.probability(logits, scale)
-
-    def intercept(self, scale: Scale, answers: Sequence[AnswerScores]) -> float:
-        """The random intercept that a task starts at, from its unlabelled answers.
-
-        For an anchored head it makes the head's mean over the answers equal to the mean of p_T; otherwise it is 0.
-        """
-        if self.head is None or not self.head.anchored or not answers:
-            return 0.0
-        # Only the mean is used, so it does not matter that answers come grouped by their number of options.
-        p = np.concatenate([self.kind.probability(z, scale) for _, z, _ in _by_options(answers)])
-        return anchor(self._odds(scale, answers), float(p.mean()))
-
-    def learned(self, scale: Scale, intercept: float, verdicts: Sequence[tuple[AnswerScores, bool]]) -> Learned:
-        """Move a task's scale, or with a head its intercept, by verdicts: to the mean of the posterior given them all.
-
-        Which answers were judged may depend on anything their scores show, such as their confidence: the posterior is
-        conditional on the scores.
-
-        Args:
-            scale: 1/T and bias as predicted for the task.
-            intercept: As predicted.
-            verdicts: Each answer's scores and whether it was right.
-        """
-        if not verdicts:
-            return Learned(scale, intercept, 1.0)
-        answers, right = [a for a, _ in verdicts], np.array([v for _, v in verdicts])
-        if self.head is not None:
-            odds, tau = self._odds(scale, answers) + intercept, self.head.spread
-            moved, sd = robust_intercept(odds, right, tau)
-            return Learned(scale, intercept + moved, min(1.0, sd / tau))
-        if self.prior is None:
-            return Learned(scale, intercept, 1.0)
-        z = _padded(answers)
-        found = robust_posterior(self.prior, scale, z, right, self.kind)
-        # The width that verdicts narrow was learned with the prior, so it is compared with the prior's alone.
-        before = posterior(self.prior, scale, z[:0], right[:0], self.kind).accuracy_moments(z)
-        # Rounding may leave a variance just below 0.
-        start = float(np.sqrt(max(before[1] - before[0] ** 2, 0.0)))
-        return Learned(found.mean, intercept, min(1.0, found.spread(z) / start) if start else 1.0)
-
-    def _odds(self, scale: Scale, answers: Sequence[AnswerScores]) -> FloatArray:
-        odds = np.empty(len(answers))
-        # Answers may differ in K, and the head needs rectangular logits.
-        for items, z, offset in _by_options(answers):
-            odds[items] = self.head.odds(z, offset, scale)  # type: ignore[union-attr]
-        return odds
-
-
-def _by_options(answers: Sequence[AnswerScores]) -> list[tuple[list[int], FloatArray, FloatArray]]:
-    """Answers with equally many options K: their places, their logits (n, K) and their logit offsets (n,)."""
-    widths: dict[int, list[int]] = {}
-    for i, answer in enumerate(answers):
-        widths.setdefault(len(answer.logits), []).append(i)
-    return [
-        (items, np.array([answers[i].logits for i in items]), np.array([answers[i].logit_offset for i in items]))
-        for items in widths.values()
-    ]
-
-
-def _padded(answers: Sequence[AnswerScores]) -> FloatArray:
-    """Logits of all answers (n, K), K the most options; those that an answer lacks get a probability of 0."""
-    most = max(len(a.logits) for a in answers)
-    rows = [[*a.logits, *[min(a.logits) - ABSENT] * (most - len(a.logits))] for a in answers]
-    return np.array(rows, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -272,6 +136,8 @@ class Fit:
         verdicts: How far a task's temperature and bias are from what is predicted for it; None in calibrators that
             were made before verdicts could teach them.
         head: Tells right from wrong within a task; None where it was of no use on the training tasks.
+        level: Estimates a task's accuracy from its unlabelled answers; None for choices.
+        space: Tells the kinds of input in a stream apart; None for choices.
         odds: Out-of-fold log-odds of a right answer for the training tasks' items, shape (N_k,) each. Not saved: empty
             in a fit that was loaded.
     """
@@ -281,6 +147,8 @@ class Fit:
     inputs: InputDistribution
     verdicts: VerdictPrior | None = None
     head: Head | None = None
+    level: Level | None = None
+    space: KindSpace | None = None
     odds: tuple[FloatArray, ...] = ()
 
     @property
@@ -291,7 +159,7 @@ class Fit:
     @property
     def learner(self) -> Learner:
         """Computes P(right) and learns from verdicts under this fit."""
-        return Learner(self.kind, self.verdicts, self.head)
+        return Learner(self.kind, self.verdicts, self.head, self.level, self.space)
 
 
 def fit(
@@ -313,7 +181,7 @@ def fit(
     if len(tasks) < MIN_TASKS:
         msg = f"a calibrator needs at least {MIN_TASKS} tasks of one kind, got {len(tasks)}: {[t.name for t in tasks]}"
         raise NotEnoughDataError(msg)
-    part = _parts(tasks)
+    part = parts(tasks)
     if len(set(part)) < MIN_TASKS:
         found = sorted({t.group or t.name for t in tasks})
         msg = f"a calibrator needs tasks of at least {MIN_TASKS} groups, got {found}"
@@ -328,10 +196,28 @@ def fit(
         errors = [log_odds_error(t.right, expit(o)) for t, o in zip(tasks, head.training_odds, strict=True)]
         prior = replace(prior, half_width=conformal_quantile(errors))
     inputs = InputDistribution.fit([t.hidden for t in tasks])
-    return Fit(network, prior, inputs, verdicts, head if head.chosen else None, head.training_odds)
+    level, space, odds = None, None, head.training_odds
+    if config.bias:
+        groups = [t.group or t.name for t in tasks]
+        level, space = fit_level(tasks, groups), KindSpace.fit([t.hidden for t in tasks], groups)
+        odds = levelled(tasks, head.training_odds, part)
+    return Fit(network, prior, inputs, verdicts, head if head.chosen else None, level, space, odds)
 
 
-def _parts(tasks: Sequence[TaskFeatures]) -> list[int]:
+def levelled(tasks: Sequence[TaskFeatures], odds: Sequence[FloatArray], part: Sequence[int]) -> tuple[FloatArray, ...]:
+    """Out-of-fold log-odds (N_k,) moved so that their mean is each task's accuracy as estimated without its part."""
+    found = []
+    levels: dict[int, Level | None] = {}
+    for task, o, p in zip(tasks, odds, part, strict=True):
+        if p not in levels:
+            others = [t for t, q in zip(tasks, part, strict=True) if q != p]
+            levels[p] = fit_level(others, [t.group or t.name for t in others])
+        level = levels[p]
+        found.append(o if level is None else o + anchor(o, level.estimate(task_signals(task)).accuracy))
+    return tuple(found)
+
+
+def parts(tasks: Sequence[TaskFeatures]) -> list[int]:
     """The part that each task is left out with, tasks of one group together."""
     groups = [task.group or task.name for task in tasks]
     # In order of first appearance: the order of a set would differ from run to run.
@@ -378,7 +264,7 @@ def log_odds_error(right: np.ndarray[Any, Any], confidence: FloatArray) -> float
 
 def _starts(tasks: Sequence[TaskFeatures], config: TrainingConfig) -> list[Scale]:
     """For each task the temperature and bias that fit the tasks of the other parts best."""
-    part = _parts(tasks)
+    part = parts(tasks)
     found = {
         left_out: fit_temperature([t for t, p in zip(tasks, part, strict=True) if p != left_out], config)
         for left_out in set(part)

@@ -7,7 +7,7 @@ the head is p_T itself: the probability by the task's temperature and bias alone
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +35,19 @@ CONSTANT_SPREAD = 5.0
 
 MIN_GROUPS = 3
 
+HARM = 0.005
+"""Nats a group's NLL may rise by a head; a rise that is certainly larger rules a head out, however much others gain."""
+
+CERTAIN = 0.95
+
 
 def fit_logistic(
-    x: FloatArray, right: np.ndarray[Any, Any], penalty: FloatArray, *, offset: FloatArray | float = 0.0
+    x: FloatArray,
+    right: np.ndarray[Any, Any],
+    penalty: FloatArray,
+    *,
+    offset: FloatArray | float = 0.0,
+    weights: FloatArray | None = None,
 ) -> FloatArray:
     """Coefficients b that minimise the summed NLL of sigmoid(offset + x b) plus 1/2 sum_j penalty_j b_j^2.
 
@@ -47,9 +57,10 @@ def fit_logistic(
 
     Args:
         x: Shape (N, p).
-        right: Shape (N,), 0 or 1.
+        right: Shape (N,), 0 or 1, or a share of right answers in between.
         penalty: Shape (p,), all > 0: without one, columns that separate right from wrong have no finite optimum.
         offset: Shape (N,), in the log-odds as it is.
+        weights: Shape (N,), >= 0, of each row's NLL; 1 by default.
 
     Returns:
         Shape (p,), float64.
@@ -61,17 +72,18 @@ def fit_logistic(
         msg = f"every column needs a penalty above 0, the smallest is {np.min(penalty)}"
         raise InvalidInputError(msg)
     x, y = np.asarray(x, dtype=np.float64), np.asarray(right, dtype=np.float64)
+    w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
 
     def objective(b: FloatArray) -> float:
         odds = offset + x @ b
-        return float(np.logaddexp(0, odds).sum() - y @ odds + 0.5 * penalty @ b**2)
+        return float(w @ (np.logaddexp(0, odds) - y * odds) + 0.5 * penalty @ b**2)
 
     b = np.zeros(x.shape[1])
     loss = objective(b)
     for _ in range(STEPS):
         p = expit(offset + x @ b)
-        gradient = x.T @ (p - y) + penalty * b
-        hessian = (x.T * (p * (1 - p))) @ x + np.diag(penalty)
+        gradient = x.T @ (w * (p - y)) + penalty * b
+        hessian = (x.T * (w * p * (1 - p))) @ x + np.diag(penalty)
         step = cho_solve(cho_factor(hessian), gradient)
         # A Newton step lowers the loss by about half of this product.
         if gradient @ step < 2 * TOLERANCE:
@@ -264,6 +276,7 @@ class _Score:
     hyperparameters: Hyperparameters
     nll: FloatArray  # of each group
     auroc: FloatArray  # of each task, NaN where it has none
+    items: tuple[FloatArray, ...]  # NLL of each item, (N,) for each group
 
 
 def fit_head(
@@ -276,9 +289,10 @@ def fit_head(
     """Choose and fit a head.
 
     Candidates are compared by their NLL within left-out tasks, anchored to the mean of p_T and averaged over groups,
-    then by AUROC. Starting from p_T, these are tried in turn: another slope, which keeps the ranking; all features; for
-    self-checks also the answer's log-probability (the signal ``mean_logprob``); the hidden state. Each is kept only if
-    its NLL is lower at ``config.level`` and its AUROC not lower.
+    then by AUROC; one that certainly harms a left-out group is none. Starting from p_T, these are tried in turn:
+    another slope, which keeps the ranking; all features; for self-checks also the answer's log-probability (the signal
+    ``mean_logprob``); the hidden state. Each is kept only if its NLL is lower at ``config.level`` and its AUROC not
+    lower.
 
     Args:
         tasks: Labelled tasks, all self-checks or all choices.
@@ -371,14 +385,16 @@ def _choose(
         return _score(hyperparameters, anchored, answers, groups)
 
     nothing = _score(Hyperparameters(), [a.offset for a in answers], answers, groups)
+
+    def harmless(candidates: Iterable[Hyperparameters]) -> list[_Score]:
+        return [s for s in map(score, candidates) if not _harms(s, nothing)]
+
     best = nothing
     # Without log-probabilities the last two are the same, and dict.fromkeys drops one.
     for features in dict.fromkeys((1, len(ANSWER_FEATURES), answers[0].features.shape[1])):
-        best = _better(
-            best, [score(Hyperparameters(features, spread)) for spread in config.feature_spreads], config.level
-        )
+        best = _better(best, harmless(Hyperparameters(features, s) for s in config.feature_spreads), config.level)
     grid = itertools.product(config.components, config.hidden_spreads)
-    with_hidden = [score(replace(best.hyperparameters, components=r, hidden_spread=spread)) for r, spread in grid]
+    with_hidden = harmless(replace(best.hyperparameters, components=r, hidden_spread=spread) for r, spread in grid)
     return nothing, _better(best, with_hidden, config.level)
 
 
@@ -387,12 +403,30 @@ def _score(
 ) -> _Score:
     pairs = list(zip(odds, answers, strict=True))
     # -log sigmoid of the log-odds of what was the case.
-    nll = np.array([np.logaddexp(0, np.where(a.right, -o, o)).mean() for o, a in pairs])
-    return _Score(hyperparameters, group_means(nll, groups), np.array([auroc(expit(o), a.right) for o, a in pairs]))
+    items = [np.logaddexp(0, np.where(a.right, -o, o)) for o, a in pairs]
+    of_groups = [
+        np.concatenate([x for x, g in zip(items, groups, strict=True) if g == name]) for name in sorted(set(groups))
+    ]
+    nll = group_means(np.array([x.mean() for x in items]), groups)
+    return _Score(hyperparameters, nll, np.array([auroc(expit(o), a.right) for o, a in pairs]), tuple(of_groups))
+
+
+def _harms(candidate: _Score, nothing: _Score) -> bool:
+    """Whether the NLL of any left-out group rises by more than ``HARM`` beyond doubt, over the group's items."""
+    # So that among many groups of a harmless head hardly any looks harmed (Bonferroni).
+    certain = 1 - (1 - CERTAIN) / len(nothing.items)
+    for after, before in zip(candidate.items, nothing.items, strict=True):
+        rise, n = after - before, len(before)
+        error = float(rise.std(ddof=1) / np.sqrt(n)) if n > 1 else np.inf
+        if rise.mean() - float(student.ppf(certain, max(n - 1, 1))) * error > HARM:
+            return True
+    return False
 
 
 def _better(incumbent: _Score, candidates: Sequence[_Score], level: float) -> _Score:
     """The best candidate if it beats the incumbent significantly, otherwise the incumbent."""
+    if not candidates:
+        return incumbent
     # Differences below 1e-4 nats mean nothing; among such the ranking decides.
     best = min(candidates, key=lambda c: (round(float(c.nll.mean()), 4), -_mean(c.auroc)))
     gain, error = _gain(best, incumbent)

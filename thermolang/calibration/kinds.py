@@ -46,6 +46,22 @@ def self_check_probability(
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(odds, -700, 700))))
 
 
+def with_probability(probabilities: FloatArray, option: int, p: float) -> FloatArray:
+    """The options' probabilities (K,) with p for one of them; the others keep their proportions.
+
+    >>> with_probability(np.array([0.5, 0.25, 0.25]), 0, 0.8).round(3).tolist()
+    [0.8, 0.1, 0.1]
+    """
+    rest = 1.0 - probabilities[option]
+    if probabilities[option] == p:
+        return probabilities
+    # Where that option had a probability of exactly 1, the others have no proportions to keep.
+    even = np.full(len(probabilities), (1.0 - p) / (len(probabilities) - 1))
+    found = probabilities * ((1.0 - p) / rest) if rest > 0 else even
+    found[option] = p
+    return np.asarray(found)
+
+
 @dataclass(frozen=True)
 class AnswerKind:
     """What calibration must know of a kind of answers; there are two: ``CHOICE`` and ``SELF_CHECK``.

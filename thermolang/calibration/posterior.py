@@ -6,7 +6,7 @@ normal distribution with a wider one, so that a task unlike the training tasks i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -316,16 +316,34 @@ def intercept_spread(head_logits: Sequence[FloatArray], right: Sequence[np.ndarr
     Returns:
         Within ``SPREADS``.
     """
+
+    def loss(log_tau: float) -> float:
+        return -float(evidence(np.array([np.exp(log_tau)])).sum())
+
+    evidence = intercept_evidence(head_logits, right)
+    found: Any = minimize_scalar(loss, bounds=tuple(np.log(SPREADS)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def intercept_evidence(
+    head_logits: Sequence[FloatArray], right: Sequence[np.ndarray[Any, Any]]
+) -> Callable[[FloatArray], FloatArray]:
+    """A function from spreads tau (m,) to log marginal likelihoods (tasks, m) of tasks' verdicts, u_k ~ N(0, tau^2).
+
+    Args:
+        head_logits: For each task its log-odds (N_k,), which must not know the task's labels.
+        right: For each task (N_k,), 0 or 1.
+    """
     grid = np.linspace(-4, 4, 801) * SPREADS[1]
     table = np.stack([_log_likelihood(o, r, grid) for o, r in zip(head_logits, right, strict=True)])  # (tasks, 801)
 
-    def loss(log_tau: float) -> float:
-        # Normalised on the grid below, as its step of 0.03 is coarse for the smallest tau.
-        prior = norm.logpdf(grid, scale=np.exp(log_tau))
-        return -float(logsumexp(table + prior - logsumexp(prior), axis=1).sum())
+    def evidence(taus: FloatArray) -> FloatArray:
+        # Normalised on the grid, as its step of 0.03 is coarse for the smallest tau.
+        priors = norm.logpdf(grid, scale=np.asarray(taus)[:, None])  # (m, 801)
+        priors -= logsumexp(priors, axis=1, keepdims=True)
+        return np.stack([logsumexp(table + prior, axis=1) for prior in priors], axis=1)
 
-    found: Any = minimize_scalar(loss, bounds=tuple(np.log(SPREADS)), method="bounded")
-    return float(np.exp(found.x))
+    return evidence
 
 
 def _log_likelihood(odds: FloatArray, right: np.ndarray[Any, Any], intercepts: FloatArray) -> FloatArray:

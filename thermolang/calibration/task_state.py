@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Any, Literal, cast
 
 from filelock import FileLock
-from pydantic import Field, FiniteFloat, TypeAdapter
+from pydantic import FiniteFloat, TypeAdapter
 
-from thermolang.calibration.fit import AnswerScores, Learner, Prior
+from thermolang.calibration.fit import Prior
 from thermolang.calibration.kinds import CHOICE
+from thermolang.calibration.learner import AnswerScores, InputKind, Learner, Standing
 from thermolang.errors import InvalidInputError, complaint
 from thermolang.storage import digest, write_atomically
 from thermolang.types import Reason, Scale
@@ -45,9 +46,11 @@ class TaskVersion:
         inverse_temperature: 1 / T*, > 0.
         bias: In log-odds.
         inputs: Number of distinct inputs it rests on.
-        half_width: Of the predictive interval, in log-odds; verdicts make it narrower.
-        intercept: Added to the per-answer head's log-odds; 0 without a head.
+        half_width: Of the predictive interval, in log-odds, where no level was learned; verdicts make it narrower.
+        intercept: Added to the log-odds of all its answers; 0 without a head or a level.
         verdicts: Number of verdicts it rests on.
+        share: What verdicts have left of the uncertainty about the accuracy, in (0, 1].
+        kinds: The kinds of its inputs, the most frequent first; empty where no level was learned.
     """
 
     version: int
@@ -57,6 +60,13 @@ class TaskVersion:
     half_width: float
     intercept: float = 0.0
     verdicts: int = 0
+    share: float = 1.0
+    kinds: tuple[InputKind, ...] = ()
+
+    @property
+    def standing(self) -> Standing:
+        """What the probability of the task's answers depends on."""
+        return Standing(self.scale, self.intercept, self.share, self.kinds)
 
     @property
     def scale(self) -> Scale:
@@ -75,11 +85,28 @@ class TaskVersion:
 _DAMAGE = (ValueError, RecursionError)
 """What reading a damaged file may raise; pydantic's errors are ValueErrors."""
 
-_Input = Annotated[tuple[FiniteFloat, ...], Field(min_length=2)]
-"""1/T, bias and, where a head needs it, the packed scores of the answer."""
 
-_Verdict = Annotated[tuple[FiniteFloat, ...], Field(min_length=4)]
-"""1 for right or 0 for wrong, and the packed scores."""
+@dataclass(frozen=True)
+class SeenInput:
+    """One input of a task.
+
+    Attributes:
+        inverse_temperature: 1/T that the network predicts for it.
+        bias: The bias it predicts.
+        answer: The scores of the answer, where a head or a level needs them.
+    """
+
+    inverse_temperature: FiniteFloat
+    bias: FiniteFloat
+    answer: AnswerScores | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A person's verdict on an answer with these scores."""
+
+    right: bool
+    answer: AnswerScores
 
 
 @dataclass(frozen=True)
@@ -96,9 +123,9 @@ class StateRecord:
 
     task: str
     versions: list[TaskVersion]
-    seen: dict[str, _Input]
-    verdicts: dict[str, _Verdict]
-    format: Literal[2] = 2
+    seen: dict[str, SeenInput]
+    verdicts: dict[str, Verdict]
+    format: Literal[3] = 3
 
 
 _RECORD = TypeAdapter(StateRecord)
@@ -124,8 +151,8 @@ class TaskState:
         self.task, self._prior, self._path = task, prior, path
         self._learner = learner or Learner(CHOICE)
         self._lock, self._warned = threading.Lock(), False
-        self._seen: dict[str, _Input] = {}
-        self._verdicts: dict[str, _Verdict] = {}
+        self._seen: dict[str, SeenInput] = {}
+        self._verdicts: dict[str, Verdict] = {}
         self.versions = [TaskVersion(0, prior.inverse_temperature, prior.bias, 0, prior.half_width)]
         self._load()
 
@@ -145,7 +172,7 @@ class TaskState:
             text: What was asked.
             inverse_temperature: 1/T that the network predicts for it.
             bias: The bias it predicts.
-            scores: Of the answer; needed only for the intercept of a head.
+            scores: Of the answer; needed only for a head or a level.
 
         Raises:
             InvalidInputError: The inverse temperature is not positive, or a number is not finite.
@@ -158,9 +185,9 @@ class TaskState:
         with self._lock:
             if key in self._seen or len(self._seen) >= REFRESH_AT[-1]:
                 return
-            # Without a head a state's intercept is 0, so scores would only make its file larger.
-            kept = scores if scores is not None and self._learner.head is not None else None
-            self._seen[key] = (inverse_temperature, bias, *(_packed(kept) if kept else ()))
+            # Without a head or a level a state's intercept is 0, so scores would only make its file larger.
+            needed = self._learner.head is not None or self._learner.level is not None
+            self._seen[key] = SeenInput(inverse_temperature, bias, scores if needed else None)
             if len(self._seen) in REFRESH_AT or len(self._seen) < SAVE_EACH:
                 self._update(anew=len(self._seen) in REFRESH_AT)
 
@@ -170,7 +197,7 @@ class TaskState:
         A newer verdict on the same scores replaces the older one, so that giving all of them again changes nothing.
         """
         with self._lock:
-            self._update({digest(repr(r)): (float(right), *_packed(r)) for r, right in verdicts})
+            self._update({digest(repr(a)): Verdict(bool(right), a) for a, right in verdicts})
             return self.current
 
     def refresh(self) -> TaskVersion:
@@ -179,7 +206,7 @@ class TaskState:
             self._update(anew=len(self._seen) > self.current.inputs)
             return self.current
 
-    def _update(self, given: Mapping[str, _Verdict] | None = None, *, anew: bool = False) -> None:
+    def _update(self, given: Mapping[str, Verdict] | None = None, *, anew: bool = False) -> None:
         """Take in verdicts, also those that another process has saved, make a version if anything is new, and save."""
         taken = False
         try:
@@ -199,7 +226,7 @@ class TaskState:
                 )
             self._warned = True
 
-    def _take(self, verdicts: Mapping[str, _Verdict], number: int, *, anew: bool) -> None:
+    def _take(self, verdicts: Mapping[str, Verdict], number: int, *, anew: bool) -> None:
         known = {**self._verdicts, **verdicts}
         if anew or known != self._verdicts:
             # Another process may have counted further.
@@ -207,18 +234,16 @@ class TaskState:
             self._verdicts = known  # only what could be computed with is kept
             self.versions.append(version)
 
-    def _version(self, verdicts: Mapping[str, _Verdict], number: int) -> TaskVersion:
+    def _version(self, verdicts: Mapping[str, Verdict], number: int) -> TaskVersion:
         n, inputs = len(self._seen), self._seen.values()
-        # fsum is exact, so the order of the inputs does not matter; zip ends at the shortest, packed scores may follow.
-        inverse, bias = (math.fsum(x) / n for x in list(zip(*inputs, strict=False))[:2]) if n else (1.0, 0.0)
+        # fsum is exact, so the order of the inputs does not matter.
+        inverse = math.fsum(x.inverse_temperature for x in inputs) / n if n else 1.0
+        bias = math.fsum(x.bias for x in inputs) / n if n else 0.0
         scale = self._prior.moved(inverse, bias, n)
-        # After 1/T and bias come the packed scores, where they were kept.
-        intercept = self._learner.intercept(scale, [_unpacked(x[2:]) for x in inputs if len(x) > 2])
-        judged = [(_unpacked(x[1:]), x[0] > 0) for x in verdicts.values()]
-        found = self._learner.learned(scale, intercept, judged)
-        return TaskVersion(
-            number, *found.scale, n, self._prior.half_width * found.share, found.intercept, len(verdicts)
-        )
+        start = self._learner.start(scale, [x.answer for x in inputs if x.answer is not None])
+        now = self._learner.learned(start, [(v.answer, v.right) for v in verdicts.values()])
+        half_width = self._prior.half_width * now.share
+        return TaskVersion(number, *now.scale, n, half_width, now.intercept, len(verdicts), now.share, now.kinds)
 
     def _file_lock(self) -> AbstractContextManager[Any]:
         """Keeps other processes from reading and writing states in between; one lock for a folder of them."""
@@ -227,7 +252,7 @@ class TaskState:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(self._path.with_name(LOCK), timeout=PATIENCE)
 
-    def _saved(self) -> tuple[int, dict[str, _Verdict]]:
+    def _saved(self) -> tuple[int, dict[str, Verdict]]:
         """Number of the newest version on disk, and the verdicts there."""
         if self._path is None or not self._path.is_file():
             return 0, {}
@@ -275,19 +300,12 @@ class TaskState:
             self._path = None
 
 
-def _packed(scores: AnswerScores) -> tuple[float, ...]:
-    return scores.logit_offset, *scores.logits
-
-
-def _unpacked(numbers: Sequence[float]) -> AnswerScores:
-    return AnswerScores(tuple(numbers[1:]), numbers[0])
-
-
 def _read(path: Path) -> StateRecord:
     """A saved state; raises what bad content raises."""
     record = _RECORD.validate_json(path.read_bytes())
     versions, seen, verdicts = record.versions, record.seen, record.verdicts
-    usable = all(_usable(*x[:2]) for x in (*seen.values(), *(v.scale for v in versions)))
+    scales = [*((x.inverse_temperature, x.bias) for x in seen.values()), *(v.scale for v in versions)]
+    usable = all(_usable(*scale) for scale in scales)
     usable = usable and all(math.isfinite(x) for v in versions for x in (v.half_width, v.intercept))
     if not versions or versions[-1].inputs > len(seen) or versions[-1].verdicts > len(verdicts) or not usable:
         msg = "it holds no usable versions"

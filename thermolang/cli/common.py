@@ -26,12 +26,41 @@ ModelOption = Annotated[
 ]
 
 
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Names of columns that are not told by theirs, such as question=Q,answers=A; also choices, context and "
+        "answer (the right one of choices, or the one to score)."
+    ),
+]
+
+
 def local_model(name: str) -> Any:
     """Load a model with a spinner."""
     with quietly(f"loading {name}"):
         from thermolang.models.local import LocalModel
 
         return LocalModel.load(name)
+
+
+def runs_on(model: Any) -> str:
+    """Number format and device of a model, for people."""
+    dtype, device = str(model.model.dtype).removeprefix("torch."), model.model.device
+    if device.type != "cuda":
+        return f"{dtype} on {device}"
+    import torch
+
+    return f"{dtype} on {device} ({torch.cuda.get_device_name(device)})"
+
+
+@contextmanager
+def resumable(kept: Path) -> Iterator[None]:
+    """Say at Ctrl-C where the work done so far is, and that the same command goes on from there."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        errors.print(f"stopped: what is done is kept in {kept}; the same command goes on", markup=False, soft_wrap=True)
+        raise typer.Exit(130) from None
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from thermolang.langchain.wrapper import with_confidence
 from thermolang.models.local import LocalModel
 from thermolang.models.prompts import SHORT_ANSWER
 from thermolang.routing.policy import Policy
-from thermolang.tasks.starter import MOST_PER_FAMILY, starter_tasks
+from thermolang.tasks.starter import families, starter_tasks
 from thermolang.types import Action, Confidence, Example, Task
 
 if TYPE_CHECKING:
@@ -34,10 +34,11 @@ MAX_NEW_TOKENS = 32
 BATCH_SIZE = 16
 """Most questions that go through the model as one padded batch."""
 
-TRAINED_ON = 120
-"""Items of each training family that ``thermolang calibrate`` trains on by default; those after them are new to it."""
+TRAINED_ON = 50
+"""Items of each level that ``thermolang calibrate`` trains on by default; those after them are new to it."""
 
 LABELLED_PER_FAMILY = 10
+LABELLED_FAMILIES = 16
 
 COVERAGES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -87,9 +88,13 @@ class Threshold:
 def questions(count: int, *, seed: int = 0) -> list[tuple[str, Example]]:
     """Held-out free-form starter questions with their task's name, taken from the families in turn.
 
-    Asked for more than there are, it returns them all.
+    Families stand at their first level: on harder ones a small model is hardly ever right. Asked for more than there
+    are, it returns them all.
     """
-    tasks = _free_form(starter_tasks(seed=seed, split="test"))
+    by_family: dict[str, list[Task]] = {}
+    for task in _free_form(starter_tasks(seed=seed, split="test")):
+        by_family.setdefault(families()[task.name].name, []).append(task)
+    tasks = [levels[0] for levels in by_family.values()]
     deepest = max(len(t.examples) for t in tasks)
     rounds = [(t.name, t.examples[i]) for i in range(deepest) for t in tasks if i < len(t.examples)]
     return sorted(rounds[:count], key=lambda pair: pair[0])
@@ -98,16 +103,21 @@ def questions(count: int, *, seed: int = 0) -> list[tuple[str, Example]]:
 def labelled_questions() -> list[tuple[str, Example]]:
     """Questions from which the threshold is chosen, always the same: none is a test question, whatever the seed.
 
-    They are of the families that calibrators are trained on, but not of the items: calibrators look better on those.
-    So families with too few other items are left out.
+    They are about facts that calibrators are trained on, but not of the items: calibrators look better on those.
+    The easiest level of each kind of facts that has enough other items.
     """
-    tasks = _free_form(starter_tasks(split="train", per_family=MOST_PER_FAMILY))
-    unseen = {t.name: t.examples[TRAINED_ON:][:LABELLED_PER_FAMILY] for t in tasks}
-    return [(name, e) for name, found in unseen.items() if len(found) == LABELLED_PER_FAMILY for e in found]
+    by_facts: dict[str, list[Task]] = {}
+    for task in _free_form(starter_tasks(split="train")):
+        if len(task.examples) >= TRAINED_ON + LABELLED_PER_FAMILY:
+            by_facts.setdefault(task.group, []).append(task)
+    spread = list(by_facts.values())[:: len(by_facts) // LABELLED_FAMILIES][:LABELLED_FAMILIES]
+    chosen = [of[0] for of in spread]
+    return [(task.name, e) for task in chosen for e in task.examples[TRAINED_ON:][:LABELLED_PER_FAMILY]]
 
 
 def _free_form(tasks: Iterable[Task]) -> list[Task]:
-    return [t for t in tasks if not t.examples[0].choices]
+    """Tasks without options and passages, whose questions fit into a line."""
+    return [t for t in tasks if not (t.examples[0].choices or t.examples[0].context)]
 
 
 def run(

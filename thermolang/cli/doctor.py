@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from thermolang.cli.common import runs_on
 from thermolang.errors import ThermolangError, require
 from thermolang.storage import cache_dir, data_dir, default_store_url
 
@@ -46,8 +47,7 @@ def _model(name: str, found: list[object]) -> str:
 
     model = LocalModel.load(name)
     found.append(ConfidenceEstimator(model, state_dir=None))
-    dtype = str(model.model.dtype).removeprefix("torch.")
-    return f"{model.name} ({model.identity.architecture}, {dtype} on {model.model.device})"
+    return f"{model.name} ({model.identity.architecture}, {runs_on(model)})"
 
 
 def _calibrator(found: list[object]) -> str:

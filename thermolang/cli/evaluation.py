@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from thermolang.cli.common import ModelOption, console, errors, local_model, quietly, writable
+from thermolang.cli.common import (
+    ColumnsOption,
+    ModelOption,
+    console,
+    errors,
+    local_model,
+    quietly,
+    resumable,
+    writable,
+)
 from thermolang.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from thermolang.bulk.files import Summary
     from thermolang.calibration.kinds import KindName
+    from thermolang.training.labels import Regraded
 
 Form = Literal["chat", "prefix"]
 
@@ -26,8 +36,8 @@ def collect(
         typer.Option(
             "--task",
             "-t",
-            help="A file or folder of tasks (MMLU, BIG-bench, ARC, SQuAD, CoQA, ... or your own JSONL/CSV), or "
-            "hf:NAME[:CONFIG][:SPLIT]. Repeat it for more.",
+            help="A file or folder of tasks (MMLU, BIG-bench, ARC, SQuAD, CoQA, ... or your own JSONL, JSON, CSV, "
+            "Excel or Parquet), or hf:NAME[:CONFIG][:SPLIT]. Repeat it for more.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to keep the features in. The same command again goes on.")],
@@ -38,11 +48,12 @@ def collect(
     ] = 1,
     max_characters: Annotated[int | None, typer.Option(min=1, help="Leave longer items out.")] = None,
     signals: Annotated[
-        bool, typer.Option("--signals", help="Also read verbalised and shuffled-options baselines; into another --out.")
+        bool, typer.Option("--signals", help="Also read verbalised confidences and other option orders; another --out.")
     ] = False,
     samples: Annotated[
         int, typer.Option(min=0, help="Also sample so many answers to each free-form question; 8 are usual.")
     ] = 0,
+    columns: ColumnsOption = None,
     seed: Annotated[int, typer.Option(help="Of the drawing.")] = 0,
 ) -> None:
     """Read the hidden states and option logits of many tasks with a model, once.
@@ -51,14 +62,17 @@ def collect(
     read; stop it at any time and start it again. Multiple-choice questions are read in two forms at once, with
     the bare chat prompt and with the answer begun. Next: thermolang evaluate, or thermolang train.
     """
-    from thermolang.cli.show import collecting_bar
+    from thermolang.cli.show import collecting_bar, show_files
+    from thermolang.tasks.columns import given_columns
     from thermolang.training.collect import collect_all, tasks_to_collect
 
-    tasks = tasks_to_collect(task, limit=limit, seed=seed, parts=parts, max_characters=max_characters)
+    names = given_columns(columns) if columns else {}
+    tasks = tasks_to_collect(task, limit=limit, seed=seed, parts=parts, max_characters=max_characters, columns=names)
+    show_files(console, task, names)
     items = sum(len(t.examples) for t in tasks)
     console.print(f"{len(tasks)} tasks, {items} items -> {out}", highlight=False, markup=False, soft_wrap=True)
     local = local_model(model)
-    with collecting_bar(console, total=items) as report:
+    with resumable(out), collecting_bar(console) as report:
         collect_all(local, tasks, out, form="prefix", report=report, signals=signals, samples=samples)
 
 
@@ -80,12 +94,14 @@ def train(
 ) -> None:
     """Train a calibrator on collected features: the published objective, optimiser and selection.
 
-    The model is loaded to record whose calibrator it is; nothing is read with it again.
+    The model is loaded to record whose calibrator it is; nothing is read with it again. Free-form answers are graded
+    anew, as graders become better; those collected without their gold answers keep their labels.
     """
     from thermolang.calibration.calibrator import folder_for
     from thermolang.calibration.training import TrainingConfig
     from thermolang.cli.show import progress_bars
     from thermolang.training.calibrate import train_calibrator
+    from thermolang.training.labels import regrade
     from thermolang.training.samples import with_samples
     from thermolang.training.store import load
 
@@ -96,12 +112,22 @@ def train(
     local = local_model(model)
     tasks = []
     for folder, k in zip(features, kinds, strict=True):
+        if k == "self_check" and (told := _regraded(regrade(folder, local.name))):
+            console.print(f"{folder}: {told}", markup=False, highlight=False, soft_wrap=True)
         read = load(folder, local.name, form=form, kind=cast("KindName", k))
         tasks += with_samples(read, folder, local.name, samples=samples) if samples else read
-    with progress_bars(console, total_tasks=0) as progress:
+    with progress_bars(console) as progress:
         calibrator = train_calibrator(local, tasks, config=TrainingConfig(steps=steps, seed=seed), progress=progress)
     saved = calibrator.save(out or folder_for(local.identity, local.name))
     console.print(f"Saved {calibrator.id} in {saved}", markup=False, soft_wrap=True)
+
+
+def _regraded(found: Regraded) -> str:
+    """What became of the labels; empty if nothing."""
+    said = [f"{found.changed} of {found.graded} answers got another label"] if found.changed else []
+    if found.without_gold:
+        said.append(f"{found.without_gold} answers keep their labels: they were collected without their gold answers")
+    return "; ".join(said)
 
 
 def evaluate(
@@ -150,7 +176,7 @@ def evaluate(
     results = results_file.opened(json_file)
     wanted = [(m, f, la) for m in model for f in form or ["chat"] for la in layer or ["last"]]
     for one, in_form, of_layer in wanted:
-        with progress_bars(console, total_tasks=0) as progress:
+        with progress_bars(console) as progress:
             setting = results_file.run_on_features(
                 features,
                 one,
@@ -176,7 +202,9 @@ def evaluate(
 
 
 def score(
-    file: Annotated[Path, typer.Argument(help="JSONL: an object with an answer and its question in each line.")],
+    file: Annotated[
+        Path, typer.Argument(help="JSONL, JSON, CSV, Excel or Parquet: an answer and its question in each line.")
+    ],
     out: Annotated[Path, typer.Option(help="JSONL file to write. The same command again goes on.")],
     model: ModelOption,
     task: Annotated[
@@ -188,33 +216,58 @@ def score(
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Also decide: accept from this confidence, review the others.")
     ] = None,
+    own_answers: Annotated[
+        bool,
+        typer.Option(
+            "--own-answers", help="This very model wrote the answers, with these prompts; nobody has edited them."
+        ),
+    ] = False,
+    columns: ColumnsOption = None,
     batch: Annotated[int, typer.Option(min=1, help="Lines that go through the model together.")] = 8,
 ) -> None:
-    """Score answers that were generated elsewhere, or edited by people: a confidence for every line of a file.
+    """Score answers that exist already: a confidence for every line of a file.
+
+    Another system or a person wrote them? Then leave --own-answers out: the model answers each question, too, and the
+    two are compared, since words that are not its own look improbable to it even where they are right. Did the model
+    itself write them? Then --own-answers is quicker and knows more: it reads how probable its own words were.
 
     A line is {"question": ..., "answer": ...}, with "context" if there is one, or {"messages": [...], "answer": ...}.
     With "choices" (list of texts) the answer is one of them. "task" in a line comes before --task, and all other
-    keys are kept. Each line comes back in its place with its "confidence"; one that cannot be read says why there.
+    keys are kept. In a table these are columns; others are named by --columns question=Q,answer=A. Each line comes back
+    in its place with its "confidence", as JSONL in UTF-8; one that cannot be read says why there.
 
-    Stop it at any time and start it again: no line is lost or scored twice. The first 30 questions of a task are
-    read once more, before anything is scored, so that all its answers are scored under one temperature.
+    Stop it at any time and start it again: no line is lost or scored twice. With --own-answers the first 30 questions
+    of a task are read once more, before anything is scored, so that all its answers are scored under one temperature.
 
     Example: thermolang score answers.jsonl --out scored.jsonl --model smollm2-135m --threshold 0.7
     """
     writable(out)
-    from thermolang.bulk.files import count_lines, score_file
+    from thermolang.bulk.files import count_lines, described, score_file
     from thermolang.cli.show import collecting_bar
     from thermolang.estimator import ConfidenceEstimator
     from thermolang.routing.policy import Policy
+    from thermolang.tasks.columns import given_columns
 
-    total, policy = count_lines(file), None if threshold is None else Policy(threshold)
+    names, policy = given_columns(columns) if columns else {}, None if threshold is None else Policy(threshold)
+    count_lines(file, names)  # a file that cannot be read is refused before a model loads
     local = local_model(model)
     with quietly("finding its calibrator"):
         estimator = ConfidenceEstimator(local, calibrator)
     if missing := estimator.why_no_calibrator():
         errors.print(f"warning: no answer will have a confidence: {missing.text}", markup=False, soft_wrap=True)
-    with collecting_bar(console, total=total) as report:
-        summary = score_file(estimator, file, out, task=task, policy=policy, batch_size=batch, progress=report)
+    console.print(f"{file}: {described(file, names)}", markup=False, highlight=False, soft_wrap=True)
+    with resumable(out), collecting_bar(console) as report:
+        summary = score_file(
+            estimator,
+            file,
+            out,
+            task=task,
+            policy=policy,
+            own_answers=own_answers,
+            batch_size=batch,
+            columns=names,
+            progress=report,
+        )
     for line in _told(summary, file, out, threshold):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -225,7 +278,8 @@ def _told(summary: Summary, file: Path, out: Path, threshold: float | None) -> l
     mean = "" if summary.mean is None else f", mean confidence {summary.mean:.3f}"
     said = [f"{out} {state}: {summary.lines} lines, {summary.scored} scored{mean}"]
     if unscored := summary.lines - summary.scored - summary.bad:
-        said.append(f"{unscored} without a confidence, most often because: {summary.reason}")
+        because = f", most often because: {summary.reason}" if summary.reason else "; the lines say why"
+        said.append(f"{unscored} without a confidence{because}")
     if summary.bad:
         more = ", ..." if summary.bad > len(summary.first_bad) else ""
         said.append(f"{summary.bad} bad lines: {', '.join(f'{file}:{n}' for n in summary.first_bad)}{more}")

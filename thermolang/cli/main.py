@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from thermolang._version import __version__
+from thermolang.cli import calibration as cli_calibration
 from thermolang.cli import evaluation as cli_evaluation
 from thermolang.cli.common import (
     DEFAULT_MODEL,
@@ -39,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(cli_calibration.calibrate)
 for command in (cli_evaluation.collect, cli_evaluation.train, cli_evaluation.evaluate, cli_evaluation.score):
     app.command()(command)
 
@@ -148,53 +150,6 @@ def ask(
         show_confidence(console, answer, confidence)
     if confidence.value is None:
         raise typer.Exit(1)
-
-
-@app.command()
-def calibrate(
-    model: ModelOption = DEFAULT_MODEL,
-    tasks: Annotated[
-        list[Path] | None,
-        typer.Option("--tasks", help="JSONL or CSV files, one task each; the starter tasks without any."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder to write; by default where with_confidence looks for it.")
-    ] = None,
-    per_family: Annotated[int, typer.Option(min=30, help="Items of each starter family.")] = 120,
-    samples: Annotated[
-        int, typer.Option(min=0, help="Also sample so many answers to free-form questions, for `ask --samples`; 8.")
-    ] = 0,
-    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
-) -> None:
-    """Make a calibrator for YOUR model, from the starter tasks or from your own files.
-
-    Every item is answered by the model and graded, then a small network learns to predict a task's
-    temperature. What was read is kept: an interrupted run goes on where it stopped.
-    """
-    from thermolang.calibration.calibrator import folder_for
-    from thermolang.calibration.training import TrainingConfig
-    from thermolang.cli.show import progress_bars, show_comparisons
-    from thermolang.storage import cache_dir
-    from thermolang.tasks import readers, starter
-    from thermolang.training import calibrate as calibrating
-
-    own = [readers.read_task(path) for path in tasks or ()]
-    training = own or starter.starter_tasks(split="train", per_family=per_family)
-    testing = starter.starter_tasks(split="test", per_family=per_family)
-    local = local_model(model)
-    with progress_bars(console, total_tasks=len(training) + len(testing)) as progress:
-        result = calibrating.calibrate(
-            local,
-            training,
-            testing,
-            config=TrainingConfig(seed=seed),
-            features=cache_dir() / "features",
-            samples=samples,
-            progress=progress,
-        )
-    folder = result.calibrator.save(out or folder_for(local.identity, local.name))
-    show_comparisons(console, result.comparisons)
-    console.print(f"Saved [bold]{result.calibrator.id}[/] in {escaped(str(folder))}", soft_wrap=True)
 
 
 @app.command()

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -16,8 +17,10 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from thermolang.cli.demo import DemoItem, Threshold
+    from thermolang.tasks.columns import Columns
     from thermolang.training.card import Comparison
     from thermolang.training.collect import Collected
+    from thermolang.training.recipes import Gathered, Ingredients
     from thermolang.types import Confidence
 
 WIDTH = 10
@@ -259,9 +262,46 @@ def show_setting(console: Console, setting: dict[str, Any]) -> None:
         console.print(table)
 
 
+def show_files(console: Console, sources: Iterable[str], columns: Columns) -> None:
+    """How each file of questions is understood."""
+    from thermolang.tasks.readers import described
+
+    for source in sources:
+        if (path := Path(source)).is_file():
+            console.print(f"{path}: {described(path, columns)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def show_data_sets(console: Console, found: Ingredients) -> None:
+    """Which data sets a calibrator is made from, where they were found, and what is left out."""
+    if found.found:
+        table = Table(box=None, padding=(0, 2), header_style="")
+        for column in ("data set", "tasks", "items", "licence", "from"):
+            table.add_column(column)
+        for one in found.found:
+            items = sum(len(task.examples) for task in one.tasks)
+            texts = (one.data_set.name, str(len(one.tasks)), str(items), one.data_set.licence, one.place)
+            table.add_row(*map(escape, texts))
+        console.print(table)
+    for sentence in found.missing:
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_levels(console: Console, gathered: Gathered) -> None:
+    """How the accuracies of the starter levels that were chosen for a model are spread, and how much is read in all."""
+    from thermolang.training.difficulty import histogram
+
+    if gathered.levels:
+        counts = ", ".join(f"{n} at {name}" for name, n in histogram(gathered.levels).items() if n)
+        tell = f"{len(gathered.levels)} starter levels were chosen; on a few items of each the model is right: {counts}"
+        console.print(tell, highlight=False, markup=False, soft_wrap=True)
+    every = [*gathered.training, *gathered.testing]
+    total = sum(len(task.examples) for task in every)
+    console.print(f"{len(every)} tasks, {total} items", highlight=False, markup=False)
+
+
 @contextmanager
-def progress_bars(console: Console, *, total_tasks: int) -> Iterator[Callable[[str, int, int], None]]:
-    """One bar over all tasks and one for the current job, with the time left."""
+def progress_bars(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for the current job, with the time left."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -271,33 +311,28 @@ def progress_bars(console: Console, *, total_tasks: int) -> Iterator[Callable[[s
         TimeRemainingColumn(elapsed_when_finished=False),
     )
     with Progress(*columns, console=console) as progress:
-        overall = progress.add_task("tasks read", total=total_tasks, visible=total_tasks > 0)
         current = progress.add_task("", total=None)
-        finished: set[str] = set()
 
         def update(what: str, done: int, total: int) -> None:
             if done == 0 or progress.tasks[current].description != what:
                 progress.reset(current, total=total, description=what)
             progress.update(current, completed=done, total=total)
-            if done == total and not what.startswith("training") and what not in finished:
-                finished.add(what)
-                progress.update(overall, completed=len(finished))
 
         yield update
 
 
 @contextmanager
-def collecting_bar(console: Console, *, total: int) -> Iterator[Callable[[Collected], None]]:
+def collecting_bar(console: Console) -> Iterator[Callable[[Collected], None]]:
     """A bar with items a second and the time left; where nobody looks, a line every half minute."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        job, said = progress.add_task("", total=total, speed=""), -math.inf
+        job, said = progress.add_task("", total=None, speed=""), -math.inf
 
         def report(at: Collected) -> None:
             nonlocal said
             left = "" if at.seconds_left is None else f", {_duration(at.seconds_left)} left"
-            speed = f"{at.rate:.1f} items/s{left}"
-            progress.update(job, description=at.task, completed=at.done, speed=speed)
+            speed = f"{at.rate:.1f} {at.unit}/s{left}"
+            progress.update(job, description=at.task, completed=at.done, total=at.total, speed=speed)
             if not console.is_terminal and (time.monotonic() - said > 30 or at.done == at.total):
                 said = time.monotonic()
                 line = f"{at.done}/{at.total}  {speed}  {at.task}"

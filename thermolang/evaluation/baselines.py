@@ -7,7 +7,7 @@ report read all else from its attributes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,9 @@ import numpy as np
 from scipy.special import expit
 
 from thermolang.calibration.head_training import fit_probe
-from thermolang.calibration.kinds import choice_probabilities, self_check_probability
+from thermolang.calibration.kinds import choice_probabilities, self_check_probability, with_probability
+from thermolang.calibration.learner import Learner
+from thermolang.calibration.level import task_signals
 from thermolang.calibration.posterior import robust_posterior
 from thermolang.calibration.semantic import ROUNDS, SampledTask, adaptive
 from thermolang.calibration.temperature import Isotonic, Platt, fit_task_temperature, fit_temperature, spread_of
@@ -24,6 +26,7 @@ from thermolang.errors import InvalidInputError
 from thermolang.evaluation.fold_fits import FoldFits, clipped_log_odds, groups_of
 from thermolang.evaluation.protocol import TaskPrediction
 from thermolang.storage import digest
+from thermolang.training.features import with_rotations
 from thermolang.training.samples import sampled_task
 from thermolang.types import Scale
 
@@ -206,14 +209,45 @@ def thermolang(fits: FoldFits) -> Predict:
 
 @baseline("head", "thermolang (answer)", ours=True, in_diagrams=True)
 def head(fits: FoldFits) -> Predict:
-    """The per-answer head; for choices, and where training says so for self-checks, at the Thermometer's mean."""
-    learner = fits.learner
+    """The per-answer head, for self-checks at the level that the unlabelled answers show."""
+    return _answers(fits, fits.learner)
+
+
+@baseline("ranker", "thermolang without level", ours=True)
+def ranker(fits: FoldFits) -> Predict:
+    """The head at the Thermometer's mean; self-checks only."""
+    return _answers(fits, fits.ranker) if fits.learner.level else _nothing
+
+
+@baseline("one_kind", "thermolang, one kind of input", ours=True)
+def one_kind(fits: FoldFits) -> Predict:
+    """One level for all inputs of a task; self-checks only."""
+    return _answers(fits, replace(fits.learner, space=None)) if fits.learner.level else _nothing
+
+
+@baseline("levelled", "Thermometer at the level", ours=True)
+def levelled(fits: FoldFits) -> Predict:
+    """Temperature without a head, its mean moved to the estimated accuracy; self-checks only."""
+    return _answers(fits, replace(fits.learner, head=None)) if fits.learner.level else _nothing
+
+
+@baseline("level", "Level alone", ours=True)
+def level(fits: FoldFits) -> Predict:
+    """The estimated accuracy for every answer of a task; self-checks only."""
+    found = fits.learner.level
+    if found is None:
+        return _nothing
+    return lambda predicted: [
+        Prediction(np.full(len(predicted.task), found.estimate(task_signals(predicted.task)).accuracy))
+    ]
+
+
+def _answers(fits: FoldFits, learner: Learner) -> Predict:
+    """P(right) of each answer by a learner, with the task's scale predicted from all its inputs."""
 
     def predict(predicted: TaskPrediction) -> list[Prediction]:
         scale, scores = fits.scale(predicted), learner.scores(predicted.task)
-        offsets = np.array([s.logit_offset for s in scores])
-        intercept = learner.intercept(scale, scores)
-        return [Prediction(learner.probability(predicted.task.logits, offsets, scale, intercept))]
+        return [Prediction(learner.probability(scores, learner.start(scale, scores)))]
 
     return predict
 
@@ -248,6 +282,41 @@ _register_signal(
     "Share of option orders that give the same answer.",
     "Pezeshkpour and Hruschka, NAACL 2024",
 )
+
+
+@baseline("rotations", "Rotated options", citation="Zheng et al., ICLR 2024, arXiv 2309.03882")
+def rotations(_fits: FoldFits) -> Predict:
+    """The options' probabilities by their mean logits over orders; of the answer in the given order."""
+
+    def predict(predicted: TaskPrediction) -> list[Prediction] | None:
+        task = with_rotations(predicted.task)
+        return None if task is None else [_of_given(predicted.task, choice_probabilities(task.logits, 1.0))]
+
+    return predict
+
+
+def _of_given(task: TaskFeatures, probabilities: FloatArray) -> Prediction:
+    """Prediction from probabilities (N, K) of the options for the answers that were given."""
+    return Prediction(probabilities[np.arange(len(task)), task.kind.given(task.logits)], probabilities)
+
+
+@baseline("rotations_head", "thermolang (answer, rotated options)", ours=True)
+def rotated_head(fits: FoldFits) -> Predict:
+    """The per-answer head on the options' mean logits over orders; of the answer in the given order."""
+    answer = head(fits)
+
+    def predict(predicted: TaskPrediction) -> list[Prediction] | None:
+        task = with_rotations(predicted.task)
+        found = answer(replace(predicted, task=task)) if task else None
+        if task is None or found is None:
+            return None
+        plain = choice_probabilities(task.logits, fits.scale(predicted).inverse_temperature)
+        rows = zip(plain, plain.argmax(-1), found[0].confidence, strict=True)
+        return [_of_given(predicted.task, np.stack([with_probability(*row) for row in rows]))]
+
+    return predict
+
+
 _register_signal(
     "mean_logprob",
     "Mean log-prob",
@@ -401,13 +470,11 @@ def judged(fits: FoldFits, *, labels: int) -> Predict:
 
     def predict(predicted: TaskPrediction) -> list[Prediction] | None:
         scale = fits.scale(predicted)
-        intercept = learner.intercept(scale, learner.scores(predicted.task))
+        start = learner.start(scale, learner.scores(predicted.task))
 
         def score(_whole: TaskPrediction, labelled: TaskFeatures, rest: TaskPrediction) -> Prediction:
             known = list(zip(learner.scores(labelled), labelled.right.tolist(), strict=True))
-            now = learner.learned(scale, intercept, known)
-            offsets = np.array([s.logit_offset for s in learner.scores(rest.task)])
-            return Prediction(learner.probability(rest.task.logits, offsets, now.scale, now.intercept))
+            return Prediction(learner.probability(learner.scores(rest.task), learner.learned(start, known)))
 
         return cross_scored(predicted, score, labels)
 

@@ -10,7 +10,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from thermolang.calibration.bootstrap import Interval, TaskBootstrap, interval, item_draws, reliability_table
-from thermolang.calibration.fit import InputDistribution, task_log_odds_error
+from thermolang.calibration.fit import InputDistribution, log_odds_error
+from thermolang.calibration.level import task_signals
 from thermolang.calibration.metrics import METRICS, Metric
 from thermolang.calibration.metrics import risk_coverage as risk_and_coverage
 from thermolang.calibration.temperature import fit_task_temperature, task_nll
@@ -44,7 +45,8 @@ class HeldOut:
         scale: Temperature and bias that thermolang gives the task.
         oracle: Temperature and bias fitted on the task's own labels.
         novelty: How far the task's inputs are from the training tasks', on average.
-        half_width: Of the predictive interval, in log-odds.
+        half_width: Of the predictive interval, in log-odds: of the level where there is one.
+        centre: Method whose mean confidence it lies around.
         excess: By number of inputs, the NLL above that of the scale from all inputs.
     """
 
@@ -54,6 +56,7 @@ class HeldOut:
     oracle: Scale
     novelty: float
     half_width: float
+    centre: str
     excess: dict[int, float]
 
     @property
@@ -71,7 +74,8 @@ def predict(fold: Fold) -> list[HeldOut]:
     for predicted in fold.testing:
         task = predicted.task
         predictions = {name: p for name, predict in fitted.items() if (p := predict(predicted)) is not None}
-        scale = fits.scale(predicted)
+        scale, level = fits.scale(predicted), fits.learner.level
+        half_width = level.estimate(task_signals(task)).half_width if level else fits.prior.half_width
         found.append(
             HeldOut(
                 predicted,
@@ -79,7 +83,8 @@ def predict(fold: Fold) -> list[HeldOut]:
                 scale,
                 fit_task_temperature(task, bias=task.kind.has_bias),
                 float(inputs.novelty(task.hidden).mean()),
-                fits.prior.half_width,
+                half_width,
+                "head" if level else "thermolang",
                 _excess(predicted, fits, scale),
             )
         )
@@ -268,10 +273,11 @@ def novelty_curve(held_out: Sequence[HeldOut]) -> dict[str, Any] | None:
 
 def coverage(held_out: Sequence[HeldOut]) -> dict[str, Any]:
     """How often a task's accuracy lies in the predictive interval around its mean confidence."""
-    covered = [task_log_odds_error(h.task, h.scale) <= h.half_width for h in held_out]
+    centres = [h.predictions[h.centre][0].confidence for h in held_out]
+    covered = [log_odds_error(h.task.right, c) <= h.half_width for h, c in zip(held_out, centres, strict=True)]
     widths = []
-    for h in held_out:
-        mean = float(h.predictions["thermolang"][0].confidence.mean())
+    for h, centre in zip(held_out, centres, strict=True):
+        mean = float(centre.mean())
         odds = np.log(mean / (1 - mean)) + np.array([-1, 1]) * h.half_width
         widths.append(float(np.ptp(1 / (1 + np.exp(-odds)))))
     return {

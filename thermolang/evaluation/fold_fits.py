@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit, logit
 
-from thermolang.calibration.fit import Learner, Prior, prior_and_scales
+from thermolang.calibration.fit import Prior, levelled, parts, prior_and_scales
 from thermolang.calibration.head_training import MIN_GROUPS, fit_head
+from thermolang.calibration.input_kinds import KindSpace
 from thermolang.calibration.kinds import SELF_CHECK
+from thermolang.calibration.learner import Learner
+from thermolang.calibration.level import fit_level
 from thermolang.calibration.posterior import VerdictPrior, fit_verdict_prior
 from thermolang.calibration.semantic import SemanticFit, fit_semantic
 from thermolang.calibration.temperature import fit_temperature, spread_of
@@ -84,7 +87,7 @@ class FoldFits:
         return fit_verdict_prior(self.tasks, self.training_scales)
 
     @cached_property
-    def learner(self) -> Learner:
+    def ranker(self) -> Learner:
         """The per-answer head, fitted on out-of-fold scales, and what verdicts are judged against.
 
         Fewer than three groups do not show how a head does on a new one: then there is none, as in use.
@@ -93,6 +96,15 @@ class FoldFits:
         found = fit_head(self.tasks, self.training_scales) if enough else None
         # A head for which nothing was chosen is p_T itself.
         return Learner(self.tasks[0].kind, self.verdict_prior, found if found and found.chosen else None)
+
+    @cached_property
+    def learner(self) -> Learner:
+        """The same with what estimates a task's accuracy; for choices there is none."""
+        groups = groups_of(self.tasks)
+        if not self.has_bias or len(set(groups)) < MIN_GROUPS:
+            return self.ranker
+        space = KindSpace.fit([t.hidden for t in self.tasks], groups)
+        return replace(self.ranker, level=fit_level(self.tasks, groups), space=space)
 
     @cached_property
     def pooled_scale(self) -> Scale:
@@ -108,12 +120,13 @@ class FoldFits:
     def semantic(self) -> SemanticFit | None:
         """The fit that combines sampled answers with the confidence of one pass; None without samples."""
         # Out-of-fold log-odds, (N_k,) for each task: the fit must not see any that were trained on the task.
-        head_found = self.learner.head
-        if head_found:
-            odds = [clipped_log_odds(expit(o)) for o in head_found.training_odds]
+        if head := self.ranker.head:
+            odds = [clipped_log_odds(expit(o)) for o in head.training_odds]
         else:
             pairs = zip(self.tasks, self.training_scales, strict=True)
             odds = [clipped_log_odds(SELF_CHECK.probability(t.logits, s)) for t, s in pairs]
+        if self.learner.level:
+            odds = list(levelled(self.tasks, odds, parts(self.tasks)))
         found = [sampled_task(t, o) if t.kind == SELF_CHECK else None for t, o in zip(self.tasks, odds, strict=True)]
         named = zip(found, groups_of(self.tasks), strict=True)
         usable = [replace(s, group=g) for s, g in named if s is not None]

@@ -16,6 +16,7 @@ from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
 from thermolang.errors import ModelError, StoreError, ThermolangError
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.models.local import LocalModel
+from thermolang.models.rotations import check_rotations
 from thermolang.routing.policy import Policy
 from thermolang.sampling import check_annotate
 from thermolang.storage import digest
@@ -246,9 +247,10 @@ class Scoring:
         mode: How free-form answers are scored; the estimator's own by default.
         annotate: Whether each sentence of an answer is told its share of supporting samples (experimental; NOT a
             calibrated probability).
+        rotations: Over so many orders of the options their logits are averaged.
 
     Raises:
-        InvalidInputError: ``annotate`` in a mode that samples no answers.
+        InvalidInputError: ``annotate`` in a mode that samples no answers, or more ``rotations`` than choices.
     """
 
     estimator: ConfidenceEstimator
@@ -257,8 +259,10 @@ class Scoring:
     policy: Policy | None = None
     mode: Mode | None = None
     annotate: bool = False
+    rotations: int = 1
 
     def __post_init__(self) -> None:
+        check_rotations(self.rotations, self.choices)
         if self.annotate:
             check_annotate(self.mode or self.estimator.mode, choices=bool(self.choices))
 
@@ -266,7 +270,7 @@ class Scoring:
     def key(self) -> str:
         """Everything that a confidence depends on, except for the conversation and the answer."""
         estimator = self.estimator
-        how = (self.mode or estimator.mode, estimator.samples, self.annotate)
+        how = (self.mode or estimator.mode, estimator.samples, self.annotate, self.rotations)
         calibrator = estimator.calibrator.id if estimator.calibrator else None
         return repr((self.task, self.choices, self.policy, how, calibrator))
 
@@ -281,6 +285,7 @@ class Scoring:
                 mode=self.mode,
                 threshold=threshold,
                 annotate=self.annotate,
+                rotations=self.rotations,
             )
         except Exception as error:  # whatever it is, it must not cost the user the answer
             logger.exception("answers could not be scored")

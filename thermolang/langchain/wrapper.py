@@ -30,6 +30,7 @@ def with_confidence(
     task: str | None = ...,
     estimator: ConfidenceEstimator | None = ...,
     choices: Sequence[str] | None = ...,
+    rotations: int = ...,
     threshold: float | Policy | None = ...,
     mode: Mode | None = ...,
     annotate: bool = ...,
@@ -44,6 +45,7 @@ def with_confidence(
     task: str | None = ...,
     estimator: ConfidenceEstimator | None = ...,
     choices: Sequence[str] | None = ...,
+    rotations: int = ...,
     question: str | None = ...,
     threshold: float | Policy | None = ...,
     mode: Mode | None = ...,
@@ -59,6 +61,7 @@ def with_confidence(
     task: str | None = None,
     estimator: ConfidenceEstimator | None = None,
     choices: Sequence[str] | None = None,
+    rotations: int = 1,
     question: str | None = None,
     threshold: float | Policy | None = None,
     mode: Mode | None = None,
@@ -77,6 +80,9 @@ def with_confidence(
         estimator: Made from the model inside by default; one estimator may serve many chains. Given, it scores the
             answers of every model inside.
         choices: The options, if answers are one of a few.
+        rotations: Average the options' logits over so many orders of the options, at the cost of a forward pass over as
+            many prompts. The prompt then holds a line ``A. text`` for each of ``choices``. The answer stays what the
+            model said, even if the average prefers another one; ``ConfidenceEstimator.choose`` answers by the average.
         question: Key of the chain's input, or of a step's inside, that holds the question alone, if the message to the
             model holds more, such as passages; the rest is shown as context.
         threshold: Confidence from which an answer is accepted, or a policy; then ``decision`` says which it is.
@@ -96,8 +102,8 @@ def with_confidence(
 
     Raises:
         ModelError: No local chat model, or several, are inside and neither ``estimator`` nor ``of`` is given.
-        InvalidInputError: ``output`` is neither of the two, ``question`` is given for a chat model, or ``annotate``
-            where no answers are sampled: in mode ``"fast"``, or with ``choices``.
+        InvalidInputError: ``output`` is neither of the two, ``question`` is given for a chat model, ``annotate`` where
+            no answers are sampled (in mode ``"fast"``, or with ``choices``), or more ``rotations`` than ``choices``.
     """
     if output not in ("attach", "dict"):
         msg = f"output is 'attach' or 'dict', not {output!r}"
@@ -112,7 +118,7 @@ def with_confidence(
     policy = threshold if isinstance(threshold, Policy) or threshold is None else Policy(threshold=threshold)
     name = task or template_name(runnable)
     options = tuple(choices) if choices else None
-    scoring = Scoring(estimator or _estimator_of(model), name, options, policy, mode, annotate)
+    scoring = Scoring(estimator or _estimator_of(model), name, options, policy, mode, annotate, rotations)
     # A callback then goes onto the model itself; otherwise it goes onto each call of the chain.
     alone = of is not None or (output == "attach" and model is runnable)
     scored, attached = _scored(runnable, model, scoring, alone=alone)

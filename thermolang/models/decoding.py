@@ -55,6 +55,10 @@ class Sampling:
             raise ModelError(msg)
 
 
+SHORT = Sampling(max_new_tokens=32, stop=("\n",))
+"""Greedy answers of one short line: calibrators learn from them, and texts from elsewhere are compared with them."""
+
+
 @dataclass
 class Row:
     """One answer while it grows.

@@ -31,6 +31,7 @@ from thermolang.models.decoding import (
 )
 from thermolang.models.families import Family
 from thermolang.models.prompts import SENTINEL, YES_NO, self_check_messages
+from thermolang.models.rotations import averaged, shifts, with_rotated_options
 from thermolang.types import Generation, Message, OptionScores
 
 MIN_ANSWER_MASS = 0.01
@@ -106,7 +107,12 @@ class OptionScorer(ChatTokenizer):
         return Prefix(tuple(ids), out.past_key_values) if can_be_cut(out.past_key_values) else Prefix()
 
     def choice_logits(
-        self, messages: Sequence[Message], choices: Sequence[str], answer: Generation | None = None
+        self,
+        messages: Sequence[Message],
+        choices: Sequence[str],
+        answer: Generation | None = None,
+        *,
+        rotations: int = 1,
     ) -> OptionScores:
         """Score the options of a multiple-choice question where its answer starts.
 
@@ -115,16 +121,23 @@ class OptionScorer(ChatTokenizer):
             choices: Texts the answer may start with, such as ``["A", "B", "C"]``; each must be one token.
             answer: This model's answer to the conversation, if there is one: then the scores are those that its first
                 token was chosen by, without another forward pass.
+            rotations: Average the logits over so many rotated orders of the options, which are read in one batch; what
+                their prompts begin with is computed once. The hidden state is that of the given order.
 
         Returns:
             Scores in the order of ``choices``. An option's logit sums over its spellings with and
             without a leading space.
 
         Raises:
-            ModelError: An option is no single token, two options share one, or the prompt is too long.
+            ModelError: An option is no single token, two options share one, or the prompt is too long; or the answer
+                begins with thoughts, which are about one order.
+            InvalidInputError: ``rotations`` is none, or the options stand in no lines that could be moved; see
+                ``rotations.with_rotated_options``.
         """
         ids = self.option_ids([(choice,) for choice in choices], names=choices)
         options = tuple(choices)
+        if rotations != 1:
+            return self._over_orders(messages, options, ids, answer, shifts(len(options), rotations))
         if answer is not None and isinstance(kept := answer.cache, KVCache) and self._is_of(kept, messages):
             if not self._has_thoughts(answer.text):
                 return option_scores(*kept.start, ids, options, tokens=0)
@@ -244,9 +257,28 @@ class OptionScorer(ChatTokenizer):
             if span:
                 columns = [offsets.index(offset) for offset in chosen_at[row]]
                 probability = mean_probability(logits[row, columns].float(), [prompt[t] for t in span])
-                scores = [replace(s, answer_logprob=probability) for s in scores]
+                # ``answer_span`` gives no longer one; at the limit there may be more before it.
+                cut = len(span) >= LONGEST_SPAN
+                scores = [replace(s, answer_logprob=probability, answer_cut=cut) for s in scores]
             batch.append(scores)
         return batch
+
+    def _over_orders(
+        self,
+        messages: Sequence[Message],
+        options: tuple[str, ...],
+        ids: list[list[int]],
+        answer: Generation | None,
+        moved: Sequence[int],
+    ) -> OptionScores:
+        if answer is not None and self._has_thoughts(answer.text):
+            msg = "the answer's thoughts are about the given order of the options: score it with rotations=1"
+            raise ModelError(msg)
+        orders = [with_rotated_options(messages, options, shift) for shift in moved]
+        prompts = [self._checked(self.encode(self.render(order, at_once=True))) for order in orders]
+        prefix, n = self.prefix(prompts), len(prompts)
+        found = averaged(self.read(prompts, [ids] * n, [options] * n, prefixes=[prefix] * n), moved)
+        return replace(found, tokens_computed=found.tokens_computed + len(prefix.ids))
 
     @cached_property
     def _yes_no(self) -> list[list[int]]:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from thermolang.errors import TaskFormatError
 from thermolang.models.prompts import LETTERS
+from thermolang.tasks.columns import Columns, Row, TableRow, listed, named, require_columns, values
 from thermolang.types import Example, Task
 
 HISTORY = 3
 """Earlier turns of a conversation that stand before its question; older ones hardly matter to it."""
-
-Row = dict[str, Any]
 
 _OLMO = re.compile(
     r"(?:Title: [^\n]*\n)?(?:Background|Passage): (?P<context>.*)\nQuestion: (?P<question>.*?)\s*Answer:", re.S
@@ -111,120 +108,66 @@ def drop_hub(row: Row) -> list[Example]:
     return [Example(row["question"].strip(), spans if len(spans) == 1 else (), context=row["passage"].strip())]
 
 
-def read_task(path: str | Path) -> Task:
-    """Read one task from a JSONL or CSV file; the file's name is the task's.
-
-    Each row has ``question``, optionally ``context``, and either ``answers`` (accepted texts; in CSV
-    separated by ``|``) or ``choices`` with ``answer`` as one of the texts or as an index from 0. A text that
-    could be both is one of the texts; a number in JSON is an index, unless the choices are numbers.
-
-    Raises:
-        TaskFormatError: Naming the file, the line and what was expected.
-    """
-    path = Path(path)
-    rows = read_rows(path)
-    if not rows:
-        msg = f"{path}: holds no questions; {EXPECTED}"
-        raise TaskFormatError(msg)
-    return Task(path.stem, tuple(own_example(place, row) for place, row in rows))
-
-
-def read_rows(path: Path, ending: str = "") -> list[tuple[str, Row]]:
-    """Read the rows of a JSONL or CSV file, each with its place: the file and the line.
+def own_example(place: str, row: Row, columns: Columns | None = None) -> Example:
+    """Make a question of a row of the user's own.
 
     Args:
-        path: The file.
-        ending: ``".jsonl"`` or ``".csv"``; the file's own if empty.
-
-    Raises:
-        TaskFormatError: Another ending, an unreadable file, or a line that is not JSON or not CSV.
-    """
-    readers, ending = {".jsonl": _jsonl_rows, ".csv": _csv_rows}, ending or path.suffix.lower()
-    if ending not in readers:
-        msg = f"{path}: a file of questions ends in .jsonl or .csv, not {path.suffix!r}"
-        raise TaskFormatError(msg)
-    try:
-        return [(f"{path}, line {line}", row) for line, row in readers[ending](path)]
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path}: cannot be read: {error}"
-        raise TaskFormatError(msg) from error
-
-
-def _jsonl_rows(path: Path) -> Iterator[tuple[int, Row]]:
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                msg = f"{path}, line {number}: not JSON ({error}); {EXPECTED}"
-                raise TaskFormatError(msg) from error
-            if not isinstance(row, dict):
-                msg = f"{path}, line {number}: a JSON object is expected, found {type(row).__name__}"
-                raise TaskFormatError(msg)
-            yield number, row
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader, header, number = csv.reader(file, strict=True), None, 1
-        try:
-            for cells in reader:
-                if cells and header is None:
-                    header = [name.strip() for name in cells]
-                elif cells and header:
-                    yield number, _csv_row(path, number, header, cells)
-                number = reader.line_num + 1
-        except csv.Error as error:
-            msg = f"{path}, line {number}: not CSV ({error}); {EXPECTED}"
-            raise TaskFormatError(msg) from error
-
-
-def _csv_row(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> Row:
-    if len(cells) > len(header):
-        wanted = "a comma inside a text needs quotes around the text"
-        msg = f"{path}, line {line}: {len(header)} columns are expected, found {len(cells)}; {wanted}"
-        raise TaskFormatError(msg)
-    row = {name: cell for name, cell in zip(header, cells, strict=False) if cell}
-    return row | {name: row[name].split("|") for name in ("answers", "choices") if name in row}
-
-
-def own_example(place: str, row: Row) -> Example:
-    """Make a question of a row of the user's own; what ``read_task`` accepts.
+        place: Where it stands, for errors.
+        row: The row; its columns are told by their names, in ``columns.NAMES``.
+        columns: Names of columns as the user gave them.
 
     Raises:
         TaskFormatError: Naming the place, what was found and what was expected.
     """
-    question = row.get("question")
-    answers, choices = _texts(row.get("answers")), _texts(row.get("choices"))
-    answers = tuple(a for a in answers if a)
-    if not isinstance(question, str) or not question.strip() or bool(answers) == bool(choices):
-        msg = f"{place}: {EXPECTED}; found {sorted(map(str, row))}"
+    names = columns or {}
+    found = values(row, names)
+    question, options = found.get("question"), found.get("choices")
+    choices, odd = _texts(options) if options else (), _no_text(found.get("answers"))
+    answers = () if options or odd else tuple(_solution(a) for a in _texts(found.get("answers")) if a)
+    # Beside choices there is one right answer; a list of accepted ones in another column would say something else.
+    twice = bool(choices) and named(row, names) != named(row, names, one_answer=True)
+    if not isinstance(question, str) or not question.strip() or twice or not (answers or choices):
+        msg = f"{place}: {EXPECTED}; found {odd or listed(row)}"
         raise TaskFormatError(msg)
-    label = _label(place, row, choices) if choices else None
-    return Example(question, answers, choices, label, str(row.get("context") or ""))
+    label = _label(place, values(row, names, one_answer=True), choices) if choices else None
+    return Example(question, answers, choices, label, str(found.get("context") or ""))
 
 
 def _texts(value: Any) -> tuple[str, ...]:
     """The texts of a list, numbers among them; nothing if there is anything else."""
-    values = value if isinstance(value, list) else [value]
-    return tuple(str(v).strip() for v in values) if all(isinstance(v, str | int | float) for v in values) else ()
+    several = value if isinstance(value, list) else [value]
+    return tuple(str(v).strip() for v in several) if all(isinstance(v, str | int | float) for v in several) else ()
 
 
-def _label(place: str, row: Row, choices: tuple[str, ...]) -> int:
-    answer = row.get("answer")
+def _no_text(value: Any) -> str:
+    """What among answers is neither a text nor a number, for an error; empty if nothing."""
+    several = value if isinstance(value, list) else [] if value is None else [value]
+    odd = next((v for v in several if isinstance(v, bool) or not isinstance(v, str | int | float)), "")
+    return "" if odd == "" else f"{json.dumps(odd, default=str)} as an answer, which is no text"
+
+
+def _solution(answer: str) -> str:
+    """The final answer of a worked solution, which GSM8K writes after ``####``."""
+    return answer.rsplit("####", 1)[1].strip() if "\n####" in answer else answer
+
+
+def _label(place: str, found: Row, choices: tuple[str, ...]) -> int:
+    answer = found.get("answers")
     if not 2 <= len(choices) <= len(LETTERS) or len(set(choices)) != len(choices) or "" in choices:
         msg = f"{place}: 2 to {len(LETTERS)} distinct choices are expected, found {list(choices)}"
         raise TaskFormatError(msg)
     text = str(answer).strip() if answer is not None else ""
     # A JSON number beside choices that are texts is an index, even where one of the texts looks like it.
-    is_index = type(answer) is int and all(isinstance(choice, str) for choice in row["choices"])
+    is_index = type(answer) is int and all(isinstance(choice, str) for choice in found["choices"])
     if text in choices and not is_index:
         return choices.index(text)
     if text.isdecimal() and len(text) <= len(str(len(LETTERS))) and int(text) < len(choices):
         return int(text)
-    msg = f"{place}: `answer` must be one of the choices or an index below {len(choices)}, found {answer!r}"
+    if len(text) == 1 and text in LETTERS[: len(choices)]:
+        return LETTERS.index(text)
+    msg = (
+        f"{place}: `answer` must be one of the choices, its letter, or an index below {len(choices)}, found {answer!r}"
+    )
     raise TaskFormatError(msg)
 
 
@@ -241,12 +184,14 @@ class Format:
         columns: The columns that tell it, and the type of what stands in them.
         examples: Makes questions of a row, most often one; without label and answers where the row has no gold.
         task_column: A column that says which task a row belongs to; the file's rows are one task without it.
+        prepared: What is to be done to all rows before each is looked at.
     """
 
     name: str
     columns: dict[str, type]
     examples: Callable[[Row], list[Example]]
     task_column: str = ""
+    prepared: Callable[[Sequence[Located]], Sequence[Located]] = lambda rows: rows
 
     def fits(self, row: Row) -> bool:
         """Whether a row has these columns."""
@@ -267,7 +212,7 @@ def known_formats() -> str:
     return "; ".join([f"your own ({EXPECTED})", *map(str, FORMATS)])
 
 
-def tasks_of(name: str, rows: Sequence[Located]) -> list[Task]:
+def tasks_of(name: str, rows: Sequence[Located], columns: Columns | None = None) -> list[Task]:
     """Make tasks of rows that share the first one's format.
 
     Rows without a gold answer are left out, and so are rows whose number of options is not the task's most common
@@ -276,17 +221,15 @@ def tasks_of(name: str, rows: Sequence[Located]) -> list[Task]:
     Args:
         name: The task's name, unless the rows name their tasks themselves.
         rows: At least one, each with its place.
+        columns: Names of columns as the user gave them: the rows are then the user's own.
 
     Raises:
         TaskFormatError: Naming the place, what was found and what was expected.
     """
-    place, first = rows[0]
-    known = format_of(first)
+    known = None if columns else format_of(rows[0][1])
     if known is None:
-        if "question" in first and first.keys() & {"answers", "choices"}:
-            return [Task(name, tuple(own_example(place, row) for place, row in rows))]
-        msg = f"{place}: found {sorted(map(str, first))}; the known formats: {known_formats()}"
-        raise TaskFormatError(msg)
+        return [Task(name, tuple(examples_of(rows, columns)))]
+    rows = known.prepared(rows)
     parts: dict[str, list[tuple[str, Example]]] = {}
     for place, row in rows:
         found = [(place, example) for example in _examples(known, place, row)]
@@ -294,9 +237,33 @@ def tasks_of(name: str, rows: Sequence[Located]) -> list[Task]:
     return [Task(part, _usable(part, found)) for part, found in parts.items()]
 
 
+def examples_of(rows: Sequence[Located], columns: Columns | None = None) -> list[Example]:
+    """All questions of rows that share the first one's format, those without a gold answer too.
+
+    Args:
+        rows: At least one, each with its place.
+        columns: As in ``tasks_of``.
+
+    Raises:
+        TaskFormatError: Naming the place, what was found and what was expected.
+    """
+    place, first = rows[0]
+    if not columns and (known := format_of(first)):
+        return [example for place, row in known.prepared(rows) for example in _examples(known, place, row)]
+    require_columns(place, first, columns or {})
+    found = named(first, columns or {})
+    if "question" in found and found.keys() & {"answers", "choices"}:
+        return [own_example(place, row, columns) for place, row in rows]
+    remedy = "name yours with --columns question=NAME,answers=NAME"
+    if isinstance(first, TableRow):
+        remedy = f"the first line of a table names its columns; {remedy}"
+    msg = f"{place}: found the columns {listed(first)}; {remedy}; the known formats: {known_formats()}"
+    raise TaskFormatError(msg)
+
+
 def _examples(known: Format, place: str, row: Row) -> list[Example]:
     if not known.fits(row):
-        msg = f"{place}: expected {known} as in the first row, found {sorted(map(str, row))}"
+        msg = f"{place}: expected {known} as in the first row, found {listed(row)}"
         raise TaskFormatError(msg)
     try:
         return known.examples(row)
@@ -382,6 +349,22 @@ def _numbered(row: Row) -> list[Example]:
     return _choice(row["question"], choices, row["label"] if row["label"] >= 0 else None)
 
 
+def _jmmlu(row: Row) -> list[Example]:
+    return _keyed(row["question"], [row[letter] for letter in "ABCD"], "ABCD", row["answer"])
+
+
+def _medmcqa(row: Row) -> list[Example]:
+    return _choice(row["question"], [row[f"op{letter}"] for letter in "abcd"], row["cop"] if row["cop"] >= 0 else None)
+
+
+def _from_zero(rows: Sequence[Located]) -> Sequence[Located]:
+    """MedMCQA's right options counted from 0: on the hub they are, as published they count from 1."""
+    options = {row.get("cop") for _, row in rows}
+    if 0 in options or 4 not in options:
+        return rows
+    return [(place, {**row, "cop": row["cop"] - 1} if "cop" in row else row) for place, row in rows]
+
+
 def _truthfulqa(row: Row) -> list[Example]:
     # The newer version's pairs of one right and one wrong answer; the older lists differ in length.
     targets = row.get("mc0_targets") or row["mc1_targets"]
@@ -403,8 +386,24 @@ def _webquestions(row: Row) -> list[Example]:
     return [Example(row["qText"].strip(), distinct(row["answers"]))]
 
 
+def _truthfulqa_open(row: Row) -> list[Example]:
+    return [Example(row["question"].strip(), distinct([row["best_answer"], *row["correct_answers"]]))]
+
+
+def _truthfulqa_table(row: Row) -> list[Example]:
+    answers = distinct([row["Best Answer"], *row["Correct Answers"].split(";")])
+    return [Example(row["Question"].strip(), answers)]
+
+
 FORMATS = (
     Format("MMLU", {"question": str, "subject": str, "choices": list, "answer": int}, _mmlu, "subject"),
+    Format("JMMLU", dict.fromkeys(("question", "A", "B", "C", "D", "answer"), str), _jmmlu),
+    Format(
+        "MedMCQA",
+        {**dict.fromkeys(("question", "opa", "opb", "opc", "opd"), str), "cop": int},
+        _medmcqa,
+        prepared=_from_zero,
+    ),
     Format("BIG-bench", {"input": str, "target_scores": dict}, _bigbench),
     Format(
         "BIG-bench of the hub",
@@ -415,6 +414,12 @@ FORMATS = (
     Format("ARC or CommonsenseQA of the hub", {"question": str, "choices": dict, "answerKey": str}, _lettered),
     Format("JCommonsenseQA", {"question": str, "choice0": str, "choice1": str, "label": int}, _numbered),
     Format("TruthfulQA", {"question": str, "mc1_targets": dict}, _truthfulqa),
+    Format("TruthfulQA, open", {"question": str, "best_answer": str, "correct_answers": list}, _truthfulqa_open),
+    Format(
+        "TruthfulQA, open, as a table",
+        {"Question": str, "Best Answer": str, "Correct Answers": str},
+        _truthfulqa_table,
+    ),
     Format("SQuAD", {"paragraphs": list}, squad_article),
     Format("SQuAD of the hub", {"context": str, "question": str, "answers": dict}, squad_row),
     Format("SQuAD of OLMo", {"query": str, "answers_text": list}, squad_olmo),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,20 +11,28 @@ from pathlib import Path
 
 import numpy as np
 
+from thermolang.answers.equivalence import Equivalence
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.fit import MIN_TASKS, Fit, fit, log_odds
+from thermolang.calibration.given import GivenFit, GivenTask, fit_given
 from thermolang.calibration.kinds import SELF_CHECK, AnswerKind, KindName
 from thermolang.calibration.semantic import ROUNDS, SemanticFit, fit_semantic
 from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import InvalidInputError, NotEnoughDataError
 from thermolang.models.local import LocalModel
 from thermolang.training.card import Comparison, card, compare, compare_left_out
-from thermolang.training.features import collect, is_choice
-from thermolang.training.samples import collect_samples, sampled_task, with_samples
+from thermolang.training.collect import Report, collect_all, steps
+from thermolang.training.features import is_choice
+from thermolang.training.given import collect_given
+from thermolang.training.labels import regrade
+from thermolang.training.samples import sampled_task, with_samples
 from thermolang.types import Task
 
 logger = logging.getLogger(__name__)
+
+MOST_SAMPLED = 4
+"""Questions of a task that answers are sampled to: that is slow, and more questions tell little more of a task."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, done, total)."""
@@ -45,7 +54,8 @@ def calibrate(
     config: TrainingConfig | None = None,
     features: Path | None = None,
     samples: int = 0,
-    progress: Progress | None = None,
+    given: bool = True,
+    report: Report | None = None,
 ) -> Calibrated:
     """Train a calibrator for a model.
 
@@ -55,10 +65,13 @@ def calibrate(
             kind are left out with a warning.
         test_tasks: Tasks the calibrator is measured on and never sees.
         config: How to train; the paper's settings by default, with a bias for self-checks.
-        features: Folder where the features are kept, so that an interrupted run goes on; None keeps none.
-        samples: Also sample so many answers to each free-form question, for the confidence of meanings; that takes
-            ``features``.
-        progress: Called as the work goes on.
+        features: Folder where the features are kept, so that an interrupted run goes on; None keeps none. Labels of
+            answers that lie there already are graded anew.
+        samples: Also sample so many answers to the first 4 questions of each free-form training task, for the
+            confidence of meanings; that takes ``features``.
+        given: Also read texts that stand for answers written elsewhere, a few a free-form task, for
+            ``ConfidenceEstimator.score(..., written_elsewhere=True)``.
+        report: Called as the work goes on, with items of the whole run and then with steps of training.
 
     Raises:
         NotEnoughDataError: Neither kind has three tasks.
@@ -67,18 +80,32 @@ def calibrate(
     if samples and (features is None or samples < max(ROUNDS)):
         msg = f"sampled answers need a folder (features=) and at least {max(ROUNDS)} samples, got {features}, {samples}"
         raise InvalidInputError(msg)
-    report = progress or (lambda _what, _done, _total: None)
+    if features is None:
+        with tempfile.TemporaryDirectory() as folder:
+            kept = Path(folder)
+            return calibrate(model, train_tasks, test_tasks, config=config, features=kept, given=given, report=report)
+    report = report or (lambda _at: None)
     # Before the model reads anything, which takes hours: a malformed task, or too few of them.
     wanted, held_out = _enough(_by_source(train_tasks)), _by_source(test_tasks)
-    read = partial(collect, model, folder=features, progress=progress)
-    training = [read(task) for of in wanted.values() for task in of]
-    testing = [read(task) for source in wanted for task in held_out.get(source, ())]
-    if samples and features is not None and "self_check" in wanted:
-        for task in [*wanted["self_check"], *held_out.get("self_check", ())]:
-            collect_samples(model, task, features, n=samples, progress=progress)
-        add = partial(with_samples, folder=features, model=model.name, samples=samples, progress=report)
-        training, testing = add(training), add(testing)
-    calibrator, comparisons = _trained(model, training, testing, config or TrainingConfig(), report)
+    training = [task for of in wanted.values() for task in of]
+    testing = [task for source in wanted for task in held_out.get(source, ())]
+    regrade(features, model.name)
+    every = [*training, *testing]
+    free = wanted.get("self_check", [])
+    sampled = [replace(task, examples=task.examples[:MOST_SAMPLED]) for task in free]
+    read = collect_all(model, every, features, form="chat", report=report, samples=samples, sampled=sampled)
+    progress = steps(report)
+    if samples:
+        read = with_samples(
+            read,
+            features,
+            model.name,
+            samples=samples,
+            progress=lambda _task, done, total: progress("grouping the sampled answers", done, total),
+        )
+    learned, measured = read[: len(training)], read[len(training) :]
+    texts = _texts(model, free, features, progress) if given else []
+    calibrator, comparisons = _trained(model, learned, measured, config or TrainingConfig(), progress, texts)
     return Calibrated(calibrator, comparisons)
 
 
@@ -110,6 +137,7 @@ def _trained(
     testing: Sequence[TaskFeatures],
     config: TrainingConfig,
     report: Progress,
+    texts: Sequence[GivenTask] = (),
 ) -> tuple[Calibrator, dict[str, Comparison]]:
     fits: dict[KindName, Fit] = {}
     comparisons: dict[str, Comparison] = {}
@@ -125,7 +153,8 @@ def _trained(
         elif not testing:
             comparisons[kind.name] = compare_left_out(fits[kind.name], tasks)
     semantic = _semantic(by_kind.get(SELF_CHECK, []), fits.get("self_check"))
-    calibrator = Calibrator(model.identity, fits, model.probe(), model_name=model.name, semantic=semantic)
+    given = _given(texts)
+    calibrator = Calibrator(model.identity, fits, model.probe(), model_name=model.name, semantic=semantic, given=given)
     training_tasks = {kind.name: tasks for kind, tasks in by_kind.items()}
     calibrator.card = card(calibrator, training_tasks, comparisons, left_out=not testing)
     return calibrator, comparisons
@@ -138,6 +167,24 @@ def _semantic(tasks: Sequence[TaskFeatures], fit: Fit | None) -> SemanticFit | N
     odds = [np.clip(o, log_odds(0.0), log_odds(1.0)) for o in fit.odds]  # in use they are clipped, too
     sampled = [s for t, o in zip(tasks, odds, strict=True) if (s := sampled_task(t, o)) is not None]
     return fit_semantic(sampled) if sampled else None
+
+
+def _texts(model: LocalModel, tasks: Sequence[Task], folder: Path, progress: Progress) -> list[GivenTask]:
+    same, found = Equivalence(), []
+    for i, task in enumerate(tasks):
+        progress("texts written elsewhere", i, len(tasks))
+        found.append(collect_given(model, task, folder, equivalence=same))
+    progress("texts written elsewhere", len(tasks), len(tasks))
+    return found
+
+
+def _given(texts: Sequence[GivenTask]) -> GivenFit | None:
+    """What texts that were written elsewhere tell; None if too few tasks have some."""
+    try:
+        return fit_given(texts) if texts else None
+    except NotEnoughDataError as error:
+        logger.warning("texts written elsewhere will have no confidence: %s", error)
+        return None
 
 
 def _by_source(tasks: Sequence[Task]) -> dict[str, list[Task]]:

@@ -16,6 +16,7 @@ from thermolang._version import __version__
 from thermolang.calibration.bootstrap import Interval, bootstrap
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.fit import Fit
+from thermolang.calibration.given import GIVEN_FEATURES
 from thermolang.calibration.kinds import KindName
 from thermolang.calibration.metrics import METRICS, Metric
 from thermolang.calibration.semantic import SEMANTIC_FEATURES
@@ -103,8 +104,7 @@ def calibrated(fit: Fit, task: TaskFeatures) -> FloatArray:
     inverse, bias = fit.network.predict(task.hidden)  # (N,) each
     scale = fit.prior.moved(float(inverse.mean()), float(bias.mean()), len(inverse))
     scores = fit.learner.scores(task)
-    offsets = np.array([s.logit_offset for s in scores])
-    return fit.learner.probability(task.logits, offsets, scale, fit.learner.intercept(scale, scores))
+    return fit.learner.probability(scores, fit.learner.start(scale, scores))
 
 
 def markdown_table(comparison: Comparison) -> str:
@@ -161,6 +161,7 @@ def card(
     semantic = calibrator.semantic
     # Of the largest number of samples, without the constant.
     line = semantic.coefficients[max(semantic.coefficients)][1:] if semantic else []
+    given = calibrator.given
     return environment.from_string(template).render(
         calibrator=calibrator,
         version=__version__,
@@ -170,6 +171,10 @@ def card(
         left_out=left_out,
         semantic=semantic,
         weights=list(zip(SEMANTIC_FEATURES, line, strict=bool(semantic))),
+        given=given,
+        given_weights=[(n, w) for n, w in zip(GIVEN_FEATURES, given.coefficients[1:], strict=True) if w]
+        if given
+        else [],
     )
 
 

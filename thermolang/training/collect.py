@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
+from thermolang.calibration.features import TaskFeatures
 from thermolang.errors import TaskFormatError
 from thermolang.models.local import LocalModel
+from thermolang.storage import digest
+from thermolang.tasks.columns import Columns
 from thermolang.tasks.readers import drawn, load_tasks
 from thermolang.training.features import collect, is_choice
 from thermolang.training.samples import collect_samples
@@ -27,11 +30,12 @@ class Collected:
     """How far the job is.
 
     Attributes:
-        task: Name of the task being read.
-        done: Items read or found on disk, over all tasks.
-        total: Items of all tasks.
-        rate: Items a second that were really read, since the job began.
+        task: Name of the task being read, or of what is being trained.
+        done: Items read or found on disk, over all tasks; or steps of training.
+        total: Items of all tasks; or steps.
+        rate: Items a second that were really read, or steps a second, since the job began.
         seconds_left: At that rate; None before the first item.
+        unit: What is counted.
     """
 
     task: str
@@ -39,6 +43,7 @@ class Collected:
     total: int
     rate: float
     seconds_left: float | None
+    unit: Literal["items", "steps"] = "items"
 
 
 def tasks_to_collect(
@@ -48,6 +53,7 @@ def tasks_to_collect(
     seed: int = 0,
     parts: int = 1,
     max_characters: int | None = None,
+    columns: Columns | None = None,
 ) -> list[Task]:
     """Load the tasks of all sources, and make them ready to be read.
 
@@ -59,6 +65,7 @@ def tasks_to_collect(
             left out together. For data sets that would each be a single task.
         max_characters: Leave out items whose question, context and options are longer than this, and tasks that
             lose so many that fewer than half of ``limit`` remain.
+        columns: Names of columns as the user gave them; see ``load_tasks``.
 
     Raises:
         TaskFormatError: A source cannot be read, or two tasks have one name.
@@ -66,7 +73,7 @@ def tasks_to_collect(
     tasks = []
     for source in sources:
         # Long items go before the draw, so that ``limit`` items remain where there are enough.
-        for task in load_tasks(source, limit=None if max_characters else limit, seed=seed):
+        for task in load_tasks(source, limit=None if max_characters else limit, seed=seed, columns=columns):
             if max_characters:
                 kept = [e for e in task.examples if _characters(e) <= max_characters]
                 if 2 * len(kept) < min(limit or 2, len(task.examples)):
@@ -96,7 +103,7 @@ def split(task: Task, parts: int) -> list[Task]:
     for i, example in enumerate(task.examples):
         units.setdefault(example.context or str(i), []).append(i)
     # A shuffle that is the same everywhere and does not depend on the order of the file.
-    order = sorted(units, key=lambda text: hashlib.sha256(text.encode("utf-8", "replace")).hexdigest())
+    order = sorted(units, key=lambda text: digest(text, 64))
     dealt: list[list[int]] = [[] for _ in range(parts)]
     for unit in order:
         min(dealt, key=len).extend(units[unit])
@@ -108,41 +115,61 @@ def split(task: Task, parts: int) -> list[Task]:
 def collect_all(
     model: LocalModel,
     tasks: Sequence[Task],
-    out: Path,
+    out: Path | None,
     *,
     form: Form,
     report: Report,
     signals: bool = False,
     samples: int = 0,
-) -> None:
+    sampled: Sequence[Task] | None = None,
+) -> list[TaskFeatures]:
     """Read every task; what lies in ``out`` already is not read again.
 
     Args:
         model: The model.
         tasks: The tasks.
-        out: Root of the features.
+        out: Root of the features; None keeps nothing.
         form: ``"prefix"`` reads multiple-choice questions in both forms at once.
         report: Called after every batch.
         signals: Also read the baselines of multiple-choice answers; see ``features.collect``.
-        samples: Also sample so many answers to each free-form question; see ``samples.collect_samples``.
+        samples: Also sample so many answers to each free-form question; see ``samples.collect_samples``. It takes
+            ``out``.
+        sampled: The free-form tasks, or parts of them, whose questions are sampled; by default all of ``tasks``.
+
+    Returns:
+        The features of each task.
     """
     free = [task for task in tasks if not is_choice(task)]  # a malformed task is found before hours of reading
     clock = _Clock(sum(len(t.examples) for t in tasks), report)
-    for task in tasks:
-        collect(model, task, out, form=form, signals=signals, progress=clock)
+    read: dict[int, TaskFeatures] = {}
+    # Quick choices and slow passages in a mixed order, so that the rate is soon that of the whole job.
+    for i in sorted(range(len(tasks)), key=lambda i: digest(tasks[i].name)):
+        read[i] = collect(model, tasks[i], out, form=form, signals=signals, progress=clock)
         clock.next_task()
-    if samples:
-        clock = _Clock(sum(len(t.examples) for t in free), report)
-        for task in free:
+    if samples and out is not None:
+        some = free if sampled is None else sampled
+        clock = _Clock(sum(len(t.examples) for t in some), report)
+        for task in some:
             collect_samples(model, task, out, n=samples, progress=clock)
             clock.next_task()
+    return [read[i] for i in range(len(tasks))]
+
+
+def steps(report: Report) -> Callable[[str, int, int], None]:
+    """Turns the steps of training, which come as (what is being trained, done, steps), into the progress of a job."""
+    clocks: dict[str, _Clock] = {}
+
+    def progress(what: str, done: int, total: int) -> None:
+        clocks.setdefault(what, _Clock(total, report, "steps"))(what, done, total)
+
+    return progress
 
 
 class _Clock:
     """Turns the progress of single tasks into that of the job."""
 
-    def __init__(self, total: int, report: Report) -> None:
-        self._total, self._report, self._started = total, report, time.monotonic()
+    def __init__(self, total: int, report: Report, unit: Literal["items", "steps"] = "items") -> None:
+        self._total, self._report, self._unit, self._started = total, report, unit, time.monotonic()
         self._before = self._read = self._done = 0
         self._found: int | None = None  # items of the current task that were on disk already
 
@@ -152,7 +179,7 @@ class _Clock:
         read = self._read + done - self._found
         rate = read / max(time.monotonic() - self._started, 1e-9)
         left = (self._total - self._before - done) / rate if read else None
-        self._report(Collected(task, self._before + done, self._total, rate, left))
+        self._report(Collected(task, self._before + done, self._total, rate, left, self._unit))
 
     def next_task(self) -> None:
         self._read += self._done - (self._found or 0)

@@ -8,17 +8,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thermolang.answers.grading import is_right, rouge_l
+from thermolang.answers.grading import rouge_l
 from thermolang.calibration.features import TaskFeatures
-from thermolang.calibration.kinds import CHOICE, SELF_CHECK
+from thermolang.calibration.kinds import CHOICE, SELF_CHECK, choice_probabilities
 from thermolang.errors import ModelError, TaskFormatError
-from thermolang.models.decoding import Prefix, Sampling
+from thermolang.models.decoding import SHORT, Prefix
 from thermolang.models.local import LocalModel
 from thermolang.models.prompts import ANSWER_PREFIX, DIGITS, LETTERS, how_sure_messages, question_messages
+from thermolang.models.rotations import rotated, shifts
 from thermolang.storage import digest, write_atomically
+from thermolang.training.labels import label
 from thermolang.training.store import (
     ABOUT,
     CollectedItem,
@@ -34,8 +37,14 @@ from thermolang.training.store import (
 )
 from thermolang.types import Example, Message, OptionScores, Task
 
-ORDERS = 3
-"""At most so many other orders of the options are tried: those moved on by 1, 2, 3 places."""
+if TYPE_CHECKING:
+    from thermolang.types import FloatArray
+
+ORDERS = 4
+"""At most so many orders of the options are tried, the given one included."""
+
+ROTATED = "rotated."
+"""Begins the names of the signals that hold the options' probabilities over their orders, each with its letter."""
 
 ROWS_AT_ONCE = 32
 """Rows of one padded batch: enough to keep two cores busy, few enough that memory stays flat."""
@@ -45,8 +54,6 @@ TOKENS_AT_ONCE = 4096
 
 HALF = float(np.finfo(np.float16).max)
 """A few coordinates of middle layers are enormous; half precision must not make them infinite."""
-
-SHORT = Sampling(max_new_tokens=32, stop=("\n",))
 
 Progress = Callable[[str, int, int], None]
 
@@ -73,37 +80,55 @@ def verbalised(
     return list((p @ np.arange(len(DIGITS)) / p.sum(-1) / (len(DIGITS) - 1)).astype(float))
 
 
-def shuffled(model: LocalModel, examples: Sequence[Example], answers: Sequence[int]) -> list[float]:
-    """Consistency over option orders: in how many of them the same option is the answer, the given order included.
+def over_orders(model: LocalModel, examples: Sequence[Example], logits: Sequence[FloatArray]) -> list[FloatArray]:
+    """Option logits under rotated orders of the options, the given order first.
 
     Args:
         model: The model.
-        examples: Multiple-choice questions.
-        answers: Index of the option that the model chose in the given order.
+        examples: N multiple-choice questions.
+        logits: Of each question's options in the given order, shape (K,).
 
     Returns:
-        A share in (0, 1] for each question; a model that always says "A" gets the smallest.
+        For each question the logits of its options in R <= ``ORDERS`` orders, shape (R, K); column k is always the
+        k-th option of the given order.
     """
-    # The given order agrees with itself.
-    same = np.ones(len(examples))
-    orders = np.array([1 + min(ORDERS, len(e.choices) - 1) for e in examples])
-    for shift in range(1, ORDERS + 1):
-        asked = [i for i, e in enumerate(examples) if shift < len(e.choices)]
+    moved = [shifts(len(e.choices), min(ORDERS, len(e.choices))) for e in examples]
+    rows = [[z] for z in logits]
+    for order in range(1, ORDERS):
+        asked = [i for i, places in enumerate(moved) if order < len(places)]
         if not asked:
             break
-        moved = [replace(examples[i], choices=_moved(examples[i].choices, shift)) for i in asked]
-        prompts = [model.encode(model.render(question_messages(e))) for e in moved]
-        names = [tuple(LETTERS[: len(e.choices)]) for e in moved]
+        shown = [replace(e := examples[i], choices=rotated(e.choices, moved[i][order])) for i in asked]
+        prompts = [model.encode(model.render(question_messages(e))) for e in shown]
+        names = [tuple(LETTERS[: len(e.choices)]) for e in shown]
         ids = [model.option_ids([(letter,) for letter in letters], names=letters) for letters in names]
         prefixes = [model.prefix(prompts)] * len(prompts)
         for i, scores in zip(asked, model.read(prompts, ids, names, prefixes=prefixes), strict=True):
-            # Place in the moved options -> index in the given order.
-            same[i] += (int(np.argmax(scores.logits)) + shift) % len(examples[i].choices) == answers[i]
-    return list((same / orders).astype(float))
+            rows[i].append(np.roll(scores.logits, moved[i][order]))
+    return [np.stack(found) for found in rows]
 
 
-def _moved(choices: tuple[str, ...], shift: int) -> tuple[str, ...]:
-    return choices[shift:] + choices[:shift]
+def order_signals(orders: FloatArray) -> dict[str, float]:
+    """What option logits (R, K) in several orders, the given one first, tell of one question.
+
+    Returns:
+        ``shuffled``, the share of the orders in which the answer is that of the given order, in (0, 1]; and
+        ``rotated.A``, ``rotated.B`` and so on, the options' probabilities by the mean of their logits over the orders.
+    """
+    answers = orders.argmax(-1)
+    mean = choice_probabilities(orders.mean(0), 1.0)
+    shares = {ROTATED + letter: float(p) for letter, p in zip(LETTERS, mean, strict=False)}
+    return {"shuffled": float(np.mean(answers == answers[0])), **shares}
+
+
+def with_rotations(task: TaskFeatures) -> TaskFeatures | None:
+    """The task with the logits of its options averaged over their orders; None where those were not collected."""
+    names = [ROTATED + letter for letter in LETTERS[: task.logits.shape[1]]]
+    if any(name not in task.signals for name in names):
+        return None
+    p = np.stack([task.signals[name] for name in names], axis=-1)  # (N, K)
+    # Log-probabilities are logits; a probability that was rounded to 0 stays finite.
+    return replace(task, logits=np.log(np.maximum(p, np.finfo(np.float64).tiny)))
 
 
 def is_choice(task: Task) -> bool:
@@ -145,8 +170,8 @@ def collect(
         form: How a multiple-choice question is asked. Where the tokenizer allows, one forward pass reads both
             forms, and both are kept.
         layer: Whose hidden states to return: of the last layer after the final norm, or of the layer two thirds up.
-        signals: Also read the baselines of multiple-choice answers, verbalised and shuffled, in the chat form. They
-            cost several passes more; keep them in a folder of their own. Free-form answers always have theirs.
+        signals: Also read the baselines in the chat form: the verbalised confidence and, of choices, the options in
+            other orders. They cost several passes more; keep them in a folder of their own.
         progress: Called with (task name, items done, items).
 
     Returns:
@@ -167,7 +192,7 @@ def collect(
             progress(task.name, done, len(keys))
         read = _read_choices if choice else _read_answers
         for f, rows in read(model, part, [keys[i] for i in part.items], forms).items():
-            if choice and signals and f == "chat":
+            if signals and f == "chat":
                 rows = _with_signals(model, part.examples, rows)
             known[f] |= {row.key: row for row in rows}
             pending[f] += rows
@@ -262,10 +287,12 @@ def _read_choices(
 
 
 def _with_signals(model: LocalModel, examples: Sequence[Example], rows: Sequence[CollectedItem]) -> list[CollectedItem]:
-    answers = [int(np.argmax(r.logits)) for r in rows]
     said = [(question_messages(e), r.answer) for e, r in zip(examples, rows, strict=True)]
-    columns = zip(rows, verbalised(model, said), shuffled(model, examples, answers), strict=True)
-    return [replace(row, signals={"verbalised": v, "shuffled": s}) for row, v, s in columns]
+    known = [{**row.signals, "verbalised": v} for row, v in zip(rows, verbalised(model, said), strict=True)]
+    if examples[0].choices:
+        orders = over_orders(model, examples, [r.logits for r in rows])
+        known = [{**of, **order_signals(order)} for of, order in zip(known, orders, strict=True)]
+    return [replace(row, signals=of) for row, of in zip(rows, known, strict=True)]
 
 
 def _choice_rows(
@@ -282,20 +309,30 @@ def _read_answers(
     generations = model.generate_batch(conversations, SHORT, prefixes=batch.prefixes)
     pairs = list(zip(conversations, (g.text for g in generations), strict=True))
     scores = model.self_check_batch(pairs, prefixes=batch.prefixes, middle=model.middle_layer)
-    sure = verbalised(model, pairs, prefixes=batch.prefixes)
     rows, rouge = [], importlib.util.find_spec("rouge_score") is not None
-    for key, s, e, g, v in zip(keys, scores, batch.examples, generations, sure, strict=True):
-        row = _row(key, e, s, 0 if is_right(g.text, e.answers) else 1, g.text)
-        signals = {"mean_logprob": float(np.exp(np.mean(g.logprobs))), "verbalised": v}
+    for key, s, e, g in zip(keys, scores, batch.examples, generations, strict=True):
+        row = _row(key, e, s, label(g.text, e.answers, e.question), g.text)
+        signals = {"mean_logprob": float(np.exp(np.mean(g.logprobs)))}
         if rouge:
             signals["rouge_l"] = rouge_l(g.text, e.answers)
         rows.append(replace(row, signals=signals))
     return {"chat": rows}
 
 
-def _row(key: str, example: Example, scores: OptionScores, label: int, answer: str) -> CollectedItem:
+def _row(key: str, example: Example, scores: OptionScores, right: int, answer: str) -> CollectedItem:
     # Rounded as they are on disk, so that a run that was interrupted ends with the numbers of one that was not.
     between = np.zeros(0) if scores.middle is None else np.clip(scores.middle, -HALF, HALF)
     hidden, middle = (x.astype(np.float16).astype(np.float32) for x in (scores.hidden, between))
     logits = scores.logits.astype(np.float32)
-    return CollectedItem(key, hidden, middle, logits, label, scores.answer_mass, answer, text_key(example))
+    return CollectedItem(
+        key,
+        hidden,
+        middle,
+        logits,
+        right,
+        scores.answer_mass,
+        answer,
+        text_key(example),
+        question=example.question,
+        gold=example.answers,
+    )

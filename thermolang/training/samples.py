@@ -15,11 +15,12 @@ from thermolang.answers.equivalence import Equivalence, pair_features
 from thermolang.answers.rules.guards import facts
 from thermolang.calibration.semantic import ROUNDS, Evidence, SampledTask
 from thermolang.errors import TaskFormatError
+from thermolang.models.decoding import SHORT
 from thermolang.models.local import LocalModel, row_seeds
 from thermolang.models.prompts import question_messages
 from thermolang.sampling import evidence
 from thermolang.storage import digest
-from thermolang.training.features import ROWS_AT_ONCE, SHORT, Batch, Progress, batches, item_key
+from thermolang.training.features import ROWS_AT_ONCE, Batch, Progress, batches, item_key
 from thermolang.training.store import Chunk, CollectedItem, home, read_chunks, rows_of, short_name, write_chunk
 from thermolang.types import Example, Generation, Task
 
@@ -138,7 +139,7 @@ def _to_chunk(found: Sequence[Sampled]) -> Chunk:
 
 def _read(folder: Path) -> dict[str, Sampled]:
     known: dict[str, Sampled] = {}
-    for tensors, texts in read_chunks(folder):
+    for tensors, texts in read_chunks(folder).values():
         columns = zip(
             texts["keys"], texts["questions"], texts["samples"], tensors["logprobs"], tensors["tokens"], strict=True
         )
@@ -169,9 +170,10 @@ def with_samples(
         progress: Called with (task, tasks done, tasks).
 
     Returns:
-        The tasks, with the signals ``share@N``, ``entropy@N``, ``lead@N`` (moved into [0, 1]) and ``tokens@N`` (part of
-        all sampled tokens) for each N of ``ROUNDS``, and ``share``, ``semantic_entropy`` (1 minus it over log N) and
-        ``lexical`` (mean token F1 of all pairs, after Lin et al., 2024, arXiv 2305.19187) for the last.
+        The tasks, with signals that are NaN for questions that were not sampled: ``share@N``, ``entropy@N``, ``lead@N``
+        (moved into [0, 1]) and ``tokens@N`` (part of all sampled tokens) for each N of ``ROUNDS``, and ``share``,
+        ``semantic_entropy`` (1 minus it over log N) and ``lexical`` (mean token F1 of all pairs; Lin et al., 2024,
+        arXiv 2305.19187) for the last.
     """
     drawn = load_samples(folder, model, n=samples)
     rows = rows_of(folder, model)
@@ -182,11 +184,21 @@ def with_samples(
             progress(task.name, i, len(tasks))
         keyed = rows.get(task.name, {})
         keys = _keys_in_order(task, keyed)
-        if not keys or any(key not in drawn for key in keys):
+        asked = [j for j, key in enumerate(keys) if key in drawn]
+        if not asked:
             found.append(task)
             continue
-        items = [(drawn[key], keyed[key].answer) for key in keys]
-        found.append(replace(task, signals={**task.signals, **_signals(items, same)}))
+        signals = _signals([(drawn[keys[j]], keyed[keys[j]].answer) for j in asked], same)
+        found.append(
+            replace(task, signals={**task.signals, **{n: _at(asked, v, len(task)) for n, v in signals.items()}})
+        )
+    return found
+
+
+def _at(places: Sequence[int], values: FloatArray, length: int) -> FloatArray:
+    """The values at their places, NaN elsewhere."""
+    found = np.full(length, np.nan)
+    found[list(places)] = values
     return found
 
 
@@ -268,8 +280,10 @@ def sampled_task(task: TaskFeatures, self_check: FloatArray) -> SampledTask | No
     signals: Mapping[str, FloatArray] = task.signals
     if any(f"share@{n}" not in signals for n in ROUNDS):
         return None
-    rounds = {
-        n: Evidence(n, signals[f"share@{n}"], signals[f"entropy@{n}"], 2 * signals[f"lead@{n}"] - 1) for n in ROUNDS
-    }
-    unknown = np.full(len(task), np.nan)
-    return SampledTask(task.group or task.name, task.right, self_check, signals.get("mean_logprob", unknown), rounds)
+    asked = np.isfinite(signals[f"share@{max(ROUNDS)}"])
+    if not asked.any():
+        return None
+    of = {n: [signals[f"{name}@{n}"][asked] for name in ("share", "entropy", "lead")] for n in ROUNDS}
+    rounds = {n: Evidence(n, share, entropy, 2 * lead - 1) for n, (share, entropy, lead) in of.items()}
+    logprob = np.asarray(signals.get("mean_logprob", np.full(len(task), np.nan)))[asked]
+    return SampledTask(task.group or task.name, task.right[asked], np.asarray(self_check)[asked], logprob, rounds)

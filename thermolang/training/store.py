@@ -49,9 +49,9 @@ def write_chunk(
     write_atomically(folder / f"{name}.safetensors", save(dict(tensors), metadata=metadata))
 
 
-def read_chunks(folder: Path) -> list[Chunk]:
-    """All chunks of a folder; a foreign or damaged file is left out, so that its items are computed again."""
-    found: list[Chunk] = []
+def read_chunks(folder: Path) -> dict[str, Chunk]:
+    """All chunks of a folder by name; a foreign or damaged file is left out, so that its items are computed again."""
+    found: dict[str, Chunk] = {}
     for path in sorted(folder.glob("*.safetensors")):
         try:
             with safe_open(path, framework="numpy") as chunk:
@@ -59,7 +59,7 @@ def read_chunks(folder: Path) -> list[Chunk]:
                 tensors = {name: chunk.get_tensor(name) for name in chunk.keys()}  # noqa: SIM118 - no mapping
         except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError):
             continue
-        found.append((tensors, texts))
+        found[path.stem] = tensors, texts
     return found
 
 
@@ -77,6 +77,8 @@ class CollectedItem:
         answer: What the model answered.
         text: What was asked; see ``text_key``.
         signals: Other confidences by name.
+        question: The question, without its passage; empty if it was not kept.
+        gold: Accepted answers of a free-form question; empty for choices, and if they were not kept.
     """
 
     key: str
@@ -88,6 +90,8 @@ class CollectedItem:
     answer: str
     text: str
     signals: dict[str, float] = field(default_factory=dict)
+    question: str = ""
+    gold: tuple[str, ...] = ()
 
 
 def text_key(example: Example) -> str:
@@ -202,6 +206,8 @@ def task_features(
 
 def to_chunk(rows: Sequence[CollectedItem]) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, list[str]]]:
     """Arrays and texts of rows, as ``write_chunk`` takes them; hidden states as float16."""
+    # A question of more options has more signals.
+    names = sorted({n for r in rows for n in r.signals})
     tensors = {
         "hidden": np.stack([r.hidden for r in rows]).astype(np.float16),
         "middle": np.stack([r.middle for r in rows]).astype(np.float16),
@@ -210,16 +216,22 @@ def to_chunk(rows: Sequence[CollectedItem]) -> tuple[dict[str, np.ndarray[Any, A
         # Items may differ in K: their logits lie end to end, and the widths tell where to cut.
         "width": np.array([len(r.logits) for r in rows]),
         "logits": np.concatenate([r.logits for r in rows]),
-        **{f"signal.{n}": np.array([r.signals[n] for r in rows]) for n in rows[0].signals},
+        **{f"signal.{n}": np.array([r.signals.get(n, np.nan) for r in rows]) for n in names},
     }
-    texts = {"keys": [r.key for r in rows], "answers": [r.answer for r in rows], "texts": [r.text for r in rows]}
+    texts = {
+        "keys": [r.key for r in rows],
+        "answers": [r.answer for r in rows],
+        "texts": [r.text for r in rows],
+        "questions": [r.question for r in rows],
+        "gold": [json.dumps(r.gold, ensure_ascii=False) for r in rows],
+    }
     return tensors, texts
 
 
-def from_chunks(stored: Sequence[Chunk]) -> dict[str, CollectedItem]:
+def from_chunks(stored: Mapping[str, Chunk]) -> dict[str, CollectedItem]:
     """Rows by key, as ``to_chunk`` made them; of a key that was read twice the last one."""
     known: dict[str, CollectedItem] = {}
-    for tensors, texts in stored:
+    for tensors, texts in stored.values():
         try:
             known |= _from_chunk(tensors, texts)
         except (KeyError, TypeError, ValueError, IndexError):
@@ -230,7 +242,9 @@ def from_chunks(stored: Sequence[Chunk]) -> dict[str, CollectedItem]:
 def _from_chunk(tensors: dict[str, np.ndarray[Any, Any]], texts: dict[str, list[str]]) -> dict[str, CollectedItem]:
     logits = np.split(tensors["logits"], np.cumsum(tensors["width"])[:-1])
     names = [n for n in tensors if n.startswith("signal.")]
-    columns = zip(texts["keys"], texts["answers"], texts["texts"], logits, strict=True)
+    unknown = [""] * len(texts["keys"])  # older files have neither
+    questions, golds = texts.get("questions", unknown), texts.get("gold", ["[]"] * len(unknown))
+    columns = zip(texts["keys"], texts["answers"], texts["texts"], logits, questions, golds, strict=True)
     return {
         key: CollectedItem(
             key,
@@ -242,8 +256,10 @@ def _from_chunk(tensors: dict[str, np.ndarray[Any, Any]], texts: dict[str, list[
             answer,
             text,
             {n.removeprefix("signal."): float(tensors[n][i]) for n in names},
+            question,
+            tuple(json.loads(gold)),
         )
-        for i, (key, answer, text, z) in enumerate(columns)
+        for i, (key, answer, text, z, question, gold) in enumerate(columns)
     }
 
 

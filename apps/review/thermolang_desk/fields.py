@@ -38,6 +38,7 @@ _SOURCES: dict[str, Translated] = {
     "choice": {"en": "choice", "ja": "選択肢"},
     "self_check": {"en": "self-check", "ja": "自己確認"},
     "meaning": {"en": "meaning", "ja": "意味"},
+    "given": {"en": "text written elsewhere", "ja": "外部の文章"},
 }
 _SUPPORTED: Translated = {"en": "like the training data", "ja": "学習データに近い"}
 _UNSUPPORTED: Translated = {"en": "unlike the training data", "ja": "学習データから遠い"}

@@ -1,0 +1,1 @@
+"""Makers of the starter questions, one module for each kind of fact."""
