@@ -168,11 +168,15 @@ class Equivalence:
         return vectors, usable, []
 
     def _links(self, answers: Sequence[Facts], same: FloatArray, asked: frozenset[str]) -> tuple[BoolArray, BoolArray]:
-        """Pairs that the rules join, and pairs that they split."""
+        """Pairs that the rules join, and pairs that they split; P(same) of doubtful pairs is limited in place."""
         must, cannot = np.zeros(same.shape, dtype=bool), np.zeros(same.shape, dtype=bool)
         for i, a in enumerate(answers):
             for j in range(i + 1, len(answers)):
-                if link := self._link(a, answers[j], asked):
+                if (link := self._link(a, answers[j], asked)) is None:
+                    continue
+                if link.same is None:
+                    same[[i, j], [j, i]] = min(max(same[i, j], link.limits[0]), link.limits[1])
+                else:
                     (must if link.same else cannot)[[i, j], [j, i]] = True
         return must, cannot
 

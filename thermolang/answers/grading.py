@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from thermolang.answers.rules.dates import DATE_FIELDS, PartialDateTime, dates_agree
 from thermolang.answers.rules.guards import Facts, facts
-from thermolang.answers.rules.numerals import SMALL_NUMBERS, TENS, VALUES, fold_superscripts
+from thermolang.answers.rules.digits import fold_math
+from thermolang.answers.rules.numerals import SMALL_NUMBERS, TENS, VALUES
 from thermolang.answers.rules.quantities import Quantity, same_quantity
 from thermolang.answers.rules.spelling import (
     HAS_JAPANESE,
@@ -428,7 +429,7 @@ def _looks_like_year(quantity: Quantity) -> bool:
 
 def _unlimited(said: Facts, found: Sequence[_T]) -> list[_T]:
     """What an answer states, without what it only sets a limit to or denies."""
-    text = fold_superscripts(said.text)
+    text = fold_math(said.text)
     return [
         one
         for one in found

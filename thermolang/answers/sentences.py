@@ -134,7 +134,7 @@ class _Comparer:
             return False
         link = apply_guards(a, b, guards=self._guards)
         if link is not None:
-            return link.same
+            return self._plain.same(a.text, b.text) >= 0.5 if link.same is None else link.same
         if a.negated != any(facts(part).negated for part in piece):
             return False
         return self._cosine(a, b) >= COSINE or self._plain.same(a.text, b.text) >= 0.5

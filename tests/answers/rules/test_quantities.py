@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.answers.steps import Steps, assert_linear
 from thermolang.answers.rules import numerals, quantities, tables
-from thermolang.answers.rules.numerals import fold_superscripts
+from thermolang.answers.rules.digits import fold_math
 from thermolang.answers.rules.quantities import comparable, quantities_in, same_quantity
 
 
@@ -146,7 +146,7 @@ def test_resolution(text, resolution):
 )
 def test_spans(text, part):
     start, end = only(text).span
-    assert fold_superscripts(text)[start:end] == fold_superscripts(part)
+    assert fold_math(text)[start:end] == fold_math(part)
 
 
 def test_a_range_shares_its_unit():
@@ -334,7 +334,7 @@ TOKEN_TEXT = st.lists(st.sampled_from([*TOKENS.split(), " ", " ", " "]), max_siz
 @settings(max_examples=400, deadline=None)
 def test_any_text_is_read(text):
     for quantity in quantities_in(text):
-        assert 0 <= quantity.span[0] < quantity.span[1] <= len(fold_superscripts(text))
+        assert 0 <= quantity.span[0] < quantity.span[1] <= len(fold_math(text))
         assert math.isfinite(quantity.value)
         assert same_quantity(quantity, quantity)
 

@@ -1,7 +1,8 @@
 """Guards: rules that a person can check, for pairs of answers that surely mean the same or surely do not.
 
 ``facts`` reads one answer, ``GUARDS`` is the table of rules, and ``apply_guards`` asks them about a pair. A new rule is
-a function of the facts of two answers and a row in the table. Words are in ``data/guards.toml``.
+a function of the facts of two answers and a row in the table. ``DOUBTS`` is the table of rules that are never sure: what
+they find keeps the other rules from joining a pair. Words are in ``data/guards.toml``.
 """
 
 from __future__ import annotations
@@ -9,23 +10,26 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from thermolang.answers.rules.antonyms import opposites
-from thermolang.answers.rules.dates import PartialDateTime, dates_agree, dates_in
+from thermolang.answers.rules.antonyms import exchanged, opposites
+from thermolang.answers.rules.conditions import NONE, Conditions, conditions_agree, conditions_in
+from thermolang.answers.rules.dates import DATE_FIELDS, PartialDateTime, date_agreement, dates_in
+from thermolang.answers.rules.digits import fold_math, spelled_numbers
 from thermolang.answers.rules.names import Name, name_of, other_name, same_name
 from thermolang.answers.rules.negation import negation
-from thermolang.answers.rules.numerals import fold_superscripts
-from thermolang.answers.rules.quantities import Quantity, comparable, quantities_in, same_quantity
+from thermolang.answers.rules.qualifiers import LIKELY, UNLIKELY, asked_marks
+from thermolang.answers.rules.quantities import Quantity, agreement, comparable, quantities_in
 from thermolang.answers.rules.replies import is_refusal, polarity
 from thermolang.answers.rules.spelling import HAS_JAPANESE_SIGN, keys, normal_form, share_key
-from thermolang.answers.rules.tables import pattern, read_table, word_set
+from thermolang.answers.rules.tables import read_table, word_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Kind = Literal["answer", "refusal", "empty"]
+_T, _L = TypeVar("_T"), TypeVar("_L")
 
 _TABLE = read_table("guards")
 FILLERS = word_set(_TABLE["fillers"])
@@ -41,10 +45,11 @@ RESTATED = 4
 """Words of its own that an answer may have around an amount and still be that amount."""
 
 _REMEMBERED = 20_000
-_LIMIT = re.compile(pattern(_TABLE["limits"]))
 _MUNICIPAL: str = _TABLE["municipal"]
 _CONJUNCTION = re.compile(r"\b(?:and|or)\b|[&;\n]|と|および|及び|または", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+")
+_BESIDE = re.compile(rf"\W*(?:{_TABLE['beside']})\b(.*)", re.IGNORECASE | re.DOTALL)
+_UNREADABLE = re.compile("[0-9]{309,}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +71,10 @@ class Facts:
         words: Its words in order, casefolded; no function words.
         is_long: Whether it is a text rather than an answer in a few words.
         is_japanese: Whether it has Japanese characters.
+        conditions: What it depends on.
+        frame: What stands around its amounts and dates, which "#" stands for; "" if that is nothing.
+        beside: Words behind its last amount or date that may limit it ("5 days for members").
+        asked: Words of the question that it answers, as far as they are known.
     """
 
     text: str
@@ -82,6 +91,10 @@ class Facts:
     words: tuple[str, ...] = ()
     is_long: bool = False
     is_japanese: bool = False
+    conditions: Conditions = NONE
+    frame: str = ""
+    beside: frozenset[str] = frozenset()
+    asked: frozenset[str] = frozenset()
 
     @property
     def items(self) -> frozenset[str]:
@@ -105,16 +118,36 @@ class Guard:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """A rule that says between what P(same) of a pair of answers can be, and never that a pair is sure.
+
+    Attributes:
+        reason: What it has found, in a few words for people.
+        limits: The least and the most that P(same) of two answers can be, or None if it says nothing of them; the
+            order of the two must play no part.
+    """
+
+    reason: str
+    limits: Callable[[Facts, Facts], tuple[float, float] | None]
+
+
+@dataclass(frozen=True)
 class Link:
     """A decision of the rules on a pair, "must link" or "cannot link" in the words of constrained clustering.
 
     Attributes:
-        same: Whether the two surely mean the same, or surely do not.
+        same: Whether the two surely mean the same, or surely do not; None if the rules only limit P(same).
         reason: Why, in a few words for people.
+        limits: The least and the most that P(same) can be, in [0, 1].
     """
 
-    same: bool
+    same: bool | None
     reason: str
+    limits: tuple[float, float]
+
+
+def _sure(same: bool, reason: str) -> Link:
+    return Link(same, reason, (float(same), float(same)))
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)
@@ -132,31 +165,38 @@ def facts(text: str) -> Facts:
         >>> read.bare, read.quantities[0].value, facts("I don't know.").kind
         (True, 5000.0, 'refusal')
     """
-    form = normal_form(text)
+    plain = spelled_numbers(text)
+    form = normal_form(plain)
     if not form.strip():
         return Facts(text, "empty", "", frozenset())
     if is_refusal(text) or is_refusal(form):
         # No answer has this form: "N / A" is read as an answer, and is spelled as the refusal "N/A".
-        return Facts(text, "refusal", f"refusal: {form}", keys(text))
+        return Facts(text, "refusal", f"refusal: {form}", keys(plain))
     dates = dates_in(text)
     amounts = _amounts(text, dates)
-    negated, content = negation(text)
+    negated, content = negation(plain)
     words = tuple(w for w in _WORD.findall(form) if w not in FILLERS)
+    says = polarity(text)
+    rest, beside = _around(fold_math(text), [*(d.around for d in dates), *(q.around for q in amounts)])
+    bare = rest is not None and all(word.lower() in FILLERS for word in _WORD.findall(rest))
     return Facts(
         text,
         "answer",
         form,
-        keys(text),
+        keys(plain),
         amounts,
         dates,
-        bare=_is_bare(fold_superscripts(text), [*(d.span for d in dates), *(q.span for q in amounts)]),
-        polarity=polarity(text),
+        bare=bare,
+        polarity=says,
         negated=negated,
         content=content,
         name=name_of(text),
         words=words,
         is_long=len(words) > LONG or len(text) > 12 * LONG,
         is_japanese=bool(HAS_JAPANESE_SIGN.search(text)),
+        conditions=conditions_in(text, says),
+        frame="" if rest is None or bare else normal_form(rest.replace("#", " number ")),
+        beside=beside,
     )
 
 
@@ -175,46 +215,67 @@ def apply_guards(
     Example:
         >>> apply_guards(facts("in 1995"), facts("1996")).reason, apply_guards(facts("5 km"), facts("5000 m")).same
         ('other dates or times', True)
+        >>> apply_guards(facts("at least 5 km"), facts("5 km"))
+        Link(same=None, reason='amounts that may differ', limits=(0.35, 0.35))
     """
     if a.kind != b.kind or a.kind != "answer":
         return _other_kinds(a.kind, b.kind)
     if a.form == b.form:
-        return Link(True, "the same words")
+        return _sure(True, "the same words")
+    if question:
+        a, b = replace(a, asked=question), replace(b, asked=question)
     for guard in GUARDS if guards is None else guards:
         if guard.applies(a, b):
-            return Link(guard.same, guard.reason)
-    return Link(True, "the same beside words of the question") if _repeats(a, b, question) else None
+            return (_doubt(a, b) if guard.same else None) or _sure(guard.same, guard.reason)
+    if (doubt := _doubt(a, b)) is not None:
+        return doubt
+    return _sure(True, "the same beside words of the question") if _repeats(a, b, question) else None
+
+
+def _doubt(a: Facts, b: Facts) -> Link | None:
+    """The narrowest limits that the doubtful rules set."""
+    found = [(limits, doubt.reason) for doubt in DOUBTS if (limits := doubt.limits(a, b)) is not None]
+    if not found:
+        return None
+    high = min(limits[1] for limits, _ in found)
+    low = min(high, *(limits[0] for limits, _ in found))
+    return Link(None, min(found, key=lambda each: each[0][1])[1], (low, high))
 
 
 def _other_kinds(a: Kind, b: Kind) -> Link:
     if a == b:
-        return Link(True, f"both are {a}")
+        return _sure(True, f"both are {a}")
     if "answer" not in (a, b):
-        return Link(False, "one is empty, one a refusal")
-    return Link(False, f"one is {'a refusal' if 'refusal' in (a, b) else 'empty'}")
+        return _sure(False, "one is empty, one a refusal")
+    return _sure(False, f"one is {'a refusal' if 'refusal' in (a, b) else 'empty'}")
 
 
 def _amounts(text: str, dates: Sequence[PartialDateTime]) -> tuple[Quantity, ...]:
-    """The amounts that are no part of a date; a lone 2000 may be a year or an amount."""
-    years = {date.span for date in dates if date == PartialDateTime(year=date.year, span=date.span)}
+    """The amounts that are no part of a date; a lone 2000 may be a year or an amount, and 5/16 a day or a part."""
+    both = {date.span for date in dates if not date.sure or _is_year(date)}
     spans = [date.span for date in dates]
-    return tuple(q for q in quantities_in(text) if q.span in years or not _overlaps(q.span, spans))
+    return tuple(q for q in quantities_in(text) if q.span in both or not _overlaps(q.span, spans))
+
+
+def _is_year(date: PartialDateTime) -> bool:
+    return all((getattr(date, name) is not None) == (name == "year") for name in DATE_FIELDS) and not date.fiscal
 
 
 def _overlaps(span: tuple[int, int], others: Sequence[tuple[int, int]]) -> bool:
     return any(start < span[1] and span[0] < end for start, end in others)
 
 
-def _is_bare(text: str, spans: Sequence[tuple[int, int]]) -> bool:
-    """Whether a folded text, in which the spans lie, says nothing beside them."""
-    if not spans or len(text) > 12 * LONG:
-        return False
+def _around(folded: str, spans: Sequence[tuple[int, int]]) -> tuple[str | None, frozenset[str]]:
+    """What a folded text says beside the spans that lie in it, and the words that may limit the last of them."""
+    if not spans or len(folded) > 12 * LONG:
+        return None, frozenset()
     rest, last = [], 0
-    for start, end in sorted(spans):
-        rest.append(text[last:start])
+    for start, end in sorted(set(spans)):
+        rest.append(folded[last:start])
         last = max(last, end)
-    rest.append(text[last:])
-    return all(word.lower() in FILLERS for word in _WORD.findall(" ".join(rest)))
+    tail = _BESIDE.match(folded, last)
+    beside = frozenset(_WORD.findall(tail[1].lower())) - FILLERS if tail else frozenset()
+    return "#".join([*rest, folded[last:]]), beside
 
 
 def _repeats(a: Facts, b: Facts, question: frozenset[str]) -> bool:
@@ -232,25 +293,50 @@ def _repeats(a: Facts, b: Facts, question: frozenset[str]) -> bool:
 
 
 def _other_polarity(a: Facts, b: Facts) -> bool:
+    if a.conditions.holds is not None or b.conditions.holds is not None:
+        return False  # "No, unless you have a receipt" is "Yes, with a receipt"
     return a.polarity is not None and b.polarity is not None and a.polarity != b.polarity
 
 
 def _other_dates(a: Facts, b: Facts) -> bool:
     if a.is_long or b.is_long:
         return False
-    left = [d for d in a.dates if all(dates_agree(d, e) is False for e in b.dates)]
-    right = [e for e in b.dates if all(dates_agree(d, e) is False for d in a.dates)]
+    if (days := _weekdays(a)) and (others := _weekdays(b)) and days != others:
+        return True
+    levels = _levels(a.dates, b.dates, date_agreement, a.asked)
+    left = [row for row in levels if all(level == 0 for level in row)]
+    right = [row for row in zip(*levels, strict=True) if all(level == 0 for level in row)]
     return bool(left and right)
+
+
+def _weekdays(one: Facts) -> frozenset[int | None]:
+    """The weekdays, if an answer is nothing but a list of them."""
+    only = all(date == PartialDateTime(weekday=date.weekday, span=date.span, around=date.around) for date in one.dates)
+    return frozenset(date.weekday for date in one.dates) if one.bare and only and not one.quantities else frozenset()
 
 
 def _other_amounts(a: Facts, b: Facts) -> bool:
     if a.is_long or b.is_long:
         return False
-    left = [q for q in a.quantities if not any(same_quantity(q, r) for r in b.quantities)]
-    right = [r for r in b.quantities if not any(same_quantity(q, r) for q in a.quantities)]
+    levels = _levels(a.quantities, b.quantities, agreement, a.asked)
+    left = [q for q, row in zip(a.quantities, levels, strict=True) if not any(row)]
+    right = [r for j, r in enumerate(b.quantities) if not any(row[j] for row in levels)]
     if len(left) == len(right) == 1 and left[0].dimension and right[0].dimension:
         return True  # 5 dollars and 5 euros, or 5 km and 5 kg
-    return any(comparable(q, r) for q in left for r in right)
+    return any(_rivals(q, r) for q in left for r in right)
+
+
+def _rivals(a: Quantity, b: Quantity) -> bool:
+    """Whether two amounts that differ are of one kind, so that they cannot be one amount that was misread."""
+    return a.dimension == b.dimension and bool(a.unit) == bool(b.unit)
+
+
+def _levels(
+    ours: Sequence[_T], theirs: Sequence[_T], agree: Callable[[_T, _T, frozenset[str]], _L], question: frozenset[str]
+) -> list[list[_L]]:
+    """How surely each amount or date of one answer is one of the other."""
+    asked = asked_marks(question)
+    return [[agree(one, other, asked) for other in theirs] for one in ours]
 
 
 def _denies(a: Facts, b: Facts) -> bool:
@@ -293,15 +379,29 @@ def _same_polarity(a: Facts, b: Facts) -> bool:
 
 
 def _same_amounts(a: Facts, b: Facts) -> bool:
-    if not (a.bare or b.bare) or a.negated != b.negated or max(len(a.words), len(b.words)) > RESTATED + 4:
-        return False
-    if len(a.quantities) != len(b.quantities) or len(a.dates) != len(b.dates):
-        return False
-    if set(_LIMIT.findall(a.text.lower())) != set(_LIMIT.findall(b.text.lower())):
-        return False
+    return _likeness(a, b) == 1
+
+
+def _likeness(a: Facts, b: Facts) -> float:
+    """How surely two answers with the same words, or none, around amounts and dates have the same ones."""
+    framed = (a.bare and b.bare) or a.frame == b.frame != ""
+    if not framed and (not (a.bare or b.bare) or a.negated != b.negated):
+        return 0.0
+    if max(len(a.words), len(b.words)) > RESTATED + 4:
+        return 0.0
+    numbers, others = a.quantities, b.quantities
+    if a.dates and b.dates:  # a lone year is no number then
+        numbers, others = (tuple(q for q in one.quantities if q.span not in _spans(one.dates)) for one in (a, b))
+    if len(numbers) != len(others) or len(a.dates) != len(b.dates):
+        return 0.0
+    asked = asked_marks(a.asked)
     # In order: a game won 3-1 is not one lost 1-3.
-    amounts = all(same_quantity(q, r) for q, r in zip(a.quantities, b.quantities, strict=True))
-    return amounts and all(dates_agree(d, e) for d, e in zip(a.dates, b.dates, strict=True))
+    amounts = [agreement(q, r, asked) for q, r in zip(numbers, others, strict=True)]
+    return min([*amounts, *(date_agreement(d, e, asked) or 0.0 for d, e in zip(a.dates, b.dates, strict=True))])
+
+
+def _spans(dates: Sequence[PartialDateTime]) -> set[tuple[int, int]]:
+    return {date.span for date in dates}
 
 
 def _same_denial(a: Facts, b: Facts) -> bool:
@@ -314,6 +414,91 @@ def _same_name(a: Facts, b: Facts) -> bool:
     shorter, longer = sorted((a.form, b.form), key=len)
     return len(shorter) > 1 and longer[:-1] == shorter and longer[-1] in _MUNICIPAL
 
+
+# Rules that are never sure.
+
+
+def _doubtful_amounts(a: Facts, b: Facts) -> tuple[float, float] | None:
+    return _doubtful(a, b, _levels(a.quantities, b.quantities, agreement, a.asked))
+
+
+def _hardly_comparable(a: Facts, b: Facts) -> tuple[float, float] | None:
+    """Limits of amounts of which one lacks the unit of the other, and which differ ("3 of 4" and "80 %")."""
+    if a.is_long or b.is_long:
+        return None
+    levels = _levels(a.quantities, b.quantities, agreement, a.asked)
+    left = [q for q, row in zip(a.quantities, levels, strict=True) if not any(row)]
+    right = [r for j, r in enumerate(b.quantities) if not any(row[j] for row in levels)]
+    return (0.0, 0.2) if any(comparable(q, r) for q in left for r in right) else None
+
+
+def _doubtful_dates(a: Facts, b: Facts) -> tuple[float, float] | None:
+    return _doubtful(a, b, _levels(a.dates, b.dates, date_agreement, a.asked))
+
+
+def _doubtful(a: Facts, b: Facts, levels: Sequence[Sequence[float | None]]) -> tuple[float, float] | None:
+    """Limits by the best partner of each amount or date; those without any play no part."""
+    if a.is_long or b.is_long or not levels:
+        return None
+    best = [max(known) for row in (*levels, *zip(*levels, strict=True)) if (known := [x for x in row if x is not None])]
+    doubtful = [level for level in best if 0 < level < 1]
+    if not doubtful:
+        return None
+    likeness = _likeness(a, b)
+    return min(likeness, *doubtful), min(doubtful)
+
+
+def _conditions(a: Facts, b: Facts) -> tuple[float, float] | None:
+    if a.is_long or b.is_long:
+        return None
+    found = conditions_agree(a.conditions, b.conditions, a.asked)
+    if found is None and a.polarity is not None and a.polarity == b.polarity and _limited(a) != _limited(b):
+        return 0.0, UNLIKELY
+    return None if found is None else found[:2]
+
+
+def _limited(one: Facts) -> bool:
+    """Whether an answer says between what bounds or when it holds ("yes, within 30 days", "yes, on Sundays")."""
+    recurring = ("weekday", "hour", "season")
+    return any(each.marks for each in (*one.quantities, *one.dates)) or any(
+        getattr(date, name) is not None for date in one.dates for name in recurring
+    )
+
+
+def _beside(a: Facts, b: Facts) -> tuple[float, float] | None:
+    """Limits of "5 days for members" and "5 days"."""
+    if not (a.bare or b.bare) or a.beside == b.beside or (a.beside | b.beside) <= a.asked:
+        return None
+    return 0.0, 0.7
+
+
+def _and_or(a: Facts, b: Facts) -> tuple[float, float] | None:
+    lists = [{key.partition(":")[::2] for key in one.keys if key.startswith(("all:", "any:"))} for one in (a, b)]
+    differ = any(x[0] != y[0] and x[1] == y[1] for x in lists[0] for y in lists[1])
+    return (0.0, UNLIKELY) if differ else None
+
+
+def _exchanged(a: Facts, b: Facts) -> tuple[float, float] | None:
+    return (0.0, UNLIKELY) if exchanged(a.text, b.text) else None
+
+
+def _unread(a: Facts, b: Facts) -> tuple[float, float] | None:
+    """Limits of numbers that are too long to be read."""
+    numbers = [_UNREADABLE.findall(one.text) for one in (a, b)]
+    return (0.0, LIKELY) if numbers[0] != numbers[1] else None
+
+
+DOUBTS: tuple[Doubt, ...] = (
+    Doubt("amounts that may differ", _doubtful_amounts),
+    Doubt("amounts with and without a unit", _hardly_comparable),
+    Doubt("dates or times that may differ", _doubtful_dates),
+    Doubt("a condition or exception in one of them", _conditions),
+    Doubt("words that may limit the amount", _beside),
+    Doubt("and, or", _and_or),
+    Doubt("parts that changed places", _exchanged),
+    Doubt("a number that is too long to be read", _unread),
+)
+"""Rules that keep others from joining a pair, and that limit P(same)."""
 
 GUARDS: tuple[Guard, ...] = (
     Guard("one says yes, one no", same=False, applies=_other_polarity),
