@@ -22,7 +22,7 @@ from thermolang.answers.embedding import SentenceEmbedder
 from thermolang.answers.equivalence import Equivalence, pair_features
 from thermolang.answers.grading import exact_match, token_f1
 from thermolang.answers.judging import ChatJudge
-from thermolang.answers.rules.guards import facts
+from thermolang.answers.rules.facts import facts
 
 ADVERSARIAL = Path(__file__).parents[1] / "tests" / "data" / "equivalence.jsonl"
 DRAWS = 1000

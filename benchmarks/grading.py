@@ -25,7 +25,7 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, precisi
 from thermolang.answers import grading
 from thermolang.answers.equivalence import Equivalence
 from thermolang.answers.grading import GRADERS, equivalent, evidence
-from thermolang.answers.rules.guards import facts
+from thermolang.answers.rules.facts import facts
 
 DRAWS = 2000
 FEWEST = 20

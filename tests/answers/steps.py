@@ -40,6 +40,10 @@ class CountedPattern:
         self.steps.taken += len(text)
         return self.pattern.finditer(text)
 
+    def findall(self, text):
+        self.steps.taken += len(text)
+        return self.pattern.findall(text)
+
     def sub(self, instead, text):
         self.steps.taken += len(text)
         return self.pattern.sub(instead, text)
@@ -53,8 +57,8 @@ class Steps:
         for module in modules:
             for name, value in list(vars(module).items()):
                 monkeypatch.setattr(module, name, self._wrapped(value))
-            if fold := vars(module).get("fold_superscripts"):
-                monkeypatch.setattr(module, "fold_superscripts", lambda text, fold=fold: self._text(fold(text)))
+            if fold := vars(module).get("fold_math"):
+                monkeypatch.setattr(module, "fold_math", lambda text, fold=fold: self._text(fold(text)))
 
     def of(self, read, text):
         """How many steps reading a text takes."""

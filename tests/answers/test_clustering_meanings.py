@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.answers.fakes import POOL, FakeEmbedder, FakeJudge
 from thermolang.answers.clustering import ALL_EMPTY, ALL_EQUAL, NO_SAMPLES, ONE_SAMPLE, TOO_MANY, cluster_answers
 from thermolang.answers.equivalence import UNCOMPARED, Equivalence
-from thermolang.answers.rules.guards import facts
+from thermolang.answers.rules.facts import facts
 from thermolang.errors import InvalidInputError, ModelError
 
 TEXTS = st.lists(st.one_of(st.sampled_from(POOL), st.text(max_size=20)), max_size=14)

@@ -13,7 +13,7 @@ from thermolang.answers.equivalence import (
     pair_features,
     probability_same,
 )
-from thermolang.answers.rules.guards import facts
+from thermolang.answers.rules.facts import facts
 
 TEXTS = st.lists(st.one_of(st.sampled_from(POOL), st.text(max_size=30)), min_size=1, max_size=8)
 

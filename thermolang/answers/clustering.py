@@ -18,7 +18,7 @@ from scipy.spatial.distance import squareform
 from scipy.special import entr
 
 from thermolang.answers.equivalence import Equivalence, PairwiseSameness
-from thermolang.answers.rules.guards import Kind, facts
+from thermolang.answers.rules.facts import Kind, facts
 from thermolang.errors import InvalidInputError
 
 if TYPE_CHECKING:

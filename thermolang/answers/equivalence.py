@@ -19,7 +19,8 @@ from scipy.sparse import csr_array
 from scipy.special import expit
 
 from thermolang.answers.embedding import Embedder, SentenceEmbedder
-from thermolang.answers.rules.guards import FILLERS, GUARDS, Facts, Guard, Link, apply_guards, facts
+from thermolang.answers.rules.facts import FILLERS, Facts, facts
+from thermolang.answers.rules.guards import GUARDS, Guard, Link, apply_guards
 from thermolang.answers.rules.replies import unframed
 from thermolang.answers.rules.spelling import normal_form
 from thermolang.errors import ModelError
@@ -46,7 +47,10 @@ MOST_LETTERS = 300
 """Letters of a long answer that are compared; the rest is left to the embedding."""
 
 DOUBTFUL = (0.3, 0.7)
-"""P(same) between which a judge is asked."""
+"""P(same) between which a judge is asked, unless the rules let it be on one side of ``DECIDED`` only."""
+
+DECIDED = 0.5
+"""P(same) from which two answers are taken for the same."""
 
 SENTENCE = 12
 """Characters from which a text that the embedder cannot read is compared by its letters: 三菱商事 and 三井商事 share
@@ -134,11 +138,12 @@ class Equivalence:
         forms, chosen, places = _distinct(answers)
         asked = frozenset(normal_form(question[:2000]).split()) - FILLERS
         same, compared, warnings = self._by_wording(chosen, asked)
-        must, cannot = self._links(chosen, same, asked)
-        compared |= must | cannot | np.eye(len(forms), dtype=bool)
-        judged, failed = self._judge(chosen, question, same, compared, must | cannot)
-        np.fill_diagonal(same, 1.0)
-        same[must], same[cannot] = 1.0, 0.0
+        least, most = self._limits(chosen, asked)
+        compared |= (least > 0) | (most < 1)
+        same = np.clip(same, least, most)
+        judged, failed = self._judge(chosen, question, same, compared, (least < DECIDED) & (most >= DECIDED))
+        same = np.clip(same, least, most)
+        must, cannot = (least == 1) & ~np.eye(len(forms), dtype=bool), most == 0
         said = (*warnings, *([] if compared.all() else [UNCOMPARED]), *failed)
         return PairwiseSameness(forms, chosen, places, same, must, cannot, compared, judged, said)
 
@@ -192,21 +197,21 @@ class Equivalence:
         read = np.isfinite(vectors).all(axis=1)
         return np.where(read[:, None], vectors, 0.0), read, []
 
-    def _links(self, answers: Sequence[Facts], same: FloatArray, asked: frozenset[str]) -> tuple[BoolArray, BoolArray]:
-        """Pairs that the rules join, and pairs that they split."""
-        must, cannot = np.zeros(same.shape, dtype=bool), np.zeros(same.shape, dtype=bool)
+    def _limits(self, answers: Sequence[Facts], asked: frozenset[str]) -> tuple[FloatArray, FloatArray]:
+        """The least and the most that the rules let P(same) of each pair be."""
+        least, most = np.eye(len(answers)), np.ones((len(answers), len(answers)))
         for i, a in enumerate(answers):
             for j in range(i + 1, len(answers)):
-                if link := self._link(a, answers[j], asked):
-                    (must if link.same else cannot)[[i, j], [j, i]] = True
-        return must, cannot
+                if (link := self._link(a, answers[j], asked)) is not None:
+                    least[[i, j], [j, i]], most[[i, j], [j, i]] = link.limits
+        return least, most
 
     def _judge(
-        self, answers: Sequence[Facts], question: str, same: FloatArray, compared: BoolArray, decided: BoolArray
+        self, answers: Sequence[Facts], question: str, same: FloatArray, compared: BoolArray, undecided: BoolArray
     ) -> tuple[int, list[str]]:
         """Put the judge's probabilities into ``same`` and mark them as compared; how many, and what went wrong."""
         low, high = DOUBTFUL
-        open_pairs = np.argwhere(np.triu((same > low) & (same < high) & ~decided, 1))
+        open_pairs = np.argwhere(np.triu((same > low) & (same < high) & undecided, 1))
         if self.judge is None or not len(open_pairs):
             return 0, []
         doubt = sorted(map(tuple, open_pairs.tolist()), key=lambda p: (abs(same[p] - 0.5), p))[:MOST_JUDGED]

@@ -26,7 +26,6 @@ says so:
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 import re
 from collections import Counter
@@ -38,29 +37,32 @@ from typing import TYPE_CHECKING, TypeAlias
 from scipy.special import expit, logit
 
 from thermolang.answers.equivalence import Equivalence
+from thermolang.answers.rules.facts import facts
 from thermolang.answers.rules.final import first_answer, is_option, option_of, with_options
-from thermolang.answers.rules.guards import facts
 from thermolang.answers.rules.numerals import SMALL_NUMBERS, TENS, VALUES
+from thermolang.answers.rules.phrases import (
+    contains,
+    denied_before,
+    folded_words,
+    only_denies,
+    plain_words,
+    says_list,
+    says_phrase,
+)
 from thermolang.answers.rules.replies import is_refusal
 from thermolang.answers.rules.spelling import (
     HAS_JAPANESE,
-    KANJI,
-    KATAKANA,
     cut_japanese,
-    fold_accents,
     fold_signs,
-    keys,
-    list_items,
     normalize,
-    share_key,
     split_words,
 )
 from thermolang.answers.rules.stated import states_alias
-from thermolang.answers.rules.tables import phrase_list, read_table, word_set
+from thermolang.answers.rules.tables import read_table
 from thermolang.errors import require
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 Grader: TypeAlias = Callable[[str, Sequence[str], str], float]
 """Answer, accepted answers, question -> score in [0, 1]."""
@@ -68,18 +70,13 @@ Grader: TypeAlias = Callable[[str, Sequence[str], str], float]
 MOST_LOG_ODDS = 6.0
 """Bound of the evidence of a meaning, so that a rule's 0 or 1 is strong evidence and not the only one."""
 
+MOST_LENGTH = 3.0
+"""Bound of the evidence of a length: from 20 times the length of an accepted answer, longer tells no more."""
+
 PRODUCTS = (("meaning", "length"), ("said", "length"), ("contained", "length"), ("words", "length"))
 """Evidence that tells more or less in long answers."""
 
 _TABLE = read_table("grading")
-_VERBS = word_set(_TABLE["verbs"])
-_DENIALS = word_set(_TABLE["denials"]) | {f"{verb}nt" for verb in _VERBS}
-_DENIALS_AFTER = _DENIALS - word_set(_TABLE["only_before"])
-_EXCLUDED = frozenset(tuple(phrase.split()) for phrase in phrase_list(_TABLE["excluded"]))
-_MEANT_AFTER_ALL = word_set(_TABLE["meant_after_all"])
-_SENTENCE_END = re.compile(r"[.!?。\n](?:\s|$)")
-_JAPANESE_DENIAL = re.compile(f"^{_TABLE['japanese']['denial']}")
-_JAPANESE_OR = re.compile(_TABLE["japanese"]["or"])
 
 _NUMBER = re.compile(
     r"(?<![a-z\d.,])(?P<sign>(?<![\w)\]])-)?(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
@@ -104,20 +101,20 @@ def is_right(answer: str, answers: Sequence[str]) -> bool:
         True
     """
     said = first_answer(answer)
-    folded, given = _folded(said), _plain(said)
+    folded, given = folded_words(said), plain_words(said)
     if not given:
         return False
     if answers and all(is_refusal(alias) for alias in answers):
         return is_refusal(answer)
-    values = {alias: _number(fold_signs(alias)) for alias in with_options(answers) if _plain(alias)}
+    values = {alias: _number(fold_signs(alias)) for alias in with_options(answers) if plain_words(alias)}
     if any(value is not None and _says_number(folded, value) for value in values.values()):
         return True
     texts = [alias for alias, value in values.items() if value is None]
-    if any(_plain(alias) == given for alias in texts) or any(_says_list(said, alias) for alias in texts):
+    if any(plain_words(alias) == given for alias in texts) or any(says_list(said, alias) for alias in texts):
         return True
     if (option := option_of(said)) and any(map(is_option, [said.strip(" ()."), *texts])):
         return any(option_of(alias) == option for alias in texts)
-    return _says_phrase(folded, [split_words(_folded(alias))[0] for alias in texts])
+    return says_phrase(folded, [split_words(folded_words(alias))[0] for alias in texts])
 
 
 def given_choice(answer: str, choices: Sequence[str]) -> int | None:
@@ -245,7 +242,7 @@ def equivalent(equivalence: Equivalence) -> Grader:
 
 
 def evidence(answer: str, answers: Sequence[str], question: str, equivalence: Equivalence) -> dict[str, float]:
-    """Return what tells whether an answer is right, by name; empty if nothing is said or accepted.
+    """Return what tells whether an answer is right, by name; empty if nothing is said or accepted, or only denied.
 
     Args:
         answer: The answer.
@@ -254,23 +251,24 @@ def evidence(answer: str, answers: Sequence[str], question: str, equivalence: Eq
         equivalence: Compares answer and aliases.
 
     Returns:
-        ``meaning``: log-odds of P(same) of the nearest alias, within ``MOST_LOG_ODDS``. ``length``: log of how many
-        times longer the answer is than that alias, at least 0. ``contained``: 1 if an alias stands in it, denied or
+        ``meaning``: log-odds of P(same) of the nearest alias, within ``MOST_LOG_ODDS``, and the least of these if the
+        two could not be compared. ``length``: log of how many times longer the answer is than that alias, from 0 to
+        ``MOST_LENGTH``. ``contained``: 1 if an alias stands in it, denied or
         not; ``said``: ``alias_match``; ``amount``: ``amount_match``; ``other amount``: 1 if an alias is an amount or
         date and the answer states others only; ``words``: ``token_f1``; ``refusal``: 1 if it declines. Then products
         of two of these.
     """
     said = first_answer(answer)
     aliases = [alias for alias in dict.fromkeys(answers) if alias.strip()]
-    if not said.strip() or not aliases:
+    if not said.strip() or not aliases or only_denies(said, aliases):
         return {}
-    same, nearest = max((equivalence.same(said, alias, question), alias) for alias in aliases)
+    meaning, nearest = max((_log_odds_same(equivalence, said, alias, question), alias) for alias in aliases)
     read = facts(said)
     amount = amount_match(said, aliases, question)
     found = {
-        "meaning": float(logit(min(max(same, expit(-MOST_LOG_ODDS)), expit(MOST_LOG_ODDS)))),
-        "length": max(0.0, math.log(len(read.form) / max(len(facts(nearest).form), 1))),
-        "contained": float(_contains(said, aliases)),
+        "meaning": meaning,
+        "length": min(max(0.0, math.log(max(len(read.form), 1) / max(len(facts(nearest).form), 1))), MOST_LENGTH),
+        "contained": float(contains(said, aliases)),
         "said": alias_match(said, aliases),
         "amount": amount,
         "other amount": float(not amount and any(facts(alias).bare for alias in aliases)),
@@ -278,6 +276,14 @@ def evidence(answer: str, answers: Sequence[str], question: str, equivalence: Eq
         "refusal": float(read.kind == "refusal"),
     }
     return found | {f"{a} x {b}": found[a] * found[b] for a, b in PRODUCTS}
+
+
+def _log_odds_same(equivalence: Equivalence, said: str, alias: str, question: str) -> float:
+    pair = equivalence.compare([said, alias], question)
+    place = pair.places
+    if not pair.compared[place]:
+        return -MOST_LOG_ODDS
+    return min(max(float(logit(pair.same[place])), -MOST_LOG_ODDS), MOST_LOG_ODDS)
 
 
 @functools.cache
@@ -295,16 +301,6 @@ def _weighed(grader: str, found: Mapping[str, float]) -> float:
     )
 
 
-def _contains(said: str, aliases: Sequence[str]) -> bool:
-    """Whether an alias stands in an answer as a phrase, denied or not."""
-    folded = _folded(said)
-    words, gaps = split_words(folded)
-    if any(any(_find(words, gaps, split_words(_folded(alias))[0])) for alias in aliases if _plain(alias)):
-        return True
-    text = "".join(folded.split())
-    return any(HAS_JAPANESE.search(alias) and "".join(_folded(alias).split()) in text for alias in aliases)
-
-
 GRADERS: Mapping[str, Grader] = MappingProxyType(
     {
         "exact_match": exact_match,
@@ -320,27 +316,6 @@ GRADERS: Mapping[str, Grader] = MappingProxyType(
 def _names(answer: str, choice: str) -> bool:
     answer, choice = answer.casefold(), choice.strip().casefold()
     return answer.startswith(choice) and not answer[len(choice) : len(choice) + 1].isalnum()
-
-
-def _folded(text: str) -> str:
-    return fold_accents(fold_signs(text))
-
-
-def _plain(text: str) -> str:
-    return " ".join(split_words(_folded(text))[0])
-
-
-def _says_list(said: str, alias: str) -> bool:
-    items = list_items(alias)
-    if not items:
-        return False
-    if share_key(keys(said), keys(alias)):
-        return True
-    words, gaps = split_words(_folded(said))
-    found = [list(_find(words, gaps, split_words(_folded(item))[0])) for item in items]
-    spans = sorted(span for each in found for span in each)
-    denied = any(_denied_before(words[: s[0]], gaps[: s[0] + 1]) or _denied_after(words, s) for s in spans)
-    return all(found) and not denied and not _one_of_several(words, gaps, spans)
 
 
 def _number(folded: str) -> Decimal | None:
@@ -364,7 +339,7 @@ def _says_number(folded: str, value: Decimal) -> bool:
     said = _value(last) if digits else _word_value(last)
     before = split_words(folded[: last.start()])
     choice_of_two = bool(before[0]) and before[0][-1] == "or"
-    return said == value and not choice_of_two and not _denied_before(*before)
+    return said == value and not choice_of_two and not denied_before(*before)
 
 
 def _word_value(match: re.Match[str]) -> Decimal:
@@ -373,98 +348,6 @@ def _word_value(match: re.Match[str]) -> Decimal:
     if match["small"]:
         return Decimal(VALUES[match["small"]])
     return Decimal(VALUES[match["tens"]] + VALUES.get(match["unit"] or "zero", 0))
-
-
-def _says_phrase(folded: str, aliases: list[list[str]]) -> bool:
-    words, gaps = split_words(folded)
-    spans = sorted((s for alias in aliases for s in _find(words, gaps, alias)), key=lambda s: (s[0], -s[1]))
-    sure = [s for s in spans if not _denied_before(words[: s[0]], gaps[: s[0] + 1]) and not _denied_after(words, s)]
-    if sure and not _one_of_several(words, gaps, spans):
-        return True
-    return any(_inside_japanese(folded, "".join(alias)) for alias in aliases)
-
-
-def _find(words: list[str], gaps: list[str], alias: list[str]) -> Iterator[tuple[int, int]]:
-    short = len(alias) == 1 and len(alias[0]) <= 2 and alias[0].isascii() and alias[0].isalpha()
-    for start in range(len(words) - len(alias) + 1):
-        end = start + len(alias)
-        ends = end == len(words) or gaps[end].strip() != ""
-        if words[start:end] == alias and (ends or not short):
-            yield start, end
-
-
-def _denied_before(words: list[str], gaps: list[str]) -> bool:
-    """Whether a denial stands in the sentence that the words end in; the last gap is the one after them."""
-    for length in (1, 2):
-        if tuple(words[-length:]) in _EXCLUDED:
-            return not _MEANT_AFTER_ALL.intersection(words[-length - 1 : -length])
-    if words and words[-1] == "but":
-        return False  # not X but Y
-    for word, gap in zip(reversed(words), reversed(gaps), strict=False):
-        if _SENTENCE_END.search(gap):
-            return False
-        if word in _DENIALS:
-            return True
-    return False
-
-
-def _denied_after(words: list[str], span: tuple[int, int]) -> bool:
-    after = words[span[1] : span[1] + 2]
-    return bool(after) and ((after[0] in _VERBS and after[-1] == "not") or after[0] in _DENIALS_AFTER)
-
-
-def _one_of_several(words: list[str], gaps: list[str], spans: list[tuple[int, int]]) -> bool:
-    """Whether the spans of aliases are items of a list that has other items too."""
-    inside = {i for start, end in spans for i in range(start, end)}
-    items = _segments(words, gaps, inside)
-    foreign = [item for item in items if not inside.intersection(range(*item))]
-    if len(items) >= 3 and foreign and all(end - start <= 3 for start, end in items[1:]):
-        return True
-    return any(_joined(words, gaps, span, inside) for span in spans)
-
-
-def _segments(words: list[str], gaps: list[str], inside: set[int]) -> list[tuple[int, int]]:
-    """Ranges of words between commas, semicolons, line breaks and "and"; never cut within an alias."""
-    cuts = [0]
-    for i, word in enumerate(words):
-        within = i in inside and i - 1 in inside
-        if not within and (re.search(r"[,;\n]", gaps[i]) or word in {"and", "or"}):
-            cuts.append(i)
-    cuts.append(len(words))
-    return [(start, end) for start, end in itertools.pairwise(cuts) if end > start]
-
-
-def _joined(words: list[str], gaps: list[str], span: tuple[int, int], inside: set[int]) -> bool:
-    """Whether "or", "and", "&" or "/" ties an alias to something that is no alias."""
-    start, end = span
-    before = start > 0 and ("/" in gaps[start] or "&" in gaps[start]) and start - 1 not in inside
-    after = end < len(words) and ("/" in gaps[end] or "&" in gaps[end]) and end not in inside
-    if start > 1 and words[start - 1] in {"or", "and"} and start - 1 not in inside:
-        ends_there = end == len(words) or bool(re.search(r"[.,;\n]", gaps[end]))
-        before = start - 2 not in inside and (ends_there or words[start - 1] == "or")
-    if end + 1 < len(words) and words[end] in {"or", "and"} and end not in inside:
-        rest = next((i for i in range(end + 1, len(words)) if re.search(r"[.,;\n]", gaps[i])), len(words))
-        after = end + 1 not in inside and (rest - end - 1 <= 2 or words[end] == "or")
-    return before or after
-
-
-def _inside_japanese(folded: str, alias: str) -> bool:
-    if not HAS_JAPANESE.search(alias):
-        return False
-    text = "".join(folded.split())
-    for match in re.finditer(re.escape(alias), text):
-        before, after = text[: match.start()], text[match.end() :]
-        grown = _same_script(before[-1:], alias[0]) or _same_script(alias[-1], after[:1])
-        listed = _JAPANESE_OR.match(after) or _JAPANESE_OR.search(before[-4:])
-        if not grown and not listed and not _JAPANESE_DENIAL.match(after):
-            return True
-    return False
-
-
-def _same_script(left: str, right: str) -> bool:
-    return bool(left and right) and any(
-        re.match(f"[{script}]", left) and re.match(f"[{script}]", right) for script in (KATAKANA, KANJI)
-    )
 
 
 def _f1(given: Counter[str], wanted: Counter[str]) -> float:

@@ -17,7 +17,8 @@ from rapidfuzz.fuzz import ratio
 
 from thermolang.answers.equivalence import Equivalence
 from thermolang.answers.rules.dates import DATE_FIELDS, PartialDateTime, dates_agree
-from thermolang.answers.rules.guards import GUARDS, Facts, apply_guards, facts
+from thermolang.answers.rules.facts import Facts, facts
+from thermolang.answers.rules.guards import GUARDS, apply_guards
 from thermolang.answers.rules.names import SAME_SPELLING
 from thermolang.answers.rules.quantities import same_quantity
 from thermolang.answers.rules.spelling import HAS_JAPANESE_SIGN
@@ -133,7 +134,7 @@ class _Comparer:
             return False
         link = apply_guards(a, b, guards=self._guards)
         if link is not None:
-            return link.same
+            return self._plain.same(a.text, b.text) >= 0.5 if link.same is None else link.same
         if a.negated != any(facts(part).negated for part in piece):
             return False
         return self._cosine(a, b) >= COSINE or self._plain.same(a.text, b.text) >= 0.5

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.answers.fakes import POOL
-from thermolang.answers.rules.guards import facts
+from thermolang.answers.rules.facts import facts
 from thermolang.answers.rules.spelling import normal_form
 
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from thermolang.answers.rules.dates import DATE_FIELDS, PartialDateTime, dates_agree
-from thermolang.answers.rules.guards import Facts
-from thermolang.answers.rules.numerals import fold_superscripts
+from thermolang.answers.rules.digits import fold_math
+from thermolang.answers.rules.facts import Facts
 from thermolang.answers.rules.quantities import Quantity, same_quantity
 from thermolang.answers.rules.tables import any_of, pattern, read_table
 
@@ -32,7 +32,7 @@ def states_alias(said: Facts, alias: Facts, asked: Facts) -> bool:
         asked: The question; what stands in it contradicts nothing.
 
     Example:
-        >>> from thermolang.answers.rules.guards import facts
+        >>> from thermolang.answers.rules.facts import facts
         >>> states_alias(facts("It is 5,000 m long"), facts("5 km"), facts("How long is it?"))
         True
     """
@@ -93,7 +93,7 @@ def _looks_like_year(quantity: Quantity) -> bool:
 
 def _unlimited(said: Facts, found: Sequence[_T]) -> list[_T]:
     """What an answer states, without what it only sets a limit to or denies."""
-    text = fold_superscripts(said.text)
+    text = fold_math(said.text)
     return [
         one
         for one in found
