@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from equivalence import evouna, sas
+from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, precision_score, recall_score
 
@@ -29,6 +30,7 @@ from thermolang.answers.rules.facts import facts
 
 DRAWS = 2000
 FEWEST = 20
+JOBS, CHUNK = 4, 200
 BASE = "alias_match"
 WEIGHTS = Path(grading.__file__).parent / "rules" / "data" / "grading_weights.toml"
 # What each regression may look at.
@@ -57,10 +59,16 @@ def in_training(question):
     return hashlib.sha256(question.encode()).digest()[0] % 2 == 0
 
 
+def evidence_of(pairs):
+    """Evidence of each answer, by an ``Equivalence`` of its own."""
+    equivalence = Equivalence()
+    return [evidence(p.answer, p.aliases, p.question, equivalence) for p in pairs]
+
+
 def fit(pairs):
     """Write the weights of ``EVIDENCE`` into ``WEIGHTS``."""
-    equivalence = Equivalence()
-    found = [evidence(p.answer, p.aliases, p.question, equivalence) for p in pairs]
+    parts = [pairs[i : i + CHUNK] for i in range(0, len(pairs), CHUNK)]
+    found = list(itertools.chain(*Parallel(n_jobs=JOBS)(delayed(evidence_of)(part) for part in parts)))
     people = np.array([p.same for p, e in zip(pairs, found, strict=True) if e])
     lines = ["# Weights of the evidence that an answer is right, by python benchmarks/grading.py --fit."]
     for grader, names in EVIDENCE.items():

@@ -44,9 +44,13 @@ class CountedPattern:
         self.steps.taken += len(text)
         return self.pattern.findall(text)
 
-    def sub(self, instead, text):
+    def split(self, text, maxsplit=0):
         self.steps.taken += len(text)
-        return self.pattern.sub(instead, text)
+        return self.pattern.split(text, maxsplit)
+
+    def sub(self, instead, text, count=0):
+        self.steps.taken += len(text)
+        return self.pattern.sub(instead, text, count)
 
 
 class Steps:

@@ -3,7 +3,6 @@ doubtful."""
 
 import pytest
 
-from tests.answers.fakes import FakeEmbedder
 from tests.answers.steps import Steps, assert_linear
 from thermolang.answers.equivalence import NOT_COMPARED, Equivalence
 from thermolang.answers.grading import GRADERS, equivalent
@@ -32,24 +31,23 @@ MODULES = (
     *(quantities, replies, spelling, units),
 )
 UNITS = [
-    *("a", "9", "1,", "1.", "1'234 ", "- ", "(", "(5)", r"\frac{1}{2}", "^{", "$5 ", "5% ", "at least ", "per "),
     *(
+        "a",
+        "9",
+        "1,",
+        "1'234 ",
+        "(5)",
+        r"\frac{1}{2}",
+        "$5 ",
+        "5% ",
+        "at least ",
         "if ",
-        "all except ",
-        "Q1 ",
         "FY24 ",
         "Monday and ",
         "月・",
-        "年度",
-        "1:",
         "1/",
-        "\u20135 ",
-        "½",
-        "東京",
-        "場合",
-        "5 days or ",
     ),
-    *("a@", "1.2.3 ", "AB-", "😀", "שלום ", "\u0430", "\n", "'", "~3", "√", "loss of ", "hundred ", "①", "ー"),
+    *("\u20135 ", "東京", "場合", "a@", "1.2.3 ", "AB-", "😀", "שלום ", "loss of ", "5 or "),
 ]
 ODD = [
     "Москва, не Петербург",
@@ -77,7 +75,7 @@ ODD = [
 @pytest.mark.parametrize("unit", UNITS)
 def test_an_answer_is_read_in_steps_in_proportion_to_its_length(monkeypatch, unit):
     monkeypatch.setattr("thermolang.answers.rules.facts.MOST_READ", 10**9)
-    assert_linear(Steps(monkeypatch, *MODULES), facts.__wrapped__, unit)
+    assert_linear(Steps(monkeypatch, *MODULES), facts.__wrapped__, unit, 1500)
 
 
 def test_amounts_and_dates_are_looked_for_in_the_first_characters_only():
@@ -87,14 +85,15 @@ def test_amounts_and_dates_are_looked_for_in_the_first_characters_only():
 
 @pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
 def test_anything_is_compared_and_graded(text):
-    equivalence = Equivalence(FakeEmbedder())
+    equivalence = Equivalence(None)
     assert equivalence.same(text, text, text) == 1
-    for other in ("Paris", "5 km", "4 July 1976", "東京", *ODD[:10]):
+    for other in ("Paris", "5 km", "4 July 1976", "東京"):
         same = equivalence.same(text, other)
         assert same == equivalence.same(other, text)
         assert 0 <= same <= 1
-    for grade in (*(g for name, g in GRADERS.items() if name != "combined"), equivalent(Equivalence(None))):
-        assert 0 <= grade(text, ["Paris", "5 km", text], text) <= 1
+    for grade in (*(g for name, g in GRADERS.items() if name != "combined"), equivalent(equivalence)):
+        assert 0 <= grade(text, ["Paris", "5 km"], text) <= 1
+        assert 0 <= grade("Paris", [text], "Where?") <= 1
 
 
 @pytest.mark.parametrize(

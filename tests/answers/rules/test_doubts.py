@@ -17,6 +17,7 @@ EXAMPLES = {
     "and, or": [("red and blue", "red or blue")],
     "parts that changed places": [("Alice reports to Bob", "Bob reports to Alice")],
     "a number that is too long to be read": [("1" * 400, "1" * 399 + "2")],
+    "a word in letters of two scripts": [("5 km", "5 \u043am"), ("Paris", "P\u0430ris")],
 }
 
 

@@ -20,10 +20,12 @@ from thermolang.answers.rules.qualifiers import LIKELY, UNLIKELY, asked_marks
 from thermolang.answers.rules.quantities import Quantity, agreement, comparable
 
 _T, _L = TypeVar("_T"), TypeVar("_L")
+_P = TypeVar("_P", PartialDateTime, Quantity)
 
 RESTATED = 4
 """Words of its own that an answer may have around an amount and still be that amount."""
 
+_MIXED = re.compile("(?i:[a-z](?![μΩ])[\u0370-\u04ff]|(?![μΩ])[\u0370-\u04ff][a-z])")
 _UNREADABLE = re.compile("[0-9]{309,}")
 
 
@@ -79,19 +81,22 @@ def likeness(a: Facts, b: Facts) -> float:
         return 0.0
     if max(len(a.words), len(b.words)) > RESTATED + 4:
         return 0.0
-    numbers, others = a.quantities, b.quantities
-    if a.dates and b.dates:  # a lone year is no number then
-        numbers, others = (tuple(q for q in one.quantities if q.span not in _spans(one.dates)) for one in (a, b))
-    if len(numbers) != len(others) or len(a.dates) != len(b.dates):
+    # A lone year is an amount too, unless both answers have dates.
+    years = bool(a.dates and b.dates)
+    numbers, others = (_without(one.quantities, one.dates if years else ()) for one in (a, b))
+    days, other_days = (_without(one.dates, () if years else one.quantities) for one in (a, b))
+    if len(numbers) != len(others) or len(days) != len(other_days):
         return 0.0
     asked = asked_marks(a.asked)
     # In order: a game won 3-1 is not one lost 1-3.
     amounts = [agreement(q, r, asked) for q, r in zip(numbers, others, strict=True)]
-    return min([*amounts, *(date_agreement(d, e, asked) or 0.0 for d, e in zip(a.dates, b.dates, strict=True))])
+    return min([*amounts, *(date_agreement(d, e, asked) or 0.0 for d, e in zip(days, other_days, strict=True))])
 
 
-def _spans(dates: Sequence[PartialDateTime]) -> set[tuple[int, int]]:
-    return {date.span for date in dates}
+def _without(found: Sequence[_P], others: Sequence[PartialDateTime | Quantity]) -> list[_P]:
+    """Amounts or dates without those that stand where the others do."""
+    taken = {other.span for other in others}
+    return [one for one in found if one.span not in taken]
 
 
 def _doubtful_amounts(a: Facts, b: Facts) -> tuple[float, float] | None:
@@ -162,6 +167,12 @@ def _unread(a: Facts, b: Facts) -> tuple[float, float] | None:
     return (0.0, LIKELY) if numbers[0] != numbers[1] else None
 
 
+def _look_alikes(a: Facts, b: Facts) -> tuple[float, float] | None:
+    """Limits if a word mixes Latin letters with Cyrillic or Greek ones, of which many look like them."""
+    mixed = [_MIXED.findall(one.text) for one in (a, b)]
+    return (0.0, LIKELY) if mixed[0] != mixed[1] else None
+
+
 DOUBTS: tuple[Doubt, ...] = (
     Doubt("amounts that may differ", _doubtful_amounts),
     Doubt("amounts with and without a unit", _hardly_comparable),
@@ -171,5 +182,6 @@ DOUBTS: tuple[Doubt, ...] = (
     Doubt("and, or", _and_or),
     Doubt("parts that changed places", _exchanged),
     Doubt("a number that is too long to be read", _unread),
+    Doubt("a word in letters of two scripts", _look_alikes),
 )
 """Rules that keep others from joining a pair, and that limit P(same)."""
