@@ -257,6 +257,7 @@ def _unlabelled(text: str) -> str:
     return " ".join(word for word in re.split(r"[\s:#]+", text) if fold(word).strip(".,") not in _LABELS)
 
 
+@functools.lru_cache(maxsize=8192)
 def _model(text: str) -> tuple[tuple[str, ...], frozenset[str]] | None:
     """Series and editions of a product with a number, or None: ("iphone", "15") and {"pro"}."""
     folded = fold(text).strip(" .。")

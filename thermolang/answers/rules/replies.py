@@ -96,6 +96,7 @@ def is_refusal(text: str) -> bool:
     return True in verdicts and False not in verdicts
 
 
+@functools.lru_cache(maxsize=8192)
 def says_nobody_knows(text: str) -> bool:
     """Return whether an answer as a whole says that nobody knows: an answer, unlike "I do not know".
 
