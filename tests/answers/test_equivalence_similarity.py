@@ -13,19 +13,19 @@ from thermolang.answers.equivalence import (
     pair_features,
     probability_same,
 )
-from thermolang.answers.rules.guards import facts
+from thermolang.answers.rules.facts import facts
 
 TEXTS = st.lists(st.one_of(st.sampled_from(POOL), st.text(max_size=30)), min_size=1, max_size=8)
 
 
 def cues_of(texts, embedded=True):
-    vectors = FakeEmbedder().embed(texts) if embedded else None
+    vectors = FakeEmbedder(reads_japanese=True).embed(texts) if embedded else None
     return pair_features([facts(text) for text in texts], vectors)
 
 
 def test_one_weight_for_each_cue_and_a_constant():
     assert len(WITH_EMBEDDING) == len(WITHOUT_EMBEDDING) == 1 + len(PAIR_FEATURES)
-    assert WITHOUT_EMBEDDING[1 + PAIR_FEATURES.index("cosine")] == 0
+    assert WITHOUT_EMBEDDING[1 + PAIR_FEATURES.index("angular similarity")] == 0
 
 
 def test_no_answers():

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thermolang.answers.grading import is_right
+from thermolang.answers.rules.final import first_answer
 from thermolang.answers.rules.spelling import normalize
 
 PLAIN_WORD = st.text("bcdfghjklmpqrstvwxz", min_size=3, max_size=8)
@@ -50,6 +51,14 @@ def test_normalize(text, plain):
         ("Sn (tin)", ["Sn"]),
         ("The letter A", ["a"]),
         ("No, it is not a prime.", ["no"]),
+        ("Montreal", ["Montréal"]),
+        ("It was São Paulo.", ["Sao Paulo"]),
+        ("green, red and blue", ["red, green and blue"]),
+        ("The colours are green, blue and red.", ["red, green and blue"]),
+        ("Spain; Portugal", ["Portugal and Spain"]),
+        ("It wasn't Mark Twain but Bret Harte.", ["Bret Harte"]),
+        ("none other than Mark Twain", ["Mark Twain"]),
+        ("Mark Twain, unlike Bret Harte", ["Mark Twain"]),
     ],
 )
 def test_right_phrases(answer, answers):
@@ -78,6 +87,12 @@ def test_right_phrases(answer, answers):
         ("Paris, London, and Rome", ["Paris"]),
         ("He is an element.", ["He"]),
         ("A banana", ["a"]),
+        ("someone other than Mark Twain", ["Mark Twain"]),
+        ("anyone but Mark Twain", ["Mark Twain"]),
+        ("Bret Harte, rather than Mark Twain", ["Mark Twain"]),
+        ("red and blue", ["red, green and blue"]),
+        ("red, green, blue and white", ["red, green and blue"]),
+        ("not red, green and blue", ["red, green and blue"]),
     ],
 )
 def test_wrong_phrases(answer, answers):
@@ -137,10 +152,70 @@ def test_wrong_numbers(answer, alias):
         ("パリではありません", "パリ", False),
         ("パリまたはロンドン", "パリ", False),
         ("ロンドンまたはパリ", "パリ", False),
+        ("パリ以外の都市です", "パリ", False),
+        ("赤、青、緑", "緑、赤、青", True),
+        ("赤と青", "緑、赤、青", False),
     ],
 )
 def test_japanese(answer, alias, right):
     assert is_right(answer, [alias]) is right
+
+
+@pytest.mark.parametrize(
+    ("answer", "aliases", "right"),
+    [
+        ("A) Paris", ["A"], True),
+        ("A) Paris", ["Paris"], True),
+        ("(B) Rome", ["A"], False),
+        ("The answer is A.", ["A"], True),
+        ("the correct answer is (b)", ["B"], True),
+        ("B. Rome, because A is wrong", ["B"], True),
+        ("B. Rome, because A is wrong", ["A"], False),
+        ("Paris", ["A) Paris"], True),
+        ("A", ["A) Paris"], True),
+        ("B", ["A) Paris"], False),
+        ("A) Rome", ["A) Paris"], False),
+        ("ア：東京", ["ア"], True),  # noqa: RUF001
+        ("イ：東京", ["ア"], False),  # noqa: RUF001
+        ("②大阪", ["②"], True),
+        ("②大阪", ["①"], False),
+        ("vitamin A", ["A"], True),
+    ],
+)
+def test_options(answer, aliases, right):
+    assert is_right(answer, aliases) is right
+
+
+@pytest.mark.parametrize(
+    ("answer", "first"),
+    [
+        ("7\n\nQuestion: How many legs?\nAnswer: 8", "7"),
+        ("12\nPassage: In 1990 there were 300.", "12"),
+        ("7\n\n**Q2:** How many?", "7"),
+        ("16 - 7 = 9\n#### 9\n\nQ: Next?\n#### 5", "9"),
+        ("3個です。\n\n質問: 何人いますか\n答え: 8人", "3個です。"),
+        ("Question: who?", "Question: who?"),
+        ("It is a good question: nobody asked", "It is a good question: nobody asked"),
+        ("#### Summary\nParis", "#### Summary\nParis"),
+        ("", ""),
+    ],
+)
+def test_a_run_on_answer_ends_before_the_next_question(answer, first):
+    assert first_answer(answer) == first
+
+
+@given(st.text(), st.text())
+def test_what_runs_on_changes_no_grade(answer, rest):
+    assert is_right("It is 12.\n\nQuestion: " + rest, ["12"])
+    assert first_answer(first_answer(answer)) == first_answer(answer)
+
+
+@given(st.lists(st.sampled_from(["red", "green", "blue", "white"]), min_size=2, max_size=4, unique=True), st.randoms())
+def test_a_list_is_right_in_any_order(items, random):
+    moved = random.sample(items, len(items))
+    assert is_right(", ".join(moved), [" and ".join(items)])
+    assert not is_right(", ".join([*moved, "black"]), [" and ".join(items)])
+    assert not is_right(", ".join([*moved[1:], "black"]), [" and ".join(items)])
 
 
 @given(st.text())

@@ -165,7 +165,7 @@ def test_what_a_sample_says_beside_it_does_not_matter(equivalence):
 
 
 def test_a_near_embedding_is_support_unless_a_rule_splits_the_pair():
-    same = SimpleNamespace(reads_japanese=True, embed=lambda texts: FakeEmbedder().embed(["x"] * len(texts)))
+    same = SimpleNamespace(embed=lambda texts: FakeEmbedder().embed(["x"] * len(texts)))
     equivalence = Equivalence(same)
     assert shares("The harbour freezes in January.", ["In January ice covers all ships."], equivalence) == [1.0]
     assert shares("The harbour freezes in January.", ["In March ice covers all ships."], equivalence) == [0.0]

@@ -23,18 +23,18 @@ def searches(reader, text):
 
 def slices(reader, text):
     for start in range(len(text)):
-        reader.fold_superscripts(text)[start:]
+        reader.fold_math(text)[start:]
 
 
 @pytest.mark.parametrize("work", [calls, searches, slices])
 def test_quadratic_work_is_noticed(monkeypatch, work):
-    reader = types.SimpleNamespace(WORD=WORD, MARK=MARK, fold_superscripts=str)
+    reader = types.SimpleNamespace(WORD=WORD, MARK=MARK, fold_math=str)
     steps = Steps(monkeypatch, reader)
     with pytest.raises(AssertionError, match="for twice as many"):
         assert_linear(steps, lambda text: work(reader, text), "a", 500)
 
 
 def test_linear_work_is_linear(monkeypatch):
-    reader = types.SimpleNamespace(WORD=WORD, fold_superscripts=str)
+    reader = types.SimpleNamespace(WORD=WORD, fold_math=str)
     steps = Steps(monkeypatch, reader)
     assert_linear(steps, lambda text: [reader.WORD.match(text, start) for start in range(len(text))], "a", 500)

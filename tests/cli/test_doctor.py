@@ -37,7 +37,7 @@ def test_everything_is_fine(checks, tiny_model, calibrator_for, tmp_path):
         r"\d+ tokens/s, \d+ with 8 answers at once; reading a confidence takes \d+ ms", found["speed"].detail
     )
     assert found["calibrator"].detail.startswith(f"{calibrator.id}: choice (3 tasks) and self_check (3 tasks); same")
-    assert "all-MiniLM-L6-v2" in found["embedder"].detail
+    assert "universal-sentence-encoder-multilingual-3" in found["embedder"].detail
     assert found["database"].detail == f"sqlite:///{tmp_path / 'home' / 'data' / 'review.db'}: 0 pending of 0"
     assert str(tmp_path / "home" / "data") in found["disk"].detail
     assert not list(tmp_path.rglob(".thermolang-doctor"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from scipy.spatial.distance import squareform
 from scipy.special import entr
 
 from thermolang.answers.equivalence import Equivalence, PairwiseSameness
-from thermolang.answers.rules.guards import Kind, facts
+from thermolang.answers.rules.facts import Kind, facts
 from thermolang.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class SemanticCluster:
             log-probabilities.
         cohesion: Mean P(same) over its pairs of distinct texts, in [0, 1]; 1 for a single text.
         members: Places of its samples.
+        compared: Whether all its answers could be compared with those of the other clusters; if not, it may stand apart
+            because nobody can read it, not because it means something else.
     """
 
     text: str
@@ -71,6 +73,7 @@ class SemanticCluster:
     probability: float | None
     cohesion: float
     members: tuple[int, ...]
+    compared: bool = True
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,8 @@ def _alone(samples: Sequence[str], rare: frozenset[str], weights: FloatArray | N
     for i, text in enumerate(samples):
         if (form := facts(text).form) in rare:
             places.setdefault(form, []).append(i)
-    return [_of(min(samples[i] for i in own), "answer", own, 1.0, weights, len(samples)) for own in places.values()]
+    alone = [_of(min(samples[i] for i in own), "answer", own, 1.0, weights, len(samples)) for own in places.values()]
+    return [replace(cluster, compared=False) for cluster in alone]
 
 
 def _grouped(
@@ -217,7 +221,8 @@ def _grouped(
         central = compared.answers[_central(compared, forms, Counter(compared.places[i] for i in own))]
         pairs = compared.same[np.ix_(forms, forms)][np.triu_indices(len(forms), 1)]
         cohesion = float(pairs.mean()) if len(pairs) else 1.0
-        clusters.append(_of(central.text, central.kind, [close[i] for i in own], cohesion, weights, len(samples)))
+        cluster = _of(central.text, central.kind, [close[i] for i in own], cohesion, weights, len(samples))
+        clusters.append(replace(cluster, compared=bool(compared.compared[forms][:, of_form != k].all())))
     return clusters, None if answer is None else clusters[int(of_text[-1])], compared.warnings
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -18,8 +18,10 @@ from rapidfuzz.process import cdist
 from scipy.sparse import csr_array
 from scipy.special import expit
 
-from thermolang.answers.embedding import MULTILINGUAL, Embedder, SentenceEmbedder
-from thermolang.answers.rules.guards import FILLERS, GUARDS, Facts, Guard, Link, apply_guards, facts
+from thermolang.answers.embedding import Embedder, SentenceEmbedder
+from thermolang.answers.rules.facts import FILLERS, Facts, facts
+from thermolang.answers.rules.guards import GUARDS, Guard, Link, apply_guards
+from thermolang.answers.rules.replies import unframed
 from thermolang.answers.rules.spelling import normal_form
 from thermolang.errors import ModelError
 
@@ -28,35 +30,41 @@ if TYPE_CHECKING:
 
     BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
-PAIR_FEATURES = ("cosine", "token F1", "token overlap", "letters")
+PAIR_FEATURES = ("angular similarity", "token F1", "token overlap", "letters")
 """Names of the features of a pair, in the order of ``pair_features``."""
 
-WITH_EMBEDDING = (-4.7, 2.76, 0.84, 2.64, 1.76)
+WITH_EMBEDDING = (-13.13, 15.55, 0.0, 3.23, 0.0)
 """Constant and weights of ``PAIR_FEATURES``: logistic regression on the pairs of SAS SQuAD with labels 0 and 2 (Risch
-et al., 2021, arXiv 2108.06130), by ``python benchmarks/equivalence.py --fit``."""
+et al., 2021, arXiv 2108.06130), by ``python benchmarks/equivalence.py --fit``, with the default embedder."""
 
-WITHOUT_EMBEDDING = (-3.5, 0.0, 1.8, 2.8, 2.2)
-"""The same without the cosine."""
+WITHOUT_EMBEDDING = (-4.1, 0.0, 1.29, 3.11, 2.87)
+"""The same without embeddings."""
+
+EQUAL = 1e-6
+"""From this distance to a cosine of 1 two vectors are equal."""
 
 MOST_LETTERS = 300
 """Letters of a long answer that are compared; the rest is left to the embedding."""
 
 DOUBTFUL = (0.3, 0.7)
-"""P(same) between which a judge is asked."""
+"""P(same) between which a judge is asked, unless the rules let it be on one side of ``DECIDED`` only."""
+
+DECIDED = 0.5
+"""P(same) from which two answers are taken for the same."""
 
 SENTENCE = 12
-"""Characters from which Japanese text is compared letter by letter, if the embedder does not read it: 三菱商事 and
-三井商事 share most of theirs."""
+"""Characters from which a text that the embedder cannot read is compared by its letters: 三菱商事 and 三井商事 share
+most of theirs and are two firms."""
 
-UNKNOWN = 0.4
-"""P(same) of short Japanese pairs that no rule decides, until a judge does: doubtful, and apart if it does not."""
+NOT_COMPARED = 0.4
+"""P(same) of a pair that neither rules nor the embedder can read, until a judge decides: doubtful, and apart."""
 
 MOST_JUDGED = 32
 """Pairs of one comparison that a judge is asked about, the most doubtful first."""
 
-NO_JAPANESE = (
-    "some answers are Japanese and the embedder does not read Japanese: they are told apart by rules and spelling "
-    f"alone. Give a multilingual one, such as Equivalence(SentenceEmbedder({MULTILINGUAL!r}))"
+UNCOMPARED = (
+    "some answers could not be compared: no rule decides on them and no embedder reads them. They stand apart, though "
+    "they may mean the same"
 )
 
 logger = logging.getLogger(__name__)
@@ -80,6 +88,7 @@ class PairwiseSameness:
         same: Shape (F, F), P(same).
         must: Shape (F, F): pairs that the rules join.
         cannot: Shape (F, F): pairs that the rules split.
+        compared: Shape (F, F): pairs of which something is known; the others have ``NOT_COMPARED`` in ``same``.
         judged: Number of pairs a judge decided.
         warnings: What limits the result, in sentences for people.
     """
@@ -90,6 +99,7 @@ class PairwiseSameness:
     same: FloatArray
     must: BoolArray
     cannot: BoolArray
+    compared: BoolArray
     judged: int = 0
     warnings: tuple[str, ...] = ()
 
@@ -98,7 +108,8 @@ class Equivalence:
     """A comparer of answers by meaning. Thread-safe; everything found about a text is remembered.
 
     Args:
-        embedder: A sentence embedder; all-MiniLM-L6-v2 (English) by default, loaded at first use. None goes without.
+        embedder: A sentence embedder or the name of one; by default the packaged one for 16 languages, loaded at first
+            use. None goes without.
         judge: Asked about pairs that embeddings and rules leave doubtful, such as ``judging.ChatJudge``; None for none.
         guards: The rules that decide sure pairs, such as ``(*GUARDS, Guard(...))``; an empty tuple for none.
     """
@@ -126,62 +137,81 @@ class Equivalence:
         """
         forms, chosen, places = _distinct(answers)
         asked = frozenset(normal_form(question[:2000]).split()) - FILLERS
-        vectors, embedded, warnings = self._vectors(chosen)
-        comparable = embedded | np.array([len(a.form) >= SENTENCE for a in chosen], dtype=bool)
-        same = probability_same(pair_features(chosen, vectors, asked), embedded=vectors is not None)
-        spelled = probability_same(pair_features(chosen, None, asked), embedded=False) if not embedded.all() else 0.0
-        spelled = np.where(np.outer(comparable, comparable), spelled, UNKNOWN if self.judge else 0.0)
-        same = np.where(np.outer(embedded, embedded), same, spelled)
-        must, cannot = self._links(chosen, same, asked)
-        judged, failed = self._judge(chosen, question, same, must | cannot)
-        np.fill_diagonal(same, 1.0)
-        same[must], same[cannot] = 1.0, 0.0
-        return PairwiseSameness(forms, chosen, places, same, must, cannot, judged, (*warnings, *failed))
+        same, compared, warnings = self._by_wording(chosen, asked)
+        least, most = self._limits(chosen, asked)
+        compared |= (least > 0) | (most < 1)
+        same = np.clip(same, least, most)
+        judged, failed = self._judge(chosen, question, same, compared, (least < DECIDED) & (most >= DECIDED))
+        same = np.clip(same, least, most)
+        must, cannot = (least == 1) & ~np.eye(len(forms), dtype=bool), most == 0
+        said = (*warnings, *([] if compared.all() else [UNCOMPARED]), *failed)
+        return PairwiseSameness(forms, chosen, places, same, must, cannot, compared, judged, said)
 
     def same(self, a: str, b: str, question: str = "") -> float:
-        """Return P(two answers to a question mean the same), in [0, 1]; 1 and 0 where a rule decides."""
+        """Return P(two answers to a question mean the same), in [0, 1].
+
+        It is 1 or 0 where a rule decides, and ``NOT_COMPARED`` where nothing can read the two.
+        """
         compared = self.compare([a, b], question)
         return float(compared.same[compared.places[0], compared.places[1]])
 
     def explain(self, a: str, b: str, question: str = "") -> str:
         """Return why two answers are taken for the same or not, in a few words for people."""
         asked = frozenset(normal_form(question[:2000]).split()) - FILLERS
-        link = self._link(facts(a), facts(b), asked)
-        return link.reason if link else f"P(same) {self.same(a, b, question):.2f} by wording"
+        link = self._link(_read(a), _read(b), asked)
+        if link:
+            return link.reason
+        compared = self.compare([a, b], question)
+        first, second = compared.places
+        if not compared.compared[first, second]:
+            return "not compared: no rule decides, and the embedder does not read them"
+        return f"P(same) {compared.same[first, second]:.2f} by wording"
 
     def _link(self, a: Facts, b: Facts, asked: frozenset[str]) -> Link | None:
         return apply_guards(a, b, asked, guards=self.guards) if self.guards else None
 
+    def _by_wording(self, answers: Sequence[Facts], asked: frozenset[str]) -> tuple[FloatArray, BoolArray, list[str]]:
+        """P(same) by embeddings and letters, which pairs could be compared at all, and what went wrong."""
+        vectors, read, warnings = self._vectors(answers)
+        same = probability_same(pair_features(answers, vectors, asked), embedded=vectors is not None)
+        compared = np.outer(read, read)
+        if not compared.all():
+            spelled = probability_same(pair_features(answers, None, asked), embedded=False)
+            # Equal letters tell that long texts say the same; different ones tell nothing.
+            long = np.array([len(a.form) >= SENTENCE for a in answers], dtype=bool)
+            by_letters = np.outer(long, long) & (spelled > NOT_COMPARED)
+            same = np.where(compared, same, np.where(by_letters, spelled, NOT_COMPARED))
+            compared |= by_letters
+        return same, compared, warnings
+
     def _vectors(self, answers: Sequence[Facts]) -> tuple[FloatArray | None, BoolArray, list[str]]:
-        """Embeddings, for which answers they (or spelling) mean anything, and what to say about the others."""
-        usable = np.ones(len(answers), dtype=bool)
-        japanese = np.array([a.is_japanese for a in answers], dtype=bool)
+        """Embeddings, which answers they (or, without any, letters) mean anything for, and what went wrong."""
+        spelled = np.array([not a.is_japanese and any(map(str.isalnum, a.form)) for a in answers], dtype=bool)
         if self.embedder is None:
-            return None, ~japanese, []
+            return None, spelled, []
         try:
-            vectors = self.embedder.embed([a.text for a in answers])
-            if japanese.any() and not self.embedder.reads_japanese:
-                return vectors, ~japanese, [NO_JAPANESE]
+            vectors = self.embedder.embed([unframed(a.text) for a in answers])
         except ModelError as error:
             logger.warning("meanings without embeddings: %s", error)
-            return None, ~japanese, [f"no embeddings, meanings by rules and spelling alone: {error}"]
-        return vectors, usable, []
+            return None, spelled, [f"no embeddings, meanings by rules and spelling alone: {error}"]
+        read = np.isfinite(vectors).all(axis=1)
+        return np.where(read[:, None], vectors, 0.0), read, []
 
-    def _links(self, answers: Sequence[Facts], same: FloatArray, asked: frozenset[str]) -> tuple[BoolArray, BoolArray]:
-        """Pairs that the rules join, and pairs that they split."""
-        must, cannot = np.zeros(same.shape, dtype=bool), np.zeros(same.shape, dtype=bool)
+    def _limits(self, answers: Sequence[Facts], asked: frozenset[str]) -> tuple[FloatArray, FloatArray]:
+        """The least and the most that the rules let P(same) of each pair be."""
+        least, most = np.eye(len(answers)), np.ones((len(answers), len(answers)))
         for i, a in enumerate(answers):
             for j in range(i + 1, len(answers)):
-                if link := self._link(a, answers[j], asked):
-                    (must if link.same else cannot)[[i, j], [j, i]] = True
-        return must, cannot
+                if (link := self._link(a, answers[j], asked)) is not None:
+                    least[[i, j], [j, i]], most[[i, j], [j, i]] = link.limits
+        return least, most
 
     def _judge(
-        self, answers: Sequence[Facts], question: str, same: FloatArray, decided: BoolArray
+        self, answers: Sequence[Facts], question: str, same: FloatArray, compared: BoolArray, undecided: BoolArray
     ) -> tuple[int, list[str]]:
-        """Put the judge's probabilities into ``same``; how many, and what went wrong."""
+        """Put the judge's probabilities into ``same`` and mark them as compared; how many, and what went wrong."""
         low, high = DOUBTFUL
-        open_pairs = np.argwhere(np.triu((same > low) & (same < high) & ~decided, 1))
+        open_pairs = np.argwhere(np.triu((same > low) & (same < high) & undecided, 1))
         if self.judge is None or not len(open_pairs):
             return 0, []
         doubt = sorted(map(tuple, open_pairs.tolist()), key=lambda p: (abs(same[p] - 0.5), p))[:MOST_JUDGED]
@@ -192,7 +222,7 @@ class Equivalence:
         told = 0
         for (i, j), verdict in zip(doubt, verdicts, strict=True):
             if np.isfinite(verdict):
-                same[[i, j], [j, i]] = verdict
+                same[[i, j], [j, i]], compared[[i, j], [j, i]] = verdict, True
                 told += 1
         return told, []
 
@@ -204,22 +234,22 @@ def pair_features(
 
     Args:
         answers: N answers.
-        vectors: Unit vectors, shape (N, d); without them the cosine is 0.
+        vectors: Unit vectors, shape (N, d); without them the angular similarity is 0.
         question: The question's words; where an answer repeats them, only its other words are compared.
 
     Returns:
-        Shape (N, N, 4), in the order of ``PAIR_FEATURES``: cosine of the embeddings, F1 of the words, share of the
-        shorter answer's words that the longer one has, similarity of the letters. All are in [0, 1], but the cosine
-        in [-1, 1].
+        Shape (N, N, 4), each in [0, 1], in the order of ``PAIR_FEATURES``: 1 - angle / pi of the embeddings, which
+        tells better than their cosine (Cer et al., 2018, arXiv 1803.11175), F1 of the words, share of the shorter
+        answer's words that the longer one has, similarity of the letters.
     """
     n = len(answers)
-    cosine = np.zeros((n, n)) if vectors is None else np.asarray(vectors @ vectors.T, dtype=np.float64)
+    near = np.zeros((n, n)) if vectors is None else _angular(np.asarray(vectors, dtype=np.float64))
     common, size = _common_words([_tokens(a.form, question) for a in answers])
     total = np.maximum(size[:, None] + size[None, :], 1)
     shortest = np.maximum(np.minimum(size[:, None], size[None, :]), 1)
     forms = [a.form[:MOST_LETTERS] for a in answers]
     letters = cdist(forms, forms, scorer=Indel.normalized_similarity, dtype=np.float32)
-    return np.stack([cosine, 2 * common / total, common / shortest, letters], axis=-1)
+    return np.stack([near, 2 * common / total, common / shortest, letters], axis=-1)
 
 
 def probability_same(features: FloatArray, *, embedded: bool) -> FloatArray:
@@ -227,7 +257,7 @@ def probability_same(features: FloatArray, *, embedded: bool) -> FloatArray:
 
     Args:
         features: Shape (..., 4), as ``pair_features`` gives them.
-        embedded: Whether the cosine is known; without it, other weights are used.
+        embedded: Whether the angular similarity is known; without it, other weights are used.
 
     Returns:
         Shape (...), in [0, 1].
@@ -241,17 +271,30 @@ def probability_same(features: FloatArray, *, embedded: bool) -> FloatArray:
     return np.asarray(expit(constant + (features * np.array(weights)).sum(-1)))
 
 
+def _angular(vectors: FloatArray) -> FloatArray:
+    cosine = vectors @ vectors.T
+    # Of two equal vectors of float32 the cosine is not exactly 1, and arccos magnifies the difference.
+    exact = np.where(cosine > 1 - EQUAL, 1.0, np.maximum(cosine, -1.0))
+    return np.asarray(1 - np.arccos(exact) / np.pi)
+
+
 def _distinct(answers: Sequence[str]) -> tuple[tuple[str, ...], tuple[Facts, ...], tuple[int, ...]]:
     """Distinct forms, sorted; the answer that stands for each; each answer's place."""
-    found = [facts(text) for text in answers]
+    found = [_read(text) for text in answers]
     written: dict[str, Counter[str]] = {}
     for one in found:
         written.setdefault(one.form, Counter())[one.text] += 1
     forms = tuple(sorted(written))
     # Of equally frequent spellings the first in the alphabet, whatever came first.
-    chosen = tuple(facts(min((-count, text) for text, count in written[form].items())[1]) for form in forms)
+    chosen = tuple(_read(min((-count, text) for text, count in written[form].items())[1]) for form in forms)
     place = {form: i for i, form in enumerate(forms)}
     return forms, chosen, tuple(place[one.form] for one in found)
+
+
+def _read(text: str) -> Facts:
+    """What an answer says, without what frames it; its text stays as it was written."""
+    said = unframed(text)
+    return facts(text) if said == text else replace(facts(said), text=text)
 
 
 def _embedder(given: Embedder | str | None) -> Embedder | None:

@@ -1,9 +1,11 @@
 """Graders of free-form answers: is an answer right, given the accepted answers? Rules that a person can check.
 
-``is_right`` is the rule that labels training data. An answer is right if, after ``spelling.normalize``, it equals an
-accepted answer (an alias). A longer answer is right if it contains an alias as a whole phrase and says so:
+``is_right`` is the rule that labels training data. An answer is right if, after ``spelling.normalize`` and without
+accents, it equals an accepted answer (an alias). A longer answer is right if it contains an alias as a whole phrase and
+says so:
 
-- *Denied*: "not", "never", ... earlier in the same sentence, or "is not" right after, makes it wrong.
+- *Denied*: "not", "never", ... earlier in the same sentence, "other than" right before or "is not" right after makes it
+  wrong; "not X but Y" says Y.
 - *One of several*: an alias joined by "or", "and", "&" or "/" to something else, or standing in a list of three or
   more, makes it wrong, unless every other item is an alias too.
 - *Numbers*: an alias that is a number is compared by value with the last number of the answer; number words up to one
@@ -14,57 +16,67 @@ accepted answer (an alias). A longer answer is right if it contains an alias as 
   mark, because "a", "in" and "he" are words.
 - *Japanese and Chinese* have no spaces: an alias may stand inside the text, but not inside a longer word of the same
   script (インド is not in インドネシア).
+- *Lists*: an alias that is a list is meant in any order; no item may be missing, and none may be added.
+- *Options*: an alias of one letter is an option. "A) Paris" says A, and an alias "A) Paris" is said by A and by Paris.
+- *Run-on answers*: what follows another "Question:" or "Passage:" is not read, nor what follows "#### 18".
 
 ``GRADERS`` has other rules by name, and words are in ``data/grading.toml``.
 """
 
 from __future__ import annotations
 
-import itertools
+import functools
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
-from thermolang.answers.rules.dates import DATE_FIELDS, PartialDateTime, dates_agree
-from thermolang.answers.rules.guards import Facts, facts
-from thermolang.answers.rules.numerals import SMALL_NUMBERS, TENS, VALUES, fold_superscripts
-from thermolang.answers.rules.quantities import Quantity, same_quantity
+from scipy.special import expit, logit
+
+from thermolang.answers.equivalence import Equivalence
+from thermolang.answers.rules.facts import facts
+from thermolang.answers.rules.final import first_answer, is_option, option_of, with_options
+from thermolang.answers.rules.numerals import SMALL_NUMBERS, TENS, VALUES
+from thermolang.answers.rules.phrases import (
+    contains,
+    denied_before,
+    folded_words,
+    only_denies,
+    plain_words,
+    says_list,
+    says_phrase,
+)
 from thermolang.answers.rules.replies import is_refusal
 from thermolang.answers.rules.spelling import (
     HAS_JAPANESE,
-    KANJI,
-    KATAKANA,
     cut_japanese,
     fold_signs,
     normalize,
     split_words,
 )
-from thermolang.answers.rules.tables import any_of, pattern, read_table, word_set
+from thermolang.answers.rules.stated import states_alias
+from thermolang.answers.rules.tables import read_table
 from thermolang.errors import require
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from thermolang.answers.equivalence import Equivalence
+    pass
 
 Grader: TypeAlias = Callable[[str, Sequence[str], str], float]
 """Answer, accepted answers, question -> score in [0, 1]."""
 
-_T = TypeVar("_T", Quantity, PartialDateTime)
+MOST_LOG_ODDS = 6.0
+"""Bound of the evidence of a meaning, so that a rule's 0 or 1 is strong evidence and not the only one."""
+
+MOST_LENGTH = 3.0
+"""Bound of the evidence of a length: from 20 times the length of an accepted answer, longer tells no more."""
+
+PRODUCTS = (("meaning", "length"), ("said", "length"), ("contained", "length"), ("words", "length"))
+"""Evidence that tells more or less in long answers."""
 
 _TABLE = read_table("grading")
-_VERBS = word_set(_TABLE["verbs"])
-_DENIALS = word_set(_TABLE["denials"]) | {f"{verb}nt" for verb in _VERBS}
-_DENIALS_AFTER = _DENIALS - word_set(_TABLE["only_before"])
-_SENTENCE_END = re.compile(r"[.!?。\n](?:\s|$)")
-_JAPANESE_DENIAL = re.compile(f"^{_TABLE['japanese']['denial']}")
-_JAPANESE_OR = re.compile(_TABLE["japanese"]["or"])
-_LIMIT_BEFORE = re.compile(rf"(?:{_TABLE['limits_before']})(?:\s(?:in|on|at|about|the))?\s?$", re.IGNORECASE)
-_LIMIT_AFTER = re.compile(rf"\s?{any_of([pattern(_TABLE['limits_after'])])}")
 
 _NUMBER = re.compile(
     r"(?<![a-z\d.,])(?P<sign>(?<![\w)\]])-)?(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
@@ -88,19 +100,21 @@ def is_right(answer: str, answers: Sequence[str]) -> bool:
         >>> is_right("It is not mentioned in the text.", ["The passage does not say."])
         True
     """
-    folded = fold_signs(answer)
-    given = normalize(answer)
+    said = first_answer(answer)
+    folded, given = folded_words(said), plain_words(said)
     if not given:
         return False
     if answers and all(is_refusal(alias) for alias in answers):
         return is_refusal(answer)
-    values = {alias: _number(fold_signs(alias)) for alias in answers if normalize(alias)}
+    values = {alias: _number(fold_signs(alias)) for alias in with_options(answers) if plain_words(alias)}
     if any(value is not None and _says_number(folded, value) for value in values.values()):
         return True
     texts = [alias for alias, value in values.items() if value is None]
-    if any(normalize(alias) == given for alias in texts):
+    if any(plain_words(alias) == given for alias in texts) or any(says_list(said, alias) for alias in texts):
         return True
-    return _says_phrase(folded, [split_words(fold_signs(alias))[0] for alias in texts])
+    if (option := option_of(said)) and any(map(is_option, [said.strip(" ()."), *texts])):
+        return any(option_of(alias) == option for alias in texts)
+    return says_phrase(folded, [split_words(folded_words(alias))[0] for alias in texts])
 
 
 def given_choice(answer: str, choices: Sequence[str]) -> int | None:
@@ -183,25 +197,33 @@ def amount_match(answer: str, answers: Sequence[str], question: str = "") -> flo
         >>> amount_match("三千万円です", ["30 million yen"]), amount_match("4th of July, 1976", ["1976"])
         (1.0, 1.0)
     """
-    said = facts(answer)
+    said = facts(first_answer(answer))
     if not (said.quantities or said.dates) or (said.negated and not said.bare and not said.is_long):
         return 0.0
     asked = facts(question)
-    return float(any(_states(said, facts(alias), asked) for alias in answers))
+    return float(any(states_alias(said, facts(alias), asked) for alias in answers))
 
 
 def combined(answer: str, answers: Sequence[str], question: str = "") -> float:
-    """Return 1 if ``alias_match`` or ``amount_match`` does, else 0.
+    """Return the probability, in [0, 1], that people call an answer right, from all that the graders find.
+
+    A logistic regression on alias, amount, date, words and meaning, fitted to people's verdicts on half of the
+    questions of EVOUNA-TriviaQA (Wang et al., 2023, arXiv 2305.12421) by ``python benchmarks/grading.py --fit``.
+    Meaning is that of the default ``Equivalence``, which is loaded at first use.
 
     Example:
-        >>> combined("Paris, of course", ["Paris"]), combined("5,000 m", ["5 km"]), combined("Rome", ["Paris", "5"])
-        (1.0, 1.0, 0.0)
+        >>> combined("Paris, of course", ["Paris"]) > 0.5, combined("Rome", ["Paris", "5"]) > 0.5
+        (True, False)
     """
-    return max(alias_match(answer, answers, question), amount_match(answer, answers, question))
+    return _weighed("combined", evidence(answer, answers, question, _default_equivalence()))
 
 
 def equivalent(equivalence: Equivalence) -> Grader:
-    """Make a grader of an ``Equivalence``: the best P(same) of the answer and an alias.
+    """Make a grader of an ``Equivalence``: the probability that an answer means an alias, or says it beside more.
+
+    A long answer and a short alias are not the same text, though the answer may be right. So P(same) is weighed with
+    the difference of their lengths, and with whether an alias stands in the answer and is not denied; the weights are
+    fitted as those of ``combined``.
 
     Args:
         equivalence: Compares the answers; its embedder is loaded when the grader is first used.
@@ -209,20 +231,74 @@ def equivalent(equivalence: Equivalence) -> Grader:
     Example:
         >>> from thermolang.answers.equivalence import Equivalence
         >>> grade = equivalent(Equivalence(None))
-        >>> grade("5,000 m", ["5 km"], ""), grade("Rome", ["", "5 km"], "") < 0.5
-        (1.0, True)
+        >>> grade("5,000 m", ["5 km"], "") > 0.5, grade("Rome", ["", "5 km"], "") > 0.5
+        (True, False)
     """
 
     def grade(answer: str, answers: Sequence[str], question: str = "") -> float:
-        if not answer.strip():
-            return 0.0
-        best = 0.0
-        for alias in dict.fromkeys(answers):
-            if alias.strip() and best < 1:
-                best = max(best, equivalence.same(answer, alias, question))
-        return best
+        return _weighed("equivalent", evidence(answer, answers, question, equivalence))
 
     return grade
+
+
+def evidence(answer: str, answers: Sequence[str], question: str, equivalence: Equivalence) -> dict[str, float]:
+    """Return what tells whether an answer is right, by name; empty if nothing is said or accepted, or only denied.
+
+    Args:
+        answer: The answer.
+        answers: Accepted answers.
+        question: The question.
+        equivalence: Compares answer and aliases.
+
+    Returns:
+        ``meaning``: log-odds of P(same) of the nearest alias, within ``MOST_LOG_ODDS``, and the least of these if the
+        two could not be compared. ``length``: log of how many times longer the answer is than that alias, from 0 to
+        ``MOST_LENGTH``. ``contained``: 1 if an alias stands in it, denied or
+        not; ``said``: ``alias_match``; ``amount``: ``amount_match``; ``other amount``: 1 if an alias is an amount or
+        date and the answer states others only; ``words``: ``token_f1``; ``refusal``: 1 if it declines. Then products
+        of two of these.
+    """
+    said = first_answer(answer)
+    aliases = [alias for alias in dict.fromkeys(answers) if alias.strip()]
+    if not said.strip() or not aliases or only_denies(said, aliases):
+        return {}
+    meaning, nearest = max((_log_odds_same(equivalence, said, alias, question), alias) for alias in aliases)
+    read = facts(said)
+    amount = amount_match(said, aliases, question)
+    found = {
+        "meaning": meaning,
+        "length": min(max(0.0, math.log(max(len(read.form), 1) / max(len(facts(nearest).form), 1))), MOST_LENGTH),
+        "contained": float(contains(said, aliases)),
+        "said": alias_match(said, aliases),
+        "amount": amount,
+        "other amount": float(not amount and any(facts(alias).bare for alias in aliases)),
+        "words": token_f1(said, aliases),
+        "refusal": float(read.kind == "refusal"),
+    }
+    return found | {f"{a} x {b}": found[a] * found[b] for a, b in PRODUCTS}
+
+
+def _log_odds_same(equivalence: Equivalence, said: str, alias: str, question: str) -> float:
+    pair = equivalence.compare([said, alias], question)
+    place = pair.places
+    if not pair.compared[place]:
+        return -MOST_LOG_ODDS
+    return min(max(float(logit(pair.same[place])), -MOST_LOG_ODDS), MOST_LOG_ODDS)
+
+
+@functools.cache
+def _default_equivalence() -> Equivalence:
+    return Equivalence()
+
+
+def _weighed(grader: str, found: Mapping[str, float]) -> float:
+    """Probability of a grader's regression; 0 without evidence."""
+    weights = read_table("grading_weights")[grader]
+    return (
+        float(expit(weights["constant"] + sum(found[name] * weights[name] for name in found if name in weights)))
+        if found
+        else 0.0
+    )
 
 
 GRADERS: Mapping[str, Grader] = MappingProxyType(
@@ -234,7 +310,7 @@ GRADERS: Mapping[str, Grader] = MappingProxyType(
         "combined": combined,
     }
 )
-"""The graders that need no model, by name."""
+"""The graders by name; ``combined`` loads the packaged sentence embedder, the others need no model."""
 
 
 def _names(answer: str, choice: str) -> bool:
@@ -263,7 +339,7 @@ def _says_number(folded: str, value: Decimal) -> bool:
     said = _value(last) if digits else _word_value(last)
     before = split_words(folded[: last.start()])
     choice_of_two = bool(before[0]) and before[0][-1] == "or"
-    return said == value and not choice_of_two and not _denied_before(*before)
+    return said == value and not choice_of_two and not denied_before(*before)
 
 
 def _word_value(match: re.Match[str]) -> Decimal:
@@ -272,93 +348,6 @@ def _word_value(match: re.Match[str]) -> Decimal:
     if match["small"]:
         return Decimal(VALUES[match["small"]])
     return Decimal(VALUES[match["tens"]] + VALUES.get(match["unit"] or "zero", 0))
-
-
-def _says_phrase(folded: str, aliases: list[list[str]]) -> bool:
-    words, gaps = split_words(folded)
-    spans = sorted((s for alias in aliases for s in _find(words, gaps, alias)), key=lambda s: (s[0], -s[1]))
-    sure = [s for s in spans if not _denied_before(words[: s[0]], gaps[: s[0] + 1]) and not _denied_after(words, s)]
-    if sure and not _one_of_several(words, gaps, spans):
-        return True
-    return any(_inside_japanese(folded, "".join(alias)) for alias in aliases)
-
-
-def _find(words: list[str], gaps: list[str], alias: list[str]) -> Iterator[tuple[int, int]]:
-    short = len(alias) == 1 and len(alias[0]) <= 2 and alias[0].isascii() and alias[0].isalpha()
-    for start in range(len(words) - len(alias) + 1):
-        end = start + len(alias)
-        ends = end == len(words) or gaps[end].strip() != ""
-        if words[start:end] == alias and (ends or not short):
-            yield start, end
-
-
-def _denied_before(words: list[str], gaps: list[str]) -> bool:
-    """Whether a denial stands in the sentence that the words end in; the last gap is the one after them."""
-    for word, gap in zip(reversed(words), reversed(gaps), strict=False):
-        if _SENTENCE_END.search(gap):
-            return False
-        if word in _DENIALS:
-            return True
-    return False
-
-
-def _denied_after(words: list[str], span: tuple[int, int]) -> bool:
-    after = words[span[1] : span[1] + 2]
-    return bool(after) and ((after[0] in _VERBS and after[-1] == "not") or after[0] in _DENIALS_AFTER)
-
-
-def _one_of_several(words: list[str], gaps: list[str], spans: list[tuple[int, int]]) -> bool:
-    """Whether the spans of aliases are items of a list that has other items too."""
-    inside = {i for start, end in spans for i in range(start, end)}
-    items = _segments(words, gaps, inside)
-    foreign = [item for item in items if not inside.intersection(range(*item))]
-    if len(items) >= 3 and foreign and all(end - start <= 3 for start, end in items[1:]):
-        return True
-    return any(_joined(words, gaps, span, inside) for span in spans)
-
-
-def _segments(words: list[str], gaps: list[str], inside: set[int]) -> list[tuple[int, int]]:
-    """Ranges of words between commas, semicolons, line breaks and "and"; never cut within an alias."""
-    cuts = [0]
-    for i, word in enumerate(words):
-        within = i in inside and i - 1 in inside
-        if not within and (re.search(r"[,;\n]", gaps[i]) or word in {"and", "or"}):
-            cuts.append(i)
-    cuts.append(len(words))
-    return [(start, end) for start, end in itertools.pairwise(cuts) if end > start]
-
-
-def _joined(words: list[str], gaps: list[str], span: tuple[int, int], inside: set[int]) -> bool:
-    """Whether "or", "and", "&" or "/" ties an alias to something that is no alias."""
-    start, end = span
-    before = start > 0 and ("/" in gaps[start] or "&" in gaps[start]) and start - 1 not in inside
-    after = end < len(words) and ("/" in gaps[end] or "&" in gaps[end]) and end not in inside
-    if start > 1 and words[start - 1] in {"or", "and"} and start - 1 not in inside:
-        ends_there = end == len(words) or bool(re.search(r"[.,;\n]", gaps[end]))
-        before = start - 2 not in inside and (ends_there or words[start - 1] == "or")
-    if end + 1 < len(words) and words[end] in {"or", "and"} and end not in inside:
-        rest = next((i for i in range(end + 1, len(words)) if re.search(r"[.,;\n]", gaps[i])), len(words))
-        after = end + 1 not in inside and (rest - end - 1 <= 2 or words[end] == "or")
-    return before or after
-
-
-def _inside_japanese(folded: str, alias: str) -> bool:
-    if not HAS_JAPANESE.search(alias):
-        return False
-    text = "".join(folded.split())
-    for match in re.finditer(re.escape(alias), text):
-        before, after = text[: match.start()], text[match.end() :]
-        grown = _same_script(before[-1:], alias[0]) or _same_script(alias[-1], after[:1])
-        listed = _JAPANESE_OR.match(after) or _JAPANESE_OR.search(before[-4:])
-        if not grown and not listed and not _JAPANESE_DENIAL.match(after):
-            return True
-    return False
-
-
-def _same_script(left: str, right: str) -> bool:
-    return bool(left and right) and any(
-        re.match(f"[{script}]", left) and re.match(f"[{script}]", right) for script in (KATAKANA, KANJI)
-    )
 
 
 def _f1(given: Counter[str], wanted: Counter[str]) -> float:
@@ -374,77 +363,3 @@ def _cut(word: str) -> list[str]:
     """Words of a text without spaces, or its characters."""
     cut = cut_japanese(word, "A", lambda morpheme: str(morpheme.surface()))
     return list(word) if cut is None else cut
-
-
-def _states(said: Facts, alias: Facts, asked: Facts) -> bool:
-    """Whether an answer states the amounts, or the dates, that an alias is."""
-    if not alias.bare:
-        return False
-    # A lone year is both an amount and a date.
-    amounts, dates = {q.span for q in alias.quantities}, {m.span for m in alias.dates}
-    if dates and said.dates and amounts <= dates:
-        verdict = _states_dates(said, alias, asked)
-        if verdict is not None:
-            return verdict
-    return bool(amounts) and dates <= amounts and _states_amounts(said, alias, asked)
-
-
-def _states_dates(said: Facts, alias: Facts, asked: Facts) -> bool | None:
-    """True or False, or None if the dates of the answer say nothing about those of the alias."""
-    for date in said.dates if not said.is_long else ():
-        in_question = any(dates_agree(date, other) for other in asked.dates)
-        if not in_question and all(dates_agree(date, wanted) is False for wanted in alias.dates):
-            return False
-    given = _unlimited(said, said.dates)
-    return _in_order(alias.dates, given, _gives) or None
-
-
-def _gives(wanted: PartialDateTime, said: PartialDateTime) -> bool:
-    """Whether a date is the wanted one, or says more."""
-    verdict = dates_agree(said, wanted)
-    if verdict is None:
-        unknown: dict[str, Any] = {name: None for name in DATE_FIELDS if getattr(wanted, name) is None}
-        kept = replace(said, **unknown, twelve_hour=said.twelve_hour or wanted.twelve_hour)
-        verdict = dates_agree(kept, wanted)
-    return verdict is True
-
-
-def _states_amounts(said: Facts, alias: Facts, asked: Facts) -> bool:
-    given = _unlimited(said, said.quantities)
-    if not _in_order(alias.quantities, given, same_quantity):
-        return False
-    if said.is_long:
-        return True
-    known = (*alias.quantities, *asked.quantities)
-    others = [q for q in said.quantities if not any(same_quantity(q, k) for k in known)]
-    stated = [q for q in given if any(same_quantity(q, w) for w in alias.quantities)]
-    return not any(_rivals(other, one) for other in others for one in stated)
-
-
-def _rivals(a: Quantity, b: Quantity) -> bool:
-    """Whether two amounts could answer one question: "12 or 13", but not "12 in 1945" or "5 km in 20 minutes"."""
-    if a.dimension != b.dimension or a.ordinal != b.ordinal or bool(a.unit) != bool(b.unit):
-        return False
-    return _looks_like_year(a) == _looks_like_year(b)
-
-
-def _looks_like_year(quantity: Quantity) -> bool:
-    bare = not quantity.unit and not quantity.ordinal and quantity.span[1] - quantity.span[0] == 4
-    return bare and quantity.value in range(1000, 2100)
-
-
-def _unlimited(said: Facts, found: Sequence[_T]) -> list[_T]:
-    """What an answer states, without what it only sets a limit to or denies."""
-    text = fold_superscripts(said.text)
-    return [
-        one
-        for one in found
-        if not _LIMIT_BEFORE.search(text[max(0, one.span[0] - 24) : one.span[0]])
-        and not _LIMIT_AFTER.match(text, one.span[1])
-    ]
-
-
-def _in_order(wanted: Sequence[_T], given: Sequence[_T], same: Callable[[_T, _T], bool]) -> bool:
-    """Whether all that is wanted is given, in that order: 3-1 is not 1-3."""
-    rest = iter(given)
-    return all(any(same(one, other) for other in rest) for one in wanted)

@@ -12,11 +12,13 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rapidfuzz.fuzz import ratio
 
 from thermolang.answers.equivalence import Equivalence
 from thermolang.answers.rules.dates import DATE_FIELDS, PartialDateTime, dates_agree
-from thermolang.answers.rules.guards import GUARDS, Facts, apply_guards, facts
+from thermolang.answers.rules.facts import Facts, facts
+from thermolang.answers.rules.guards import GUARDS, apply_guards
 from thermolang.answers.rules.names import SAME_SPELLING
 from thermolang.answers.rules.quantities import same_quantity
 from thermolang.answers.rules.spelling import HAS_JAPANESE_SIGN
@@ -118,31 +120,30 @@ class _Comparer:
         # Never without rules: to an embedder a sentence and its denial are much alike.
         self._guards = equivalence.guards or GUARDS
         self._vectors: dict[str, FloatArray] = {}
-        self._japanese = False
         if self._plain.embedder is not None:
             try:
                 known = list(dict.fromkeys(texts))
                 self._vectors = dict(zip(known, self._plain.embedder.embed(known), strict=True))
-                self._japanese = any(map(HAS_JAPANESE_SIGN.search, known)) and self._plain.embedder.reads_japanese
             except ModelError:
                 self._vectors = {}  # rules and spelling alone, as in ``Equivalence``
 
     def __call__(self, sentence: str, piece: Sequence[str]) -> bool:
         """Compare a sentence with one of a sample, or with two neighbours."""
         a, b = facts(sentence), facts(" ".join(piece))
-        if any(lacks(a, b) for lacks in _LACKING) or (a.is_japanese and not self._japanese and _lacks_word(a, b)):
+        if any(lacks(a, b) for lacks in _LACKING) or (a.is_japanese and not self._reads(a) and _lacks_word(a, b)):
             return False
         link = apply_guards(a, b, guards=self._guards)
         if link is not None:
-            return link.same
+            return self._plain.same(a.text, b.text) >= 0.5 if link.same is None else link.same
         if a.negated != any(facts(part).negated for part in piece):
             return False
         return self._cosine(a, b) >= COSINE or self._plain.same(a.text, b.text) >= 0.5
 
+    def _reads(self, said: Facts) -> bool:
+        return said.text in self._vectors and bool(np.isfinite(self._vectors[said.text]).all())
+
     def _cosine(self, a: Facts, b: Facts) -> float:
-        if a.text not in self._vectors or ((a.is_japanese or b.is_japanese) and not self._japanese):
-            return 0.0
-        return float(self._vectors[a.text] @ self._vectors[b.text])
+        return float(self._vectors[a.text] @ self._vectors[b.text]) if self._reads(a) and self._reads(b) else 0.0
 
 
 def _in_line(line: str, offset: int) -> Iterator[Span]:

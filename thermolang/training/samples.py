@@ -12,7 +12,7 @@ import numpy as np
 
 from thermolang.answers.clustering import cluster_answers
 from thermolang.answers.equivalence import Equivalence, pair_features
-from thermolang.answers.rules.guards import facts
+from thermolang.answers.rules.facts import facts
 from thermolang.calibration.semantic import ROUNDS, Evidence, SampledTask
 from thermolang.errors import TaskFormatError
 from thermolang.models.decoding import SHORT

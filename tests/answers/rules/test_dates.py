@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.answers.steps import Steps, assert_linear
 from thermolang.answers.rules import dates
 from thermolang.answers.rules.dates import PartialDateTime, dates_agree, dates_in
-from thermolang.answers.rules.numerals import fold_superscripts
+from thermolang.answers.rules.digits import fold_math
 
 
 def fields(text):
@@ -39,7 +39,6 @@ FOURTH = {"year": 1976, "month": 7, "day": 4}
         ("1976-07-04", FOURTH),
         ("1976/7/4", FOURTH),
         ("4.7.1976", FOURTH),
-        ("07/04/1976", {"year": 1976}),
         ("25/12/1999", {"year": 1999, "month": 12, "day": 25}),
         ("12/25/1999", {"year": 1999, "month": 12, "day": 25}),
         ("Dec 25", {"month": 12, "day": 25}),
@@ -141,7 +140,6 @@ def test_one_moment(text, expected):
         "1066 and all that",
         "3:1",
         "a week",
-        "12/31",
         "half of it",
         "the sun",
         "a sunny day",
@@ -179,7 +177,7 @@ def test_several_dates():
 )
 def test_spans(text, part):
     start, end = only(text).span
-    assert fold_superscripts(text)[start:end] == part
+    assert fold_math(text)[start:end] == part
 
 
 @pytest.mark.parametrize(
@@ -275,7 +273,7 @@ TOKEN_TEXT = st.lists(st.sampled_from([*TOKENS.split(), " ", " ", " "]), max_siz
 @settings(max_examples=400, deadline=None)
 def test_any_text_is_read(text):
     for found in dates_in(text):
-        assert 0 <= found.span[0] < found.span[1] <= len(fold_superscripts(text))
+        assert 0 <= found.span[0] < found.span[1] <= len(fold_math(text))
         assert dates_agree(found, found) in {True, False}
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from thermolang.answers.clustering import cluster_answers
 from thermolang.answers.equivalence import Equivalence
-from thermolang.answers.rules.guards import GUARDS, Facts, Guard, apply_guards, facts
+from thermolang.answers.rules.facts import Facts, facts
+from thermolang.answers.rules.guards import GUARDS, Guard, apply_guards
 
 # [example: a guard]
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.answers.fakes import POOL
-from thermolang.answers.rules.guards import facts
+from thermolang.answers.rules.facts import facts
 from thermolang.answers.rules.spelling import normal_form
 
 
@@ -33,7 +33,7 @@ def test_kinds(text, kind):
 
 
 @pytest.mark.parametrize(
-    "refusal", ["I don't know", "unknown", "not sure", "わかりません", "不明", "Nobody knows.", "I cannot answer"]
+    "refusal", ["I don't know", "unknown", "not sure", "わかりません", "不明", "No comment.", "I cannot answer"]
 )
 @pytest.mark.parametrize("around", ["{}", "**{}**", "<b>{}</b>", "> {}", "Answer: {}", "\\boxed{{{}}}", '"{}"'])
 def test_markup_turns_no_refusal_into_an_answer(refusal, around):

@@ -33,6 +33,12 @@ SAME = [
     ("USA", "United States of America"),
     ("UK", "the United Kingdom"),
     ("PM", "Prime Minister"),
+    ("Acme Corp.", "Acme Corporation"),
+    ("Acme", "Acme Inc."),
+    ("Tanaka Co., Ltd.", "Tanaka Limited"),
+    ("The Coca-Cola Company", "Coca-Cola"),
+    ("Jane Smith, PhD", "Dr. Jane Smith"),
+    ("Jane Smith, Ph.D.", "Jane Smith"),
 ]
 
 OTHER = [
@@ -48,6 +54,8 @@ OTHER = [
     ("Princess Charlotte", "Prince Charlotte"),
     ("DNA", "RNA"),
     ("US", "UK"),
+    ("Stark Industries", "Stark Enterprises"),
+    ("John Smith Jr.", "John Smith Sr."),
 ]
 
 SILENT = [
@@ -56,6 +64,8 @@ SILENT = [
     ("Obama", "Barack Obama"),
     ("Barack Obama", "Michelle Robinson Obama"),
     ("George Bush", "George W. Bush"),
+    ("Acme Inc.", "Acme Ltd."),
+    ("John Smith", "John Smith Jr."),
     ("Maria Skłodowska", "Marya Sklodowska"),
     ("Jon Smith", "John Smith"),
     ("Type A", "Type AB"),

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.answers.steps import Steps, assert_linear
-from thermolang.answers.rules import numerals, quantities, tables
-from thermolang.answers.rules.numerals import fold_superscripts
+from thermolang.answers.rules import digits, numerals, qualifiers, quantities, tables, units
+from thermolang.answers.rules.digits import fold_math
 from thermolang.answers.rules.quantities import comparable, quantities_in, same_quantity
 
 
@@ -20,7 +20,7 @@ def only(text):
     return quantity
 
 
-@pytest.mark.parametrize("part", [numerals, quantities, tables])
+@pytest.mark.parametrize("part", [digits, numerals, qualifiers, quantities, tables, units])
 def test_examples(part):
     assert doctest.testmod(part).failed == 0
 
@@ -146,7 +146,7 @@ def test_resolution(text, resolution):
 )
 def test_spans(text, part):
     start, end = only(text).span
-    assert fold_superscripts(text)[start:end] == fold_superscripts(part)
+    assert fold_math(text)[start:end] == fold_math(part)
 
 
 def test_a_range_shares_its_unit():
@@ -190,6 +190,8 @@ def test_a_range_shares_its_unit():
         ("三千万円", "30,000,000 yen"),
         ("3キロメートル", "3000 m"),
         ("60キロ", "60 kg"),
+        ("£5", "5 pounds"),
+        ("5 lb", "5 pounds"),
         ("1時間半", "90 minutes"),
         ("半分", "50%"),
         ("3割", "30%"),
@@ -232,7 +234,7 @@ def test_same(a, b):
         ("1万", "1億"),
         ("三人", "四人"),
         ("3 hours", "3 minutes"),
-        ("£5", "5 pounds"),
+        ("£5", "5 euros"),
     ],
 )
 def test_different(a, b):
@@ -314,10 +316,10 @@ def test_a_unit_does_not_change_an_amount(pair, number):
 
 
 def test_pint_knows_every_unit():
-    named = (quantities._SPELLED, quantities._ABBREVIATED, quantities._JAPANESE_UNITS)
-    names = {unit for table in named for unit in table.values()} | {unit for _, unit in quantities._SEVERAL_WORDS}
+    named = (units._SPELLED, units._ABBREVIATED, units._JAPANESE_UNITS)
+    names = {unit for table in named for unit in table.values()} | {unit for _, unit in units._SEVERAL_WORDS}
     for name in names:
-        factor, _, dimension = quantities.conversion(name)
+        factor, _, dimension = units.conversion(name)
         assert factor > 0
         assert dimension or name in {"percent", "tenth"}
 
@@ -334,7 +336,7 @@ TOKEN_TEXT = st.lists(st.sampled_from([*TOKENS.split(), " ", " ", " "]), max_siz
 @settings(max_examples=400, deadline=None)
 def test_any_text_is_read(text):
     for quantity in quantities_in(text):
-        assert 0 <= quantity.span[0] < quantity.span[1] <= len(fold_superscripts(text))
+        assert 0 <= quantity.span[0] < quantity.span[1] <= len(fold_math(text))
         assert math.isfinite(quantity.value)
         assert same_quantity(quantity, quantity)
 
@@ -344,7 +346,7 @@ def test_any_text_is_read(text):
     ["9", "1,", "111,", "a ", "half ", "one hundred ", "三", "1.", "1/2/", "Louis XIV ", "😀", "no as ", "\u202eא "],
 )
 def test_long_texts_take_steps_in_proportion(monkeypatch, unit):
-    assert_linear(Steps(monkeypatch, numerals, quantities), quantities_in, unit)
+    assert_linear(Steps(monkeypatch, digits, numerals, qualifiers, quantities, units), quantities_in, unit)
 
 
 def test_text_without_numbers_is_given_up_early(monkeypatch):

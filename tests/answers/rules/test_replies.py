@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.answers.fakes import POOL
 from thermolang.answers.rules.antonyms import opposites
 from thermolang.answers.rules.negation import negation
-from thermolang.answers.rules.replies import is_refusal, polarity
+from thermolang.answers.rules.replies import is_personal, is_refusal, polarity, says_nobody_knows, unframed
 
 PARTS = ["yes", "no", "not", "it", "is", "than", "to", "from", "and", "Ann", "Bob", "beat", "A", ",", ".", "'s", "n't"]
 ANY_TEXT = st.one_of(
@@ -55,7 +56,15 @@ LONG += ["i do not know " * 1_500, "です" * 10_000, "'" * 20_000, "not-" * 5_0
         "I'm not sure, but I can help with something else.",
         "I'm sorry, I don't know. Please consult a doctor.",
         "It's impossible to say.",
-        "Nobody knows.",
+        "I cannot, in good conscience, tell you.",
+        "I won't share that.",
+        "I must respectfully decline to answer.",
+        "For security reasons I'm unable to provide that.",
+        "That's beyond what I can answer.",
+        "There's no way for me to know.",
+        "I apologize, but the document does not say where it is.",
+        "お教えできません。",
+        "回答を差し控えます。",
         "**I don't know**",
         "I don't remember.",
         "Not applicable",
@@ -64,7 +73,6 @@ LONG += ["i do not know " * 1_500, "です" * 10_000, "'" * 20_000, "not-" * 5_0
         "idk",
         "It is not known who wrote it.",
         "The exact date is unknown.",
-        "Nobody knows exactly when it was built.",
         "That's a good question! I'm not sure.",
         "I am an AI and do not have feelings.",
         "わかりません",
@@ -114,7 +122,6 @@ LONG += ["i do not know " * 1_500, "です" * 10_000, "'" * 20_000, "not-" * 5_0
         "There is no mention of it in the passage.",
         "We don't know.",
         "It's not known.",
-        "Nobody knows for sure.",
         "I really don't know",
         "Sorry, I don't know.",
         "Hmm, I don't know.",
@@ -419,3 +426,104 @@ def test_long_text_is_read(text):
     assert polarity(text) in (True, False, None)
     assert isinstance(negation(text)[1], str)
     assert not opposites(text, text + "x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Nobody knows.",
+        "No one knows for sure.",
+        "No one really knows who wrote it.",
+        "Nobody knows exactly when it was built.",
+        "It remains a mystery.",
+        "It is unknown to science.",
+        "誰にもわかりません。",
+        "誰も知らない",
+        "作者が誰かは誰にもわからない",
+    ],
+)
+def test_that_nobody_knows_is_no_refusal(text):
+    assert says_nobody_knows(text)
+    assert not is_refusal(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["I don't know.", "Nobody", "Nobody knows him better than Ann", "わかりません", "誰ですか", ""]
+)
+def test_other_answers_do_not_say_that_nobody_knows(text):
+    assert not says_nobody_knows(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "personal"),
+    [("I don't know", True), ("Sorry, it is unclear to me", True), ("The author is unknown", False)],
+)
+def test_refusals_speak_of_themselves_or_not(text, personal):
+    assert is_personal(text) == personal
+
+
+FRAMED = [
+    ("Sorry, the PIN is 1234.", "the PIN is 1234."),
+    ("I'm sorry for the confusion. The CEO is Jane Doe.", "The CEO is Jane Doe."),
+    ("As an AI language model I may be out of date, but the CEO was Jane Doe.", "the CEO was Jane Doe."),
+    ("As a large language model, I cannot verify this, but it is Oslo.", "it is Oslo."),
+    ("I'm not entirely sure, but I think it is Oslo.", "I think it is Oslo."),
+    ("Unfortunately, well, 40 euros", "40 euros"),
+    ("Great question! It costs 40 euros.", "It costs 40 euros."),
+    ("Thanks for asking! 40 euros", "40 euros"),
+    ("Sure! It costs 40 euros.", "It costs 40 euros."),
+    ("According to the document, it is in Lyon.", "it is in Lyon."),
+    ("To the best of my knowledge, 40 euros", "40 euros"),
+    ("I believe it's in Lyon, but please verify.", "I believe it's in Lyon"),
+    ("It is in Lyon. I hope this helps!", "It is in Lyon."),
+    ("Please note that passwords change. It is swordfish.", "It is swordfish."),
+    ("すみません、東京です。", "東京です。"),
+    ("申し訳ありませんが、福岡です。", "福岡です。"),
+    ("ご質問ありがとうございます。本社は福岡です。", "本社は福岡です。"),
+    ("確認したところ、福岡です。", "福岡です。"),
+    ("AIなので断言できませんが、福岡です。", "福岡です。"),
+    ("残念ながら1234です。", "1234です。"),
+    ("私の知る限りでは500円です。", "500円です。"),
+    ("福岡です。ご確認ください。", "福岡です。"),
+]
+
+UNFRAMED = [
+    "Paris",
+    "Sorry",
+    "Sure!",
+    "Sorry, I don't know.",
+    "I'm sorry, but I can't help with that.",
+    "As an AI, I cannot know who the CEO is.",
+    "Sorry seems to be the hardest word",
+    "Unfortunately for him, it rained",
+    "Well water",
+    "すみません",
+    "申し訳ありませんが、わかりません。",
+    "残念",
+    "確認したところ",
+]
+
+
+@pytest.mark.parametrize(("text", "said"), FRAMED)
+def test_what_frames_an_answer_is_taken_off(text, said):
+    assert unframed(text) == said
+
+
+@pytest.mark.parametrize("text", UNFRAMED)
+def test_what_frames_no_answer_stays(text):
+    assert unframed(text) == text
+
+
+@settings(deadline=None)
+@given(st.one_of(ANY_TEXT, st.sampled_from([*POOL, *(text for text, _ in FRAMED)])))
+def test_a_frame_is_taken_off_once_and_something_is_left(text):
+    rest = unframed(text)
+    assert rest in text
+    assert unframed(rest) == rest
+    assert rest.strip() or not text.strip()
+
+
+@pytest.mark.parametrize("text", LONG, ids=range(len(LONG)))
+def test_long_texts_have_no_frame(text):
+    assert unframed(text) == text
+    assert not says_nobody_knows(text)

@@ -12,8 +12,8 @@ NAMES = [file.name.removesuffix(".toml") for file in FILES]
 
 
 def texts(table):
-    """All texts of a table, however deep."""
-    if isinstance(table, str):
+    """All texts and numbers of a table, however deep."""
+    if isinstance(table, str | float):
         yield table
     elif isinstance(table, dict | list):
         for entry in table.values() if isinstance(table, dict) else table:
@@ -21,7 +21,10 @@ def texts(table):
 
 
 def test_there_is_a_table_for_each_kind_of_rule():
-    rules = "antonyms dates grading guards names negation numerals quantities replies sentences spelling"
+    rules = """
+        antonyms conditions currencies dates digits grading grading_weights guards identifiers japanese names negation
+        numerals qualifiers quantities replies sentences spelling variants vocabulary
+    """
     assert rules.split() == NAMES
 
 

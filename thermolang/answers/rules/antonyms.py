@@ -43,6 +43,7 @@ _JAPANESE_BOTH_WAYS = re.compile(_JAPANESE["both_ways"])
 _MOST_WORDS = 30
 _MOST_JAPANESE = 80
 _RUN = re.compile("[\u3041-\u3096]+|[^\u3041-\u3096]+")
+_NOUN_AND_PARTICLE = re.compile("([^\u3041-\u3096、。]+)(?:さん|さま|くん|ちゃん)?(より|から|[がをにへはで])")
 
 
 def opposites(a: str, b: str) -> bool:
@@ -66,6 +67,39 @@ def opposites(a: str, b: str) -> bool:
     return _one_opposite(first, second) or any(
         _one_way(first, *cuts) for cuts in _turned(first, second) if cuts[1] < cuts[2]
     )
+
+
+def exchanged(a: str, b: str) -> bool:
+    """Return whether two short texts are alike but for two parts that changed places around other words.
+
+    Unlike ``opposites`` it asks for no verb or particle that is known to go one way, so it is a reason to doubt only.
+
+    Example:
+        >>> exchanged("Alice reports to Bob", "Bob reports to Alice"), exchanged("red and blue", "blue and red")
+        (True, False)
+        >>> exchanged("田中さんが佐藤さんに報告する", "佐藤さんが田中さんに報告する")
+        True
+    """
+    if max(len(a), len(b)) > 20 * _MOST_WORDS:
+        return False
+    if HAS_JAPANESE.search(a) or HAS_JAPANESE.search(b):
+        return max(len(a), len(b)) <= _MOST_JAPANESE and _japanese_exchanged(normal_form(a), normal_form(b))
+    first, second = _words(a), _words(b)
+    if first == second or max(len(first), len(second)) > _MOST_WORDS or len(first) < 3:
+        return False
+    return any(
+        left < right and not set(first[left:right]) <= _LISTS and not _BOTH_WAYS.intersection(first[left:right])
+        for _, left, right, _ in _turned(first, second)
+    )
+
+
+def _japanese_exchanged(first: str, second: str) -> bool:
+    """Whether two nouns before particles changed places."""
+    if first == second or sorted(first) != sorted(second) or _JAPANESE_BOTH_WAYS.search(first):
+        return False
+    parts, others = (_NOUN_AND_PARTICLE.findall(text) for text in (first, second))
+    roles, other_roles = (dict(found) for found in (parts, others))
+    return roles.keys() == other_roles.keys() and sum(roles[noun] != other_roles[noun] for noun in roles) == 2
 
 
 def _words(text: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Numbers in short English or Japanese texts: digits, number words, fractions, Roman and kanji numerals.
 
 ``next_numeral`` gives one number at a time; ``thermolang.answers.rules.quantities`` adds magnitudes, units and money.
-Texts must come from ``fold_superscripts``. Every look at the surroundings of a number has a fixed reach, so that
+Texts must come from ``digits.fold_math``. Every look at the surroundings of a number has a fixed reach, so that
 reading a text takes time linear in its length. The tables are in ``data/numerals.toml``.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from dataclasses import dataclass
 
+from thermolang.answers.rules.digits import BAR, DASHES, TOKEN, raised, readings
 from thermolang.answers.rules.tables import any_of, pattern, read_table, word_set
 
 _TABLE = read_table("numerals")
@@ -71,6 +71,15 @@ _JAPANESE_DATE = (
 _KANJI_PARTS = rf"(?<!{_N}){_N}{{1,6}}分の{_N}{{1,6}}"
 _MIXED = r"[0-9][0-9,]{0,30}(?:\.[0-9]{1,30})?[百千万億兆]+(?:[0-9][0-9,]{0,30}(?:\.[0-9]{1,30})?[百千万億兆]*){0,4}"
 
+_DATE = (
+    rf"(?:紀元前|西暦|{_ERAS})\s?(?:元|{_N}{{1,8}})年?(?:{_N}{{1,3}}月)?(?:{_N}{{1,3}}日)?"
+    rf"|(?:[12][0-9]{{3}}|[一二][〇零一二三四五六七八九]{{3}}|千{_N}{{1,7}})年(?![間前])(?:{_N}{{1,3}}月)?(?:{_N}{{1,3}}日)?"
+    rf"|{_N}{{1,3}}月(?!間)(?:{_N}{{1,3}}日)?|{_N}{{1,3}}時(?!間)(?:{_N}{{1,3}}分)?(?:{_N}{{1,3}}秒)?"
+    rf"|{_N}{{1,3}}世紀(?!間)|{_N}{{1,4}}年代"
+)
+_KANJI_PARTS = rf"(?<!{_N}){_N}{{1,6}}分の{_N}{{1,6}}"
+_MIXED = r"[0-9][0-9,]{0,30}(?:\.[0-9]{1,30})?[百千万億兆]+(?:[0-9][0-9,]{0,30}(?:\.[0-9]{1,30})?[百千万億兆]*){0,4}"
+
 # NFKC makes 10² a 102; one private character per superscript keeps both the meaning and all positions.
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", range(0xE0F0, 0xE0FC), strict=True))
 _TO_PRIVATE = {ord(char): chr(code) for char, code in _SUPERSCRIPTS.items()}
@@ -81,19 +90,23 @@ _DATE = (
     r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?![0-9])|[0-9]{1,2}\s?[AaPp]\.?[Mm]\b|[0-9]{1,3}0s\b"
     r"|[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}(?![0-9])|[0-9]{1,2}[/.][0-9]{1,2}[/.](?:[0-9]{4}|[0-9]{2})(?![0-9])"
 )
-_DIGITS = (
-    r"(?:[0-9]{1,3}(?:,[0-9]{3}){1,12}(?![0-9])|[0-9]{1,3}(?:\x20[0-9]{3}){1,12}(?![0-9])|[0-9]+)(?:\.[0-9]+)?(?!\.?[0-9])"
-    r"|(?<![0-9])\.[0-9]+(?!\.?[0-9])"
+_TERM = r"[0-9]{1,3}(?:,[0-9]{3}){1,3}|[0-9]{1,6}(?:\.[0-9]{1,4})?"
+_RATIO = rf"(?P<left>{_TERM})\s?[:\u5bfe]\s?(?P<right>{_TERM})(?![0-9:.]|,[0-9])"
+_BARRED = rf"(?:(?P<units>[0-9]{{1,9}})\x20)?(?P<top_of>-?[0-9.]{{1,20}}){BAR}(?P<bottom_of>-?[0-9.]{{1,20}})"
+_POWER = (
+    r"(?P<base>[0-9]{1,6}(?:\.[0-9]{1,6})?)(?:\^|\*\*)\(?(?P<to>[-+]?[0-9]{1,4})\)?"
+    r"|(?P<short_base>[0-9]{1,3}(?:\.[0-9]{1,6})?)(?P<to_raised>[\ue0f0-\ue0fb]{1,5})"
 )
+_ROOT = r"(?P<times_root>[0-9]{1,4})?\u221a\(?(?P<radicand>[0-9]{1,9}(?:\.[0-9]{1,6})?)\)?"
 _TEN_TO = r"10(?:(?:\^|\*\*)\(?(?P<{0}>[-+]?[0-9]{{1,4}})\)?|(?P<{0}_raised>[\ue0f0-\ue0fb]{{1,5}}))"
 _NO = r"no(?=\s[a-z]+[a-rt-z]s\b|\s(?:people|children|men|women)\b)"
 _NUMBER = re.compile(
     rf"(?P<parts>{_KANJI_PARTS})|(?<![A-Za-z0-9_])(?<![A-Za-z]-)(?<![0-9]\.)(?:(?P<date>{_DATE}|{_JAPANESE_DATE})"
     r"|(?P<vulgar>(?P<whole>[0-9]{0,15}?)\s?(?P<over>[0-9])\u2044(?P<under>[0-9]{1,3}))"
     r"|(?P<slash>(?:(?P<wholes>[0-9]{1,4})\x20)?(?P<overs>[0-9]{1,4})/(?P<unders>[0-9]{1,4})(?![0-9/]))"
-    rf"|(?P<power>{_TEN_TO.format('ten')})"
+    rf"|(?P<bar>{_BARRED})|(?P<ratio>{_RATIO})|(?P<power>{_POWER})|(?P<root>{_ROOT})"
     rf"|(?P<mixed>{_MIXED})"
-    rf"|(?P<digits>{_DIGITS})(?:(?P<e>[eE][-+]?[0-9]{{1,5}}(?![0-9A-Za-z]))|\s?[\u00d7x*\u00b7\u22c5]\s?{_TEN_TO.format('times')})?"
+    rf"|(?P<digits>{TOKEN})(?:(?P<e>[eE][-+]?[0-9]{{1,5}}(?![0-9A-Za-z]))|\s?[\u00d7x*\u00b7\u22c5]\s?{_TEN_TO.format('times')})?"
     r"(?P<th>(?:st|nd|rd|th)\b)?)"
     rf"|(?i:\b(?P<fraction>{_FRACTION})|\b(?P<half>half)\b|\b(?P<ordinal>{ORDINAL})|\b(?P<cardinal>{_CARDINAL}))"
     rf"|(?i:(?:\b|(?=ゼ))(?P<nothing>{'|'.join(_AROUND['zero'].split())}|{_NO}))\b"
@@ -104,6 +117,10 @@ _NUMBER = re.compile(
 )
 _POINT = re.compile(rf"\spoint((?:\s{any_of(SMALL_NUMBERS[:10])}\b){{1,15}})", re.IGNORECASE)
 _WORD_END = re.compile(r"[\s\u2010-]")
+_MINUS = re.compile(rf"(?:^|(?<![\w)\]%°.,'-]))[{DASHES}▲△▼]$")
+_SPACED_MINUS = re.compile(rf"\(?(?!-)[{DASHES}]\x20")
+_EURO = re.compile(r"€|EUR\b|Euros?\b|euros?\b|ユーロ")
+_FIRST = re.compile(r"[0-9.]+(?=[,\x20'\u2019]|$)")
 _ROMAN = re.compile(r"(?=.)(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 _FILLER = re.compile(rf"(?:(?:{pattern(_AROUND['before'])})\s?)*", re.IGNORECASE)
 _WHOLE_END = {"", *_AROUND["after"].split()}
@@ -124,6 +141,8 @@ class Numeral:
         end: Where it ends.
         doubtful: Whether it counts only together with a unit or as the whole answer ("a", "half").
         kanji: Whether it is written in kanji only, which counts only before a counter or as the whole answer.
+        ratio: Whether it is a ratio, such as 1:3.
+        other: What it says, with its resolution, if its marks are read in the other way (1.234); None if none is.
     """
 
     value: float
@@ -133,11 +152,8 @@ class Numeral:
     end: int
     doubtful: bool = False
     kanji: bool = False
-
-
-def fold_superscripts(text: str) -> str:
-    """Return the NFKC form of a text, in which a superscript digit is one private character instead of a digit."""
-    return unicodedata.normalize("NFKC", text.translate(_TO_PRIVATE))
+    ratio: bool = False
+    other: tuple[float, float] | None = None
 
 
 def is_whole(folded: str, start: int, end: int) -> bool:
@@ -238,27 +254,76 @@ def _next_word(folded: str, match: re.Match[str]) -> int:
     return gap.end() if gap else match.end()
 
 
-def _digits(folded: str, match: re.Match[str]) -> Numeral:
-    written = match["digits"].replace(",", "").replace(" ", "")
-    scale = float("1" + match["e"]) if match["e"] else _power(match, "times")
-    decimals = len(written.partition(".")[2])
+def _digits(folded: str, match: re.Match[str]) -> Numeral | None:
+    written, end = match["digits"], match.end()
+    exponent = match["e"] or match["times"] or match["times_raised"]
+    listed = re.search(r"[0-9],$", folded[max(0, match.start() - 2) : match.start()]) is not None
+    said = readings(written, thousands=bool(_EURO.search(folded, max(0, match.start() - 5), end + 5)))
+    if not said or (listed and not written.isdigit()):
+        first = _FIRST.match(written)
+        said = readings(first[0]) if first else ()
+        if first is None or not said:
+            return None  # 1.2.3 is a version
+        exponent, end = None, match.start("digits") + first.end()
+    scale = 1.0 if exponent is None else float("1" + match["e"]) if match["e"] else _ten_to(match, "times")
     sign, start = _sign(folded, match.start("digits"))
-    value = sign * float(written) * scale
-    return Numeral(value, 0.5 * 10.0 ** -min(decimals, 300) * scale, match["th"] is not None, start, match.end())
+    (value, resolution), *others = ((sign * float(d) * scale, _half_digit(d) * scale) for d in said)
+    return Numeral(
+        value,
+        resolution,
+        match["th"] is not None,
+        start,
+        end,
+        other=others[0] if others and exponent is None else None,
+    )
 
 
-def _power(match: re.Match[str], name: str) -> float:
-    exponent = match[name] or (match[f"{name}_raised"] or "0").translate(_FROM_PRIVATE)
+def _half_digit(decimal: str) -> float:
+    """Half a unit of the last digit of a plain decimal number."""
+    return 0.5 * 10.0 ** -min(len(decimal.partition(".")[2]), 300)
+
+
+def _ten_to(match: re.Match[str], name: str) -> float:
+    exponent = match[name] or raised(match[f"{name}_raised"])
     return float(f"1e{exponent}") if re.fullmatch(r"[-+]?[0-9]+", exponent) else math.nan
 
 
 def _sign(folded: str, start: int) -> tuple[int, int]:
-    minus = re.search(r"(?:^|(?<![\w)\]%°.,'-]))[-\u2212]$", folded[max(0, start - 2) : start])
-    return (-1, start - 1) if minus else (1, start)
+    before = folded[max(0, start - 2) : start]
+    if _MINUS.search(before):
+        return -1, start - 1
+    # A hyphen and a gap begin an item of a list; any other dash there is rather a minus sign.
+    if start <= 3 and _SPACED_MINUS.fullmatch(folded[:start]):
+        return -1, 0
+    return 1, start
 
 
-def _ten(folded: str, match: re.Match[str]) -> Numeral:
-    return Numeral(_power(match, "ten"), 0.0, False, match.start(), match.end())
+def _power(folded: str, match: re.Match[str]) -> Numeral | None:
+    base, exponent = float(match["base"] or match["short_base"]), match["to"] or raised(match["to_raised"] or "")
+    if not re.fullmatch(r"[-+]?[0-9]{1,4}", exponent) or base == 0 or abs(int(exponent) * math.log10(base)) > 300:
+        return None
+    sign, start = _sign(folded, match.start())
+    return Numeral(sign * base ** int(exponent), 0.0, False, start, match.end())
+
+
+def _root(folded: str, match: re.Match[str]) -> Numeral:
+    sign, start = _sign(folded, match.start())
+    value = float(match["times_root"] or 1) * math.sqrt(float(match["radicand"]))
+    return Numeral(sign * value, 0.0, False, start, match.end())
+
+
+def _bar(folded: str, match: re.Match[str]) -> Numeral | None:
+    try:
+        part = float(match["top_of"]) / float(match["bottom_of"])
+    except (ValueError, ZeroDivisionError):
+        return None
+    sign, start = _sign(folded, match.start())
+    return Numeral(sign * (float(match["units"] or 0) + part), 0.0, False, start, match.end())
+
+
+def _ratio(folded: str, match: re.Match[str]) -> Numeral | None:
+    left, right = (float(match[side].replace(",", "")) for side in ("left", "right"))
+    return Numeral(left / right, 0.0, False, match.start(), match.end(), ratio=True) if right else None
 
 
 def _mixed(folded: str, match: re.Match[str]) -> Numeral:
@@ -363,7 +428,10 @@ _READERS = {
     "date": lambda folded, match: None,
     "vulgar": _vulgar,
     "slash": _slash,
-    "power": _ten,
+    "bar": _bar,
+    "ratio": _ratio,
+    "power": _power,
+    "root": _root,
     "mixed": _mixed,
     "digits": _digits,
     "fraction": _fraction,

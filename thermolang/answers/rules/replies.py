@@ -1,20 +1,25 @@
-"""Refusals, yes and no: whether an answer as a whole declines, says yes, or says no; English and Japanese.
+"""Refusals, yes and no, and what frames an answer: apologies, disclaimers, pleasantries; English and Japanese.
 
 The tables are in ``data/replies.toml``; a rule that does not fit says nothing rather than guess.
 """
 
 from __future__ import annotations
 
+import functools
 import re
+from typing import TYPE_CHECKING
 
 from thermolang.answers.rules.spelling import HAS_JAPANESE, WRAPPED, expanded, fold, normalize
 from thermolang.answers.rules.tables import any_of, pattern, phrase_list, read_table, word_set
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _REFUSALS = read_table("replies")["refusal"]
 _PARTS = _REFUSALS["parts"]
 _OPENING = re.compile(
     rf"(?:{pattern(any_of(_REFUSALS['openings']), _PARTS)} "
-    r"(?:(?:but|that|and|so) (?=i\b|can not\b|do not\b|this\b|it\b|there\b))?)+"
+    rf"(?:(?:but|that|and|so) (?=i\b|can not\b|do not\b|this\b|it\b|there\b|{pattern('{text}', _PARTS)}\b))?)+"
 )
 _REFUSAL = re.compile(pattern(_REFUSALS["refusals"], _PARTS))
 _COMPANY = re.compile(pattern(_REFUSALS["company"], _PARTS))
@@ -23,6 +28,24 @@ _ANSWER_AFTER_ALL = re.compile(pattern(_REFUSALS["answer_after_all"]))
 _JAPANESE_REFUSALS = _REFUSALS["japanese"]
 _JAPANESE_REFUSAL = re.compile(pattern(_JAPANESE_REFUSALS["refusal"], _JAPANESE_REFUSALS["parts"]))
 _JAPANESE_COMPANY = re.compile(pattern(_JAPANESE_REFUSALS["company"], _JAPANESE_REFUSALS["parts"]))
+
+_NOBODY_KNOWS = re.compile(pattern(_REFUSALS["nobody_knows"]))
+_JAPANESE_NOBODY_KNOWS = re.compile(pattern(_JAPANESE_REFUSALS["nobody_knows"]))
+_PERSONAL = re.compile(r"\b(?:i|me|my|we|us|our|sorry)\b|\bi['\u2019]m\b", re.IGNORECASE)
+
+_FRAMING = read_table("replies")["framing"]
+
+
+def _alternatives(rows: Sequence[str]) -> str:
+    return any_of(pattern(row) for row in rows)
+
+
+_BEFORE = re.compile(rf"\s*{_alternatives(_FRAMING['before'])}\s+", re.IGNORECASE)
+_AFTER = re.compile(rf"(?:(?<=[.!?,])\s+|\s*(?=,)){_alternatives(_FRAMING['after'])}\s*$", re.IGNORECASE)
+_JAPANESE_BEFORE = re.compile(rf"\s*{_alternatives(_FRAMING['japanese']['before'])}\s*", re.IGNORECASE)
+_JAPANESE_AFTER = re.compile(rf"(?<=[。.!]){_alternatives(_FRAMING['japanese']['after'])}\s*$", re.IGNORECASE)
+MOST_FRAMES = 6
+"""Expressions that are taken from an answer, one behind the other."""
 
 _POLARITY = read_table("replies")["yes_no"]
 _YES_WORDS = word_set(_POLARITY["yes_words"])
@@ -65,10 +88,63 @@ def is_refusal(text: str) -> bool:
         return False
     if folded in _WHOLE_REFUSALS:
         return True
+    if says_nobody_knows(text):
+        return False
     sentences = [sentence for sentence in _SENTENCE.split(folded) if sentence and sentence.strip(WRAPPED)]
     japanese = HAS_JAPANESE.search(folded) is not None
     verdicts = [_japanese_refusal(sentence) if japanese else _english_refusal(sentence) for sentence in sentences]
     return True in verdicts and False not in verdicts
+
+
+@functools.lru_cache(maxsize=8192)
+def says_nobody_knows(text: str) -> bool:
+    """Return whether an answer as a whole says that nobody knows: an answer, unlike "I do not know".
+
+    Example:
+        >>> says_nobody_knows("No one knows for sure."), says_nobody_knows("I don't know.")
+        (True, False)
+    """
+    folded = fold(text).strip(WRAPPED)
+    if not 0 < len(folded) <= _MOST_POLARITY:
+        return False
+    if HAS_JAPANESE.search(folded):
+        return _JAPANESE_NOBODY_KNOWS.fullmatch(re.sub(r"[\s、。,.!?「」]+", "", folded)) is not None
+    return _NOBODY_KNOWS.fullmatch(normalize(expanded(folded))) is not None
+
+
+def is_personal(text: str) -> bool:
+    """Return whether a refusal speaks of the one who refuses: "I do not know", but not "the author is unknown"."""
+    return bool(_PERSONAL.search(text)) or not re.search(
+        "unknown|uncertain|unclear|不明|未詳|不詳|明らか|知られ", fold(text)
+    )
+
+
+@functools.lru_cache(maxsize=8192)
+def unframed(text: str) -> str:
+    """Return an answer without the apologies, disclaimers and pleasantries around it.
+
+    Returns:
+        The rest of the text; the text itself if it has none of these, if nothing else is left, or if what is left
+        declines to answer.
+
+    Example:
+        >>> unframed("I'm not entirely sure, but I think it is Oslo."), unframed("すみません、東京です。")
+        ('I think it is Oslo.', '東京です。')
+        >>> unframed("I'm sorry, but I don't know.")
+        "I'm sorry, but I don't know."
+    """
+    if len(text) > _MOST_REFUSAL:
+        return text
+    japanese = HAS_JAPANESE.search(text) is not None
+    before, after = (_JAPANESE_BEFORE, _JAPANESE_AFTER) if japanese else (_BEFORE, _AFTER)
+    rest = text
+    for _ in range(MOST_FRAMES):
+        found = before.match(rest)
+        shorter = after.sub("", rest[found.end() :] if found else rest)
+        if shorter == rest or not re.search(r"[^\W_]", shorter):
+            break
+        rest = shorter
+    return text if rest == text or is_refusal(rest) or is_refusal(text) else rest
 
 
 def polarity(text: str) -> bool | None:

@@ -28,6 +28,8 @@ _NO_PARTS = word_set(_TABLE["no_parts"])
 _LATIN_LETTERS = str.maketrans(_TABLE["letters"])
 _SIGNS: dict[str, str] = _TABLE["signs"]
 _SPELLINGS = replacements(_TABLE["rows"]["spellings"])
+_VARIANTS = str.maketrans({v: standard for standard, variants in read_table("variants").items() for v in variants})
+_LEGAL_FORMS: dict[str, str] = read_table("japanese")["legal_abbreviations"]
 _CONTRACTIONS = replacements(_TABLE["rows"]["contractions"], re.IGNORECASE)
 
 _CACHED_LENGTH, _REMEMBERED = 200, 8192
@@ -90,10 +92,17 @@ _AND = re.compile(
 )
 _OR = re.compile(r"\bor\b|または|もしくは|あるいは")
 
+# A clause, and no item of a list: a particle between two words, or the end of a verb.
+_CLAUSE = re.compile(
+    rf"(?<=[{KANJI}{KATAKANA}a-z0-9])[がをはにで](?=[{KANJI}{KATAKANA}a-z0-9])|(?:まし|てい)た$|ま(?:す|せん)$|ている$"
+)
+
 # Japanese spelling.
 _COPULAS = tuple(_TABLE["japanese"]["copulas"].split())
 _KANA: dict[str, str] = _TABLE["japanese"]["kana"]
 _OLD_KANA = re.compile("ヴ[ァィェォュ]?|[ヶヵ]")
+_ABBREVIATED = re.compile(rf"\(([{''.join(_LEGAL_FORMS)}])\)(?=[{JAPANESE}a-z])|(?<=[{JAPANESE}a-z])\((株)\)")
+_ENDS = replacements(_TABLE["japanese"]["ends"])
 _JAPANESE_GAP = re.compile(f"(?<=[{JAPANESE}]) (?=[{JAPANESE}])")
 _LONG_END = re.compile(f"(?<=[{KATAKANA}]{{2}}[\u30a1-\u30fa])ー+(?![{KATAKANA}])")
 _REPEATED = re.compile("([\u3400-\u9fff])(々+)")
@@ -170,6 +179,28 @@ def fold_signs(text: str) -> str:
     return unicodedata.normalize("NFKC", fold(text)).replace("\u2212", "-")
 
 
+def fold_accents(folded: str) -> str:
+    """Return folded text with Latin letters that have no accents; others stay as they are.
+
+    Example:
+        >>> fold_accents("montréal"), fold_accents("パリ")
+        ('montreal', 'パリ')
+    """
+    return folded if folded.isascii() else _without_accents(folded.translate(_LATIN_LETTERS))
+
+
+def list_items(text: str) -> tuple[str, ...]:
+    """Return the items, as they are written, of a text that is a list in any order and nothing else; else nothing.
+
+    Example:
+        >>> list_items("red, green and blue"), list_items("Red is a colour, too")
+        (('red', 'green', 'blue'), ())
+    """
+    if not any(key.startswith("all:") for key in keys(text)):
+        return ()
+    return tuple(part.strip(" .。") for part in _AND.split(text) if part and part.strip(" .。"))
+
+
 def split_words(folded: str) -> tuple[list[str], list[str]]:
     """Split folded text.
 
@@ -230,6 +261,7 @@ def cut_japanese(text: str, units: Literal["A", "C"], read: Callable[[Any], _T])
     if tokenizer is None:
         return None
     mode = getattr(importlib.import_module("sudachipy").SplitMode, units)
+    text = text.encode("utf-8", "replace").decode("utf-8")  # half of a surrogate pair is no text for SudachiPy
     pieces = (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))
     with _TOKENIZING:  # one tokenizer cannot serve two threads at a time
         return [read(morpheme) for piece in pieces for morpheme in tokenizer.tokenize(piece, mode)]
@@ -268,6 +300,7 @@ def _fold_letters(text: str) -> str:
     folded = text.casefold()
     if not folded.isascii():
         folded = unicodedata.normalize("NFKC", _FRACTION.sub(" ", folded.translate(_RAISED))).casefold()
+        folded = _ABBREVIATED.sub(lambda match: _LEGAL_FORMS[match[1] or match[2]], folded)
         folded = _without_accents(folded.translate(_LATIN_LETTERS))
     return folded
 
@@ -288,8 +321,8 @@ def _signs_as_words(folded: str) -> str:
 
 
 def _japanese(form: str) -> str:
-    """Join Japanese words, fold spellings of kana and drop the copula at the end."""
-    form = _folded_kana(_JAPANESE_GAP.sub("", _folded_kana(form)))
+    """Join Japanese words, fold variants of kanji and spellings of kana and drop the copula at the end."""
+    form = _folded_kana(_JAPANESE_GAP.sub("", _folded_kana(form.translate(_VARIANTS))))
     form = _REPEATED.sub(lambda match: match[1] * (1 + len(match[2])), form)
     form = _COUNTED.sub("か", form)
     end = len(form)
@@ -298,8 +331,14 @@ def _japanese(form: str) -> str:
         if not ending and end > 1 and form[end - 1] == "だ" and _BEFORE_DA.match(form[end - 2]):
             ending = "だ"
         if not ending:
-            return form[:end].rstrip()
+            return _ended(form[:end].rstrip())
         end -= len(ending)
+
+
+def _ended(form: str) -> str:
+    for found, instead in _ENDS:
+        form = found.sub(instead, form)
+    return form
 
 
 def _all_keys(text: str) -> frozenset[str]:
@@ -342,7 +381,20 @@ def _is_item(item: str) -> bool:
     said = item.split()
     if not 1 <= len(said) <= _MOST_WORDS or not _NO_LIST_WORDS.isdisjoint(said):
         return False
-    return not HAS_JAPANESE.search(item) or len(item) <= _MOST_CHARACTERS
+    return not HAS_JAPANESE.search(item) or (len(item) <= _MOST_CHARACTERS and not _CLAUSE.search(item))
+
+
+def read_in_kana(form: str) -> set[str]:
+    """Return the readings of a short Japanese text in katakana; none without SudachiPy.
+
+    It is cut into whole names, and into short words, which may be read differently.
+
+    Example:
+        >>> read_in_kana("新宿")
+        {'シンジュク'}
+    """
+    cuts = [cut_japanese(form, units, lambda morpheme: str(morpheme.reading_form())) for units in ("A", "C")]
+    return {"".join(cut) for cut in cuts if cut is not None}
 
 
 def _reading_keys(form: str) -> set[str]:
