@@ -3,8 +3,8 @@
     python benchmarks/concurrency.py [--model smollm2-135m] [--rounds 5] [--calls 8 32] [--parts calls streams prefix]
 
 All variants take turns within each round; ratios are medians of the rounds' own, so a machine that is busy with
-something else is busy for all of them. Beside ours: ChatHuggingFace in threads, which generates for each call alone, and
-transformers' own continuous batching (``generate_batch``), neither with a confidence.
+something else is busy for all of them. Beside ours: ChatHuggingFace in threads, which generates for each call alone,
+and transformers' own continuous batching (``generate_batch``), neither with a confidence.
 """
 
 import argparse
