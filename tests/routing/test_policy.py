@@ -104,3 +104,34 @@ def test_more_confidence_never_makes_a_worse_decision(value, one, other):
     assert (decided == 2) == (value >= high)
     assert (decided == 0) == (value < low)
     assert decided <= rank.index(policy.decide(Confidence((1 + value) / 2)).action)
+
+
+FIELDS = {"name": Confidence(0.9), "items[0].price": Confidence(0.4), "age": Confidence(None, reason="no calibrator")}
+
+
+def test_a_doubtful_field_sends_the_answer_to_review_and_is_named():
+    decision = Policy(0.7).decide(Confidence(0.95, fields=FIELDS))
+    assert (decision.action, decision.fields) == ("review", ("items[0].price", "age"))
+    assert decision.reason == "field items[0].price (and 1 more): confidence 0.40 is below the threshold 0.70"
+    assert decision.reason_code == "doubtful_field"
+
+
+def test_a_field_without_a_confidence_is_doubtful():
+    decision = Policy(0.3).decide(Confidence(0.95, fields=FIELDS))
+    assert (decision.fields, decision.reason) == (("age",), "field age: no calibrator")
+
+
+def test_with_good_fields_the_whole_decides():
+    good = {"name": Confidence(0.9), "age": Confidence(0.8)}
+    assert Policy(0.7).decide(Confidence(0.72, fields=good)).action == "accept"
+    low = Policy(0.7).decide(Confidence(0.6, fields=good))
+    assert (low.action, low.fields) == ("review", ()) and "0.60 is below" in low.reason
+
+
+def test_a_rejected_answer_stays_rejected():
+    decision = Policy(0.7, reject_below=0.2).decide(Confidence(0.1, fields=FIELDS))
+    assert (decision.action, decision.fields) == ("reject", ())
+
+
+def test_a_decision_carries_the_confidences_reason_code():
+    assert Policy().decide(Confidence(None, reason="cut", reason_code="cut")).reason_code == "cut"
