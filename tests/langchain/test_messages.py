@@ -141,12 +141,7 @@ def test_a_decision_is_attached_to_a_copy():
     assert message.model_dump_json() == before
     assert marked is not message
     assert (marked.content, marked.id, marked.response_metadata["model_name"]) == ("Sydney", "7", "m")
-    assert marked.response_metadata[KEY]["decision"] == {
-        "action": "review",
-        "reason": REVIEW.reason,
-        "threshold": 0.8,
-        "item_id": "item-1",
-    }
+    assert marked.response_metadata[KEY]["decision"] == REVIEW.to_dict() | {"item_id": "item-1"}
     assert read(marked)[0] == CONFIDENCE
 
 

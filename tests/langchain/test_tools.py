@@ -5,7 +5,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from tests.fakes import CHATML, says, tiny_llama, tiny_tokenizer
 from thermolang import ChatThermolang, ConfidenceEstimator, LocalModel, confidence_of, with_confidence
-from thermolang.errors import InvalidInputError, ModelError
+from thermolang.errors import ModelError
 from thermolang.langchain.messages import KEY
 from thermolang.models.tool_calls import visible
 
@@ -65,8 +65,6 @@ def test_a_stream_shows_nothing_of_a_tool_call(tool_chat, monkeypatch):
 def test_tools_that_the_template_has_no_place_for_are_refused(chat):
     with pytest.raises(ModelError, match="has no place for tools"):
         chat.bind_tools([weather]).invoke("Why?")
-    with pytest.raises(InvalidInputError, match="cannot be enforced"):
-        chat.bind_tools([weather], tool_choice="any")
 
 
 def test_a_tool_call_that_was_cut_off_is_not_lost_on_a_stream(tool_chat, monkeypatch):

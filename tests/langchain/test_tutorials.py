@@ -261,7 +261,7 @@ def test_map_and_reduce(chat, scorer, raw, way, shape):
         given: Any = TEXTS
     else:
         mapped = RunnableParallel({key: (lambda row, key=key: {"text": row[key]}) | shorten for key in "abc"}) | (
-            lambda found: list(found.values())
+            lambda found: [found[key] for key in "abc"]
         )
         given = dict(zip("abc", TEXTS, strict=True))
     chain = mapped | (lambda parts: {"summaries": " ".join(parts)}) | REDUCE | chat

@@ -38,7 +38,9 @@ def passes(monkeypatch):
         return forward(self, **inputs)
 
     monkeypatch.setattr(ForwardPass, "__call__", counted)
-    return SimpleNamespace(seen=seen, gate=gate)
+    asked, wake = [], Scheduler._wake
+    monkeypatch.setattr(Scheduler, "_wake", lambda self: asked.append(self) or wake(self))
+    return SimpleNamespace(seen=seen, gate=gate, asked=asked)
 
 
 def limited(tiny_model, monkeypatch, **limits):
@@ -116,11 +118,12 @@ def alone(tiny_model):
 
 
 def together(passes, model, calls):
-    """Run calls in threads that all wait for the model before its first pass ends."""
+    """Run calls in threads that have all asked the model before its first pass ends."""
     passes.gate.clear()
+    passes.asked.clear()
     with ThreadPoolExecutor(len(calls)) as pool:
         running = [pool.submit(call) for call in calls]
-        while len(model.scheduler._calls) + len(model.scheduler._reads) < len(calls):
+        while len(passes.asked) < len(calls):
             time.sleep(0.001)
         passes.gate.set()
         wait(running)

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from thermolang import Confidence, Decision, ReviewStore
+from thermolang import Confidence, Decision, Policy, ReviewStore
 from thermolang.errors import ConflictError, StoreError
 from thermolang.review import database
 from thermolang.review import store as store_module
@@ -405,3 +405,51 @@ def test_errors_of_the_system_are_explained(number):
     url = store_module.parse_url("sqlite://")
     with pytest.raises(StoreError, match=r"cannot be written|disk is full"), database.store_errors(url):
         raise OSError(number, os.strerror(number))
+
+
+# Structured answers
+
+ANSWER = '{"name": "Ada", "age": 36, "tags": ["x"]}'
+BY_FIELD = Confidence(
+    0.5, source="fields", fields={path: Confidence(p) for path, p in [("name", 0.9), ("age", 0.6), ("tags[0]", 0.8)]}
+)
+
+
+@pytest.fixture
+def structured(store):
+    decision = Policy(0.7).decide(BY_FIELD)
+    return store.submit("Who?", ANSWER, confidence=BY_FIELD, decision=decision)
+
+
+def test_an_item_knows_its_doubtful_fields(store, structured):
+    item = store.get(structured.id)
+    assert item.confidence == BY_FIELD and item.decision == structured.decision
+    assert (item.decision.fields, item.decision.reason_code) == (("age",), "doubtful_field")
+    assert item.lessons == []
+
+
+def judged(item):
+    return {path: right for path, one in BY_FIELD.fields.items() for c, right in item.lessons if c == one}
+
+
+def test_a_corrected_field_is_a_verdict_on_that_field(store, structured):
+    corrected = '{"name": "Ada", "age": 35, "tags": ["x", "y"]}'
+    item = store.decide(structured.id, "correct", operator="ann", corrected_answer=corrected)
+    assert judged(item) == {"name": True, "age": False, "tags[0]": True}
+    assert (BY_FIELD, False) in item.lessons
+
+
+def test_an_accepted_answer_says_that_every_field_is_right(store, structured):
+    item = store.decide(structured.id, "accept", operator="ann")
+    assert judged(item) == dict.fromkeys(BY_FIELD.fields, True) and (BY_FIELD, True) in item.lessons
+
+
+@pytest.mark.parametrize("verdict", [{"action": "reject"}, {"action": "correct", "corrected_answer": "no JSON"}])
+def test_what_says_nothing_of_fields_teaches_none(store, structured, verdict):
+    item = store.decide(structured.id, operator="ann", **verdict)
+    assert item.lessons == [(BY_FIELD, False)]
+
+
+def test_a_plain_answer_is_one_lesson(store):
+    item = store.submit("Why?", "So.", confidence=Confidence(0.4), decision=Decision("review", "low", 0.7))
+    assert store.decide(item.id, "accept", operator="ann").lessons == [(Confidence(0.4), True)]

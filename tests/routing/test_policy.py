@@ -275,3 +275,30 @@ def test_costs_that_mean_nothing_are_refused(costs):
     wrong, review, delay = costs
     with pytest.raises(InvalidInputError, match="not negative"):
         Policy.for_costs(wrong=wrong, review=review, delay=delay)
+
+
+FIELDS = {"name": Confidence(0.9), "items[0].price": Confidence(0.4), "age": Confidence(None, reason="no calibrator")}
+
+
+def test_a_doubtful_field_sends_the_answer_to_review_and_is_named():
+    decision = Policy(0.7).decide(Confidence(0.95, fields=FIELDS))
+    assert (decision.action, decision.fields) == ("review", ("items[0].price", "age"))
+    assert decision.reason == "field items[0].price (and 1 more): 40 % is below the 70 % needed"
+    assert decision.code == "doubtful_field"
+
+
+def test_a_field_without_a_confidence_is_doubtful():
+    decision = Policy(0.3).decide(Confidence(0.95, fields=FIELDS))
+    assert (decision.fields, decision.reason) == (("age",), "field age: no calibrator")
+
+
+def test_with_good_fields_the_whole_decides():
+    good = {"name": Confidence(0.9), "age": Confidence(0.8)}
+    assert Policy(0.7).decide(Confidence(0.72, fields=good)).action == "accept"
+    low = Policy(0.7).decide(Confidence(0.6, fields=good))
+    assert (low.action, low.fields) == ("review", ()) and "60 % is below" in low.reason
+
+
+def test_a_rejected_answer_stays_rejected():
+    decision = Policy(0.7, reject_below=0.2).decide(Confidence(0.1, fields=FIELDS))
+    assert (decision.action, decision.fields) == ("reject", ())
