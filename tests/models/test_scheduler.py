@@ -34,7 +34,7 @@ def passes(monkeypatch):
 
     def counted(self, **inputs):
         seen.append(tuple(inputs["input_ids"].shape))
-        gate.wait(10)
+        gate.wait(60)
         return forward(self, **inputs)
 
     monkeypatch.setattr(ForwardPass, "__call__", counted)
@@ -90,16 +90,16 @@ def test_each_call_gets_what_it_would_get_alone(tiny_model, alone, schedule):
             np.testing.assert_allclose(got[0].logprobs, answer.logprobs, atol=1e-5)
             np.testing.assert_allclose(got[1].logits, check.logits, atol=1e-5)
             np.testing.assert_allclose(got[1].hidden, check.hidden, atol=1e-5)
-    assert not tiny_model.scheduler._calls or _settles(tiny_model)
+    until(lambda: not tiny_model.scheduler._calls)  # cancelled answers leave at the next token
 
 
-def _settles(model):
-    """Cancelled answers leave at the next token."""
-    for _ in range(100):
-        if not model.scheduler._calls:
-            return True
+def until(condition):
+    """Wait for what another thread is about to do."""
+    for _ in range(6000):
+        if condition():
+            return
         time.sleep(0.01)
-    return False
+    pytest.fail("it did not happen within a minute")
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +123,7 @@ def together(passes, model, calls):
     passes.asked.clear()
     with ThreadPoolExecutor(len(calls)) as pool:
         running = [pool.submit(call) for call in calls]
-        while len(passes.asked) < len(calls):
-            time.sleep(0.001)
+        until(lambda: len(passes.asked) >= len(calls))
         passes.gate.set()
         wait(running)
     return running
@@ -234,9 +233,10 @@ def test_a_full_queue_is_an_error_that_says_so(tiny_model, monkeypatch, passes):
     model = limited(tiny_model, monkeypatch, max_batch_size=1, max_waiting=2)
     passes.gate.clear()
     with ThreadPoolExecutor(8) as pool:
-        running = [pool.submit(model.generate, ask("Why?"), max_new_tokens=2) for _ in range(3)]
-        while len(model.scheduler._waiting) < 2:
-            time.sleep(0.001)
+        running = [pool.submit(model.generate, ask("Why?"), max_new_tokens=2)]
+        until(lambda: passes.seen)  # it has left the queue
+        running += [pool.submit(model.generate, ask("Why?"), max_new_tokens=2) for _ in range(2)]
+        until(lambda: model.scheduler.waiting == 2)
         with pytest.raises(ModelBusyError, match="2 answers wait for this model already"):
             model.generate(ask("Why?"))
         passes.gate.set()
@@ -265,9 +265,7 @@ def test_a_stream_comes_before_others_that_wait(tiny_model, monkeypatch, passes)
     with ThreadPoolExecutor(4) as pool:
         for i, name in enumerate(["running", "waiting", "stream"]):
             pool.submit(answer, name, name == "stream")
-            while len(model.scheduler._calls) <= i:
-                time.sleep(0.001)
-            time.sleep(0.01)
+            until(lambda i=i: len(model.scheduler._calls) > i and passes.seen)
         passes.gate.set()
     assert ended.index("stream") < ended.index("waiting")
 
@@ -277,7 +275,7 @@ def test_nothing_is_kept_of_calls_that_ended(tiny_model):
     stream = tiny_model.stream(ask("Why?"), Sampling(100))
     next(stream)
     stream.close()
-    assert _settles(tiny_model)
+    until(lambda: not tiny_model.scheduler._calls)
     assert not tiny_model.scheduler._waiting and not tiny_model.scheduler._reads
 
 
