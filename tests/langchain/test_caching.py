@@ -142,6 +142,22 @@ def test_a_decision_is_made_anew_each_time(tiny_model, scorer, cache):
     assert told(wrapped.invoke("Why?"))["decision"]["action"] == "review"
 
 
+def test_a_cache_may_be_set_after_the_model_was_wrapped(local, scorer):
+    lax, strict = (
+        with_confidence(local, estimator=scorer, task=task, threshold=policy)
+        for task, policy in (("a", LAX), ("b", STRICT))
+    )
+    set_llm_cache(InMemoryCache())
+    try:
+        for _ in range(2):
+            for wrapped, task, action in ((lax, "a", "accept"), (strict, "b", "review")):
+                payload = told(wrapped.invoke("Why?"))
+                assert (payload["task"], payload["decision"]["action"]) == (task, action)
+        assert KEY not in local.invoke("Why?").response_metadata
+    finally:
+        set_llm_cache(None)
+
+
 def test_what_a_cache_gave_out_stays_as_it_was(chat, estimator):
     set_llm_cache(InMemoryCache())
     try:

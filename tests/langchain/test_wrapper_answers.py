@@ -269,6 +269,13 @@ def test_another_key_is_chosen_by_its_name(chat, estimator, own):
         with_confidence(chat, estimator=estimator, answer="answer")
 
 
+def test_a_key_that_the_output_does_not_have_loses_nothing(chat, estimator, store, own):
+    wrapped = with_confidence(FIRST | chat | PARSER, estimator=estimator, output="dict", answer="answer")
+    result = (wrapped | ConfidenceRouter(store, Policy(threshold=1), on_review="hold")).invoke(ASKED)
+    assert (result["output"], result["confidence"].value) == (PLACEHOLDER, own("First: Why?"))
+    assert "answer_path" not in result and store.list()[0].answer == "First: Why?!"
+
+
 def test_an_answer_that_is_no_text_is_shown_in_the_models_own_words(estimator, store):
     chain = FIRST | Echo(says='{{"city": "Paris"}}') | JsonOutputParser()
     wrapped = with_confidence(chain, estimator=estimator, output="dict")

@@ -294,7 +294,7 @@ def _asked(given: Any, seen: Seen) -> tuple[str, str]:
 def _where(output: Any, seen: Seen | Reason, path: Path) -> list[str | int]:
     """Where the answer stands in the output; empty if it is the output itself, or made by a function of the answer."""
     if path or isinstance(seen, Reason) or not isinstance(output, dict):
-        return list(path)
+        return list(path) if _at(output, path) is not None else []
     key = next((key for key, value in output.items() if seen.is_in(value)), None)
     if key is not None:
         return [key]

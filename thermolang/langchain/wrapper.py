@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, overload
 
+from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseChatModel, BaseLLM
 from langchain_core.runnables import Runnable
 from langchain_core.runnables.config import merge_configs
@@ -296,7 +297,11 @@ def _alone(model: BaseChatModel, scoring: Scoring) -> BaseChatModel:
 
 def _cached(model: BaseChatModel, scoring: Scoring, *, native: bool) -> dict[str, Any]:
     """The ``cache`` of a copy of a model: one that refuses any goes on to do so."""
-    return {} if model.cache is False else {"cache": AnswerCache(model.cache, scoring, native=native)}
+    # A model that scores its own answers puts what they depend on into its key. So it needs no more for a cache that is
+    # set later, and is not slowed down by one that never is: LangChain writes each conversation as JSON to look it up.
+    if model.cache is False or (native and model.cache is None and get_llm_cache() is None):
+        return {}
+    return {"cache": AnswerCache(model.cache, scoring, native=native)}
 
 
 def _scores_itself(part: Any, scoring: Scoring) -> bool:
