@@ -53,13 +53,13 @@ BINS = 10
 HORIZON = 1000
 """Items to which the probability of a false alarm refers."""
 
-SLOPES = (-1.9, -1.3, -0.7, 0.7, 1.3, 1.9)
+SLOPES = np.array([-1.9, -1.3, -0.7, 0.7, 1.3, 1.9])
 """Bets 1 + slope (u - 1/2) on a uniform u; each has mean 1."""
 
-POWERS = (0.3, 0.5, 0.7)
+POWERS = np.array([0.3, 0.5, 0.7])
 """Bets k u^(k-1) on small u; each has mean 1."""
 
-RISES = (0.02, 0.05, 0.1, 0.2, 0.4)
+RISES = np.array([0.02, 0.05, 0.1, 0.2, 0.4])
 """How much the error may have risen, for the bets on it."""
 
 logger = logging.getLogger(__name__)
@@ -321,17 +321,15 @@ def _value(confidence: Confidence) -> float:
 
 
 def _shape_bets(rank: float) -> FloatArray:
-    slopes = np.array(SLOPES)
-    return np.concatenate([1 + slopes * (rank - 0.5), 1 + slopes * (abs(2 * rank - 1) - 0.5)])
+    return np.concatenate([1 + SLOPES * (rank - 0.5), 1 + SLOPES * (abs(2 * rank - 1) - 0.5)])
 
 
 def _high_bets(rank: float) -> FloatArray:
-    powers = np.array(POWERS)
-    return np.concatenate([powers * (1 - rank) ** (powers - 1), 1 + np.array(SLOPES) * (rank - 0.5)])
+    return np.concatenate([POWERS * (1 - rank) ** (POWERS - 1), 1 + SLOPES * (rank - 0.5)])
 
 
 def _error_bets(alpha: float, correct: bool) -> FloatArray:
     """Likelihood ratios of larger errors, at most .99, against the promised one; their mean is 1 there, less below."""
-    larger = np.minimum(alpha + np.array(RISES), (1 + alpha) / 2)
+    larger = np.minimum(alpha + RISES, (1 + alpha) / 2)
     ratio: FloatArray = (1 - larger) / (1 - alpha) if correct else larger / alpha
     return ratio
