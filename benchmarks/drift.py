@@ -14,7 +14,6 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +25,28 @@ from scipy.special import expit
 from thermolang.routing.monitor import HORIZON, Monitor
 from thermolang.types import Confidence
 
-REFERENCE, BEFORE, AFTER, ALPHA, RISEN, AUDITED = 300, 500, 4000, 0.05, 0.15, 0.05
+REFERENCE, BEFORE, AFTER, ALPHA, RISEN, AUDITED = 300, 500, 3000, 0.05, 0.15, 0.05
 console = Console(width=120)
 
 
-@dataclass(frozen=True)
 class Pool:
-    """Confidences and novelties of one kind of questions."""
+    """Confidences and novelties of one kind of questions, to resample from."""
 
-    mean: float
-    novelty: float
+    def __init__(self, mean: float, novelty: float, size: int = 20_000) -> None:
+        rng = np.random.default_rng(0)
+        values = expit(mean + 1.5 * rng.standard_normal(size))
+        novelties = novelty * rng.gamma(9.0, size=size) / 17.4  # 99 % of gamma(9) are below 17.4
+        self.items = [Confidence(float(v), novelty=float(n)) for v, n in zip(values, novelties, strict=True)]
 
-    def draw(self, rng: Any) -> Confidence:
-        novelty = self.novelty * rng.gamma(9.0) / 17.4  # 99 % of gamma(9) are below 17.4
-        return Confidence(float(expit(self.mean + 1.5 * rng.standard_normal())), novelty=float(novelty))
+    def draw(self, rng: Any, size: int) -> list[Confidence]:
+        return [self.items[i] for i in rng.integers(len(self.items), size=size)]
 
 
 USUAL, OTHER = Pool(1.93, 1.0), Pool(0.57, 2.0)  # 80 % and 60 % right
 
 
 def monitor(rng: Any) -> Monitor:
-    return Monitor([USUAL.draw(rng) for _ in range(REFERENCE)], alpha=ALPHA, seed=int(rng.integers(1 << 30)))
+    return Monitor(USUAL.draw(rng, REFERENCE), alpha=ALPHA, seed=int(rng.integers(1 << 30)))
 
 
 def false_alarms(streams: int, seed: int) -> dict[str, Any]:
@@ -55,10 +55,10 @@ def false_alarms(streams: int, seed: int) -> dict[str, Any]:
     with Progress(console=Console(stderr=True)) as progress:
         for _ in progress.track(range(streams), description="no change"):
             watch = monitor(rng)
-            for _ in range(HORIZON):
-                watch.observe(USUAL.draw(rng))
-                if rng.random() < AUDITED:
-                    watch.audit(rng.random() >= ALPHA)
+            for item, (audited, wrong) in zip(USUAL.draw(rng, HORIZON), rng.random((HORIZON, 2)), strict=True):
+                watch.observe(item)
+                if audited < AUDITED:
+                    watch.audit(wrong >= ALPHA)
             raised.update(alarm.code for alarm in watch.alarms)
             raised["any"] += bool(watch.alarms)
     return {"streams": streams, **{code: count / streams for code, count in raised.items()}}
@@ -71,12 +71,14 @@ def delays(streams: int, share: float, seed: int) -> dict[str, Any]:
     with Progress(console=Console(stderr=True)) as progress:
         for _ in progress.track(range(streams), description=f"change of {share:.0%}"):
             watch = monitor(rng)
-            for item in range(BEFORE + AFTER):
-                changed = item >= BEFORE
-                other = changed and rng.random() < share
-                watch.observe((OTHER if other else USUAL).draw(rng))
-                if rng.random() < AUDITED:
-                    watch.audit(rng.random() >= (RISEN if other else ALPHA))
+            other = (np.arange(BEFORE + AFTER) >= BEFORE) & (rng.random(BEFORE + AFTER) < share)
+            chance = rng.random((BEFORE + AFTER, 2))
+            for changed, usual, strange, (audited, wrong) in zip(
+                other, USUAL.draw(rng, len(other)), OTHER.draw(rng, len(other)), chance, strict=True
+            ):
+                watch.observe(strange if changed else usual)
+                if audited < AUDITED:
+                    watch.audit(wrong >= (RISEN if changed else ALPHA))
                 if len(watch.alarms) == 3:
                     break
             noticed = {a.code: a for a in watch.alarms}

@@ -111,7 +111,7 @@ class Detector:
     @property
     def evidence(self) -> float:
         """Winnings as a multiple of the level."""
-        return float(self._won.mean() / self.level)
+        return float(self._won.sum() / (len(self._won) * self.level))
 
     @property
     def since(self) -> int:
