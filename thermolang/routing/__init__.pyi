@@ -10,4 +10,7 @@ from .guarantees import expected_error as expected_error
 from .guarantees import high_probability as high_probability
 from .guarantees import labels_needed as labels_needed
 from .guarantees import must_review as must_review
+from .monitor import Alarm as Alarm
+from .monitor import Monitor as Monitor
+from .monitor import notify as notify
 from .policy import Policy as Policy
