@@ -131,10 +131,12 @@ def other_japanese_name(a: str, b: str) -> bool:
 
 
 def _other_place(a: str, b: str) -> bool:
-    first, second = (_PLACE.fullmatch(normal_form(text)) if len(text) <= MOST_CHARACTERS else None for text in (a, b))
-    return bool(first and second) and any(
-        x and y and x != y for x, y in zip(first.groups(), second.groups(), strict=True)
-    )
+    if max(len(a), len(b)) > MOST_CHARACTERS:
+        return False
+    first, second = (_PLACE.fullmatch(normal_form(text)) for text in (a, b))
+    if first is None or second is None:
+        return False
+    return any(x and y and x != y for x, y in zip(first.groups(), second.groups(), strict=True))
 
 
 def same_in_other_script(a: str, b: str) -> bool:
