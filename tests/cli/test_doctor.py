@@ -29,9 +29,10 @@ def test_everything_is_fine(checks, tiny_model, calibrator_for, tmp_path):
     calibrator = calibrator_for(tiny_model)
     calibrator.save(registry.folder_for(tiny_model.identity, "tiny"))
     found = checks()
-    assert list(found) == ["model", "calibrator", "embedder", "database", "disk"]
+    assert list(found) == ["model", "template", "calibrator", "embedder", "database", "disk"]
     assert all(check.ok for check in found.values()), found
     assert found["model"].detail == "tiny (LlamaForCausalLM, float32 on cpu)"
+    assert found["template"].detail == "takes system turns, turns in any order, no tools"
     assert found["calibrator"].detail.startswith(f"{calibrator.id}: choice (3 tasks) and self_check (3 tasks); same")
     assert "all-MiniLM-L6-v2" in found["embedder"].detail
     assert found["database"].detail == f"sqlite:///{tmp_path / 'home' / 'data' / 'review.db'}: 0 pending of 0"

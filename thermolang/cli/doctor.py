@@ -7,10 +7,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from thermolang.cli.common import runs_on
 from thermolang.errors import ThermolangError, require
 from thermolang.storage import cache_dir, data_dir, default_store_url
+
+if TYPE_CHECKING:
+    from thermolang.estimator import ConfidenceEstimator
 
 ENOUGH_DISK = 2 * 2**30
 
@@ -26,8 +30,9 @@ class Check:
 
 def check_all(model_name: str, store_url: str | None = None) -> Iterator[Check]:
     """Look at everything a demo or a chain needs, in the order in which it would fail."""
-    estimators: list[object] = []
+    estimators: list[ConfidenceEstimator] = []
     yield _guarded("model", lambda: _model(model_name, estimators))
+    yield _guarded("template", lambda: _template(estimators))
     yield _guarded("calibrator", lambda: _calibrator(estimators))
     yield _guarded("embedder", _embedder)
     yield _guarded("database", lambda: _database(store_url))
@@ -41,7 +46,7 @@ def _guarded(name: str, look: Callable[[], str]) -> Check:
         return Check(name, False, str(error))
 
 
-def _model(name: str, found: list[object]) -> str:
+def _model(name: str, found: list[ConfidenceEstimator]) -> str:
     from thermolang.estimator import ConfidenceEstimator
     from thermolang.models.local import LocalModel
 
@@ -50,13 +55,22 @@ def _model(name: str, found: list[object]) -> str:
     return f"{model.name} ({model.identity.architecture}, {runs_on(model)})"
 
 
-def _calibrator(found: list[object]) -> str:
-    from thermolang.estimator import ConfidenceEstimator
+def _template(found: list[ConfidenceEstimator]) -> str:
+    from thermolang.models.chat_template import ChatTokenizer
 
-    if not found or not isinstance(found[0], ConfidenceEstimator):
+    model = _only(found).model
+    return f"takes {model.rules}" if isinstance(model, ChatTokenizer) else "none"
+
+
+def _only(found: list[ConfidenceEstimator]) -> ConfidenceEstimator:
+    if not found:
         msg = "not looked for: there is no model"
         raise ThermolangError(msg)
-    estimator = found[0]
+    return found[0]
+
+
+def _calibrator(found: list[ConfidenceEstimator]) -> str:
+    estimator = _only(found)
     if estimator.calibrator is None:
         raise ThermolangError(estimator.why_no_calibrator().text)  # type: ignore[union-attr]  # there is none
     kinds = " and ".join(f"{source} ({fit.prior.tasks} tasks)" for source, fit in estimator.calibrator.fits.items())

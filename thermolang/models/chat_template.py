@@ -10,7 +10,7 @@ from typing import Any
 from thermolang.errors import ModelError
 from thermolang.models.families import DEFAULT, Family, family_of
 from thermolang.models.prompts import FIXED_DATE
-from thermolang.models.tool_calls import Parsed, form_of, marks, parse
+from thermolang.models.tool_calls import CallForm, Parsed, form_of, marks, parse
 from thermolang.models.turns import TurnRules, check_results, described, placed, rules_of, with_calls
 from thermolang.types import Message
 
@@ -98,8 +98,13 @@ class ChatTokenizer:
         """Which turns the chat template takes; found out once for each template."""
         template = self._templates
         if self._rules is None or self._rules[0] != template:
-            self._rules = template, rules_of(self._applied, form_of(template))
+            self._rules = template, rules_of(self._applied, self.call_form)
         return self._rules[1]
+
+    @property
+    def call_form(self) -> CallForm:
+        """How the model is taught to write tool calls, as far as its chat template speaks of it."""
+        return form_of(self._templates)
 
     @property
     def context_length(self) -> int:
@@ -144,7 +149,7 @@ class ChatTokenizer:
         if not fixed_date and turns != list(messages):
             self._tell()
         try:
-            turns = with_calls(turns, self.rules, form_of(self._templates))
+            turns = with_calls(turns, self.rules, self.call_form)
             if tools:
                 turns, told = described(turns, tools, str(self.rules.tools))
                 options |= told
