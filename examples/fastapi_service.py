@@ -25,7 +25,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import BaseModel, StringConstraints
 
 from thermolang import ChatThermolang, ConfidenceRouter, Policy, ReviewStore, with_confidence
-from thermolang.models.prometheus import ModelCollector
+from thermolang.models import ModelCollector
 
 PROMPT = ChatPromptTemplate.from_messages([("system", "Answer in as few words as possible."), ("human", "{question}")])
 

@@ -30,9 +30,10 @@ def test_everything_is_fine(checks, tiny_model, calibrator_for, tmp_path):
     calibrator = calibrator_for(tiny_model)
     calibrator.save(registry.folder_for(tiny_model.identity, "tiny"))
     found = checks()
-    assert list(found) == ["model", "speed", "calibrator", "embedder", "database", "disk"]
+    assert list(found) == ["model", "template", "speed", "calibrator", "embedder", "database", "disk"]
     assert all(check.ok for check in found.values()), found
     assert found["model"].detail == "tiny (LlamaForCausalLM, float32 on cpu)"
+    assert found["template"].detail == "takes system turns, turns in any order, no tools"
     assert re.fullmatch(
         r"\d+ tokens/s, \d+ with 8 answers at once; reading a confidence takes \d+ ms", found["speed"].detail
     )

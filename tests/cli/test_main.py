@@ -378,6 +378,7 @@ def test_doctor_is_a_line_for_each_look(run, monkeypatch, tiny_model, estimator)
     assert code == 1
     assert [line.split()[:2] for line in lines] == [
         ["ok", "model"],
+        ["ok", "template"],
         ["FAIL", "calibrator"],
         ["ok", "embedder"],
         ["ok", "database"],

@@ -424,7 +424,7 @@ def structured(store):
 def test_an_item_knows_its_doubtful_fields(store, structured):
     item = store.get(structured.id)
     assert item.confidence == BY_FIELD and item.decision == structured.decision
-    assert (item.decision.fields, item.decision.reason_code) == (("age",), "doubtful_field")
+    assert (item.decision.fields, item.decision.code) == (("age",), "doubtful_field")
     assert item.lessons == []
 
 

@@ -30,8 +30,9 @@ class Check:
 
 def check_all(model_name: str, store_url: str | None = None) -> Iterator[Check]:
     """Look at everything a demo or a chain needs, in the order in which it would fail."""
-    estimators: list[object] = []
+    estimators: list[ConfidenceEstimator] = []
     yield _guarded("model", lambda: _model(model_name, estimators))
+    yield _guarded("template", lambda: _template(estimators))
     yield _guarded("speed", lambda: _speed(estimators))
     yield _guarded("calibrator", lambda: _calibrator(estimators))
     yield _guarded("embedder", _embedder)
@@ -46,7 +47,7 @@ def _guarded(name: str, look: Callable[[], str]) -> Check:
         return Check(name, False, str(error))
 
 
-def _model(name: str, found: list[object]) -> str:
+def _model(name: str, found: list[ConfidenceEstimator]) -> str:
     from thermolang.estimator import ConfidenceEstimator
     from thermolang.models.local import LocalModel
 
@@ -55,11 +56,14 @@ def _model(name: str, found: list[object]) -> str:
     return f"{model.name} ({model.identity.architecture}, {runs_on(model)})"
 
 
-def _speed(found: list[object]) -> str:
+def _speed(found: list[ConfidenceEstimator]) -> str:
     """Tokens a second of one answer and of eight at once, and what reading a confidence takes."""
     from thermolang.models.decoding import Sampling
+    from thermolang.models.local import LocalModel
 
-    model = _estimator(found).model
+    model = _only(found).model
+    if not isinstance(model, LocalModel):
+        return "not measured"
     messages = [{"role": "user", "content": "Tell a long story about the sea."}]
     done, rates = model.scheduler.counters, []
     for n in (1, 8):
@@ -74,17 +78,22 @@ def _speed(found: list[object]) -> str:
     )
 
 
-def _estimator(found: list[object]) -> ConfidenceEstimator:
-    from thermolang.estimator import ConfidenceEstimator
+def _template(found: list[ConfidenceEstimator]) -> str:
+    from thermolang.models.chat_template import ChatTokenizer
 
-    if not found or not isinstance(found[0], ConfidenceEstimator):
+    model = _only(found).model
+    return f"takes {model.rules}" if isinstance(model, ChatTokenizer) else "none"
+
+
+def _only(found: list[ConfidenceEstimator]) -> ConfidenceEstimator:
+    if not found:
         msg = "not looked for: there is no model"
         raise ThermolangError(msg)
     return found[0]
 
 
-def _calibrator(found: list[object]) -> str:
-    estimator = _estimator(found)
+def _calibrator(found: list[ConfidenceEstimator]) -> str:
+    estimator = _only(found)
     if estimator.calibrator is None:
         raise ThermolangError(estimator.why_no_calibrator().text)  # type: ignore[union-attr]  # there is none
     kinds = " and ".join(f"{source} ({fit.prior.tasks} tasks)" for source, fit in estimator.calibrator.fits.items())

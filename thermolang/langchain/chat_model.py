@@ -335,12 +335,17 @@ class ChatThermolang(BaseChatModel):
         return sorted({*cls.model_fields, *ALIASES} - {"local", "scoring"})
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        rules = self.local.rules
-        text = {"text_inputs": True, "image_inputs": False, "audio_inputs": False, "video_inputs": False}
-        known = {**text, "text_outputs": True, "tool_calling": rules.tools is not None}
+        found = ModelProfile(
+            text_inputs=True,
+            image_inputs=False,
+            audio_inputs=False,
+            video_inputs=False,
+            text_outputs=True,
+            tool_calling=self.local.rules.tools is not None,
+        )
         if self.local.context_length < UNLIMITED:
-            known["max_input_tokens"] = self.local.context_length
-        return cast("ModelProfile", known)
+            found["max_input_tokens"] = self.local.context_length
+        return found
 
     def get_token_ids(self, text: str) -> list[int]:
         """Token ids of a text, by the model's own tokenizer; ``get_num_tokens`` counts them."""

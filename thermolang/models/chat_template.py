@@ -98,8 +98,13 @@ class ChatTokenizer:
         """Which turns the chat template takes; found out once for each template."""
         template = self._templates
         if self._rules is None or self._rules[0] != template:
-            self._rules = template, rules_of(self._applied, form_of(template))
+            self._rules = template, rules_of(self._applied, self.call_form)
         return self._rules[1]
+
+    @property
+    def call_form(self) -> CallForm:
+        """How the model is taught to write tool calls, as far as its chat template speaks of it."""
+        return form_of(self._templates)
 
     @property
     def context_length(self) -> int:

@@ -286,7 +286,8 @@ def _up_to_end(text: str, form: CallForm) -> tuple[str, str]:
 
 def _bare(text: str, *, told: bool) -> tuple[str, list[FunctionCall], list[str]]:
     """As ``_marked``, of a text that is nothing but JSON; half a call is one only where the model was told of tools."""
-    nothing, half = (text, [], []), ("", [], [text.strip()])
+    nothing: tuple[str, list[FunctionCall], list[str]] = text, [], []
+    half: tuple[str, list[FunctionCall], list[str]] = "", [], [text.strip()]
     if not _BARE.match(text.strip()):
         return half if told and _BARE_BEGUN.fullmatch(text.strip()) else nothing
     fenced = _FENCED.fullmatch(text)

@@ -71,6 +71,13 @@ class TurnRules:
     calls: CallStyle | None = None
     thinks_unasked: bool = True
 
+    def __str__(self) -> str:
+        """One line for people."""
+        system = {"anywhere": "system turns", "first": "one system turn, at the beginning", "none": "no system turns"}
+        turns = "user and assistant take turns" if self.alternates else "turns in any order"
+        tools = f"tools ({self.tools})" if self.tools else "no tools"
+        return f"{system[self.system]}, {turns}, {tools}{'' if self.calls else ', no results of tools'}"
+
 
 Render = Callable[..., str]
 """``render(turns, **template_arguments)``; it raises what the template raises."""

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-import numpy as np
 from pydantic import ConfigDict, TypeAdapter
 
 from thermolang.errors import InvalidInputError, NotEnoughDataError, complaint
@@ -100,11 +99,11 @@ class Policy:
                 are above the budget.
         """
         given = list(confidences)
-        scored = np.sort(np.array([c for c in given if c is not None], dtype=float))
+        scored = sorted(c for c in given if c is not None)
         if not given:
             msg = "a review budget needs the confidences of past answers, and there are none"
             raise NotEnoughDataError(msg)
-        if not 0 <= max_review <= 1 or not ((scored >= 0) & (scored <= 1)).all():
+        if not 0 <= max_review <= 1 or not all(0 <= c <= 1 for c in scored):
             msg = f"the budget and all confidences lie between 0 and 1; the budget is {max_review}"
             raise InvalidInputError(msg)
         allowed = math.floor(max_review * len(given) + 1e-9) - (len(given) - len(scored))
