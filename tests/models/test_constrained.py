@@ -151,7 +151,9 @@ def test_ids_beyond_the_tokenizer_are_never_taken():
 
 
 def test_a_call_has_its_form():
-    g = call_grammar({"add": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}, "now": {}})
+    g = call_grammar(
+        {"add": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}, "now": {}}
+    )
     several = call_grammar({"now": {"type": "object"}}, several=True)
     assert follows(g, '{"name": "add", "arguments": {"a": 1}}') == (True, True)
     assert follows(g, '{"name": "add", "arguments": {"b"') is None

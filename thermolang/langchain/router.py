@@ -12,6 +12,7 @@ from langchain_core.runnables.config import run_in_executor
 
 from thermolang.errors import InvalidInputError
 from thermolang.langchain.messages import KEY, attach_decision, decided, decision_record, read, submitted
+from thermolang.langchain.structured import answer_text
 from thermolang.routing.policy import Policy
 from thermolang.types import Confidence, Decision, Reason
 
@@ -136,9 +137,9 @@ def _taken(answer: Any) -> tuple[Confidence, str, dict[str, Any]]:
     """Confidence, text and payload of what a router takes."""
     if isinstance(answer, AIMessage):
         confidence, payload = read(answer)
-        return confidence, str(answer.text), payload
+        return confidence, answer_text(answer) if confidence.fields else str(answer.text), payload
     if _is_scored(answer):
-        return answer["confidence"], str(answer["output"]), answer
+        return answer["confidence"], answer_text(answer["output"]), answer
     given = "str" if isinstance(answer, str) else type(answer).__name__  # core has a subclass of str
     msg = (
         f"ConfidenceRouter takes an AIMessage or the dict of with_confidence(output='dict'), not {given}; "
