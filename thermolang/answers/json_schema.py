@@ -45,6 +45,21 @@ def can_end(schema: Any, root: Schema, entered: frozenset[str] = frozenset()) ->
     return all(can_end(part, root, entered) for part in _required(schema))
 
 
+def holds_itself(schema: Any, root: Schema, entered: frozenset[str] = frozenset()) -> bool:
+    """Whether a value may hold another one of its own kind.
+
+    >>> holds_itself({"items": {"$ref": "#"}}, {"items": {"$ref": "#"}})
+    True
+    """
+    if isinstance(schema, list):
+        return any(holds_itself(part, root, entered) for part in schema)
+    if not isinstance(schema, Mapping):
+        return False
+    if isinstance(reference := schema.get("$ref"), str):
+        return reference in entered or holds_itself(target(root, reference), root, entered | {reference})
+    return any(holds_itself(part, root, entered) for word, part in schema.items() if word != "$defs")
+
+
 def target(root: Schema, reference: str) -> Any:
     """What a reference within a schema points to; empty where it points nowhere.
 

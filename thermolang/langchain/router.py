@@ -14,6 +14,7 @@ from langchain_core.runnables.config import run_in_executor
 from thermolang.errors import InvalidInputError
 from thermolang.langchain.chains import Path
 from thermolang.langchain.messages import KEY, attach_decision, decided, decision_record, read, submitted
+from thermolang.langchain.structured import answer_text
 from thermolang.routing.policy import Policy
 from thermolang.types import Action, Confidence, Decision, Reason
 
@@ -119,11 +120,12 @@ class ConfidenceRouter(Runnable[Any, Any]):
 
     def _route_message(self, message: AIMessage) -> tuple[AIMessage, Decision]:
         confidence, payload = read(message)
-        decision, item_id = self._decide(confidence, str(message.text), payload)
+        text = answer_text(message) if confidence.fields else str(message.text)
+        decision, item_id = self._decide(confidence, text, payload)
         marked = attach_decision(message, decision, item_id)
         if self.on_review != "hold" or not decision.holds:
             return marked, decision
-        marked.response_metadata[KEY] |= _kept(str(message.text), item_id)
+        marked.response_metadata[KEY] |= _kept(text, item_id)
         return self._held(marked), decision
 
     def _route_at(self, routed: dict[str, Any], answer: dict[str, Any], path: Path) -> tuple[dict[str, Any], Decision]:
@@ -209,9 +211,7 @@ def _with(whole: Any, path: Sequence[Any], value: Any) -> Any:
 
 def _text(value: Any, own: str | None) -> str:
     """An answer as the operator reads it: of one that is no text, the model's own words."""
-    if isinstance(value, BaseMessage):
-        return str(value.text)
-    return value if isinstance(value, str) else own or str(value)
+    return (own if not isinstance(value, str | BaseMessage) else None) or answer_text(value)
 
 
 def _kept(text: str, item_id: str | None) -> dict[str, str]:

@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 from langchain_core.exceptions import OutputParserException
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.output_parsers import BaseCumulativeTransformOutputParser
 from langchain_core.outputs import ChatGeneration
 from langchain_core.outputs import Generation as LangChainGeneration
@@ -25,6 +25,7 @@ from langchain_core.utils.function_calling import convert_to_json_schema, conver
 from langchain_core.utils.json import parse_partial_json
 from pydantic import BaseModel, SkipValidation
 
+from thermolang.answers.json_schema import holds_itself
 from thermolang.errors import InvalidInputError, complaint
 from thermolang.fields import StructuredAnswer
 from thermolang.models.constrained import Grammar, call_grammar, either_grammar, json_grammar
@@ -259,7 +260,8 @@ def schema_of(schema: Any) -> dict[str, Any]:
         InvalidInputError: It is none of these.
     """
     if isinstance(schema, type) and issubclass(schema, BaseModel):
-        return schema.model_json_schema()  # with references, as some hold themselves
+        # With references, as some hold themselves; those have no title.
+        return {"title": schema.__name__, **schema.model_json_schema()}
     if isinstance(schema, Mapping) and "function" not in schema and "parameters" not in schema:
         return {"title": "Answer", **schema}
     try:
@@ -278,16 +280,14 @@ def as_noted(schema: Any, told: dict[str, Any]) -> dict[str, Any]:
 
 
 def tool_of(tool: Any) -> dict[str, Any]:
-    """A tool in OpenAI's form.
-
-    Raises:
-        InvalidInputError: It holds itself, which LangChain cannot describe as a tool.
-    """
-    try:
-        return convert_to_openai_tool(tool)
-    except RecursionError as error:
-        msg = f"the arguments of {getattr(tool, '__name__', tool)!r} hold themselves, which no tool of LangChain may"
-        raise InvalidInputError(f"{msg}: use with_structured_output(..., method='json_schema')") from error
+    """A tool in OpenAI's form."""
+    found = convert_to_openai_tool(tool)
+    if isinstance(tool, type) and issubclass(tool, BaseModel):
+        schema = tool.model_json_schema()
+        if holds_itself(schema, schema):  # LangChain would let anything stand there
+            parameters = {key: value for key, value in schema.items() if key not in ("title", "description")}
+            return {**found, "function": {**found["function"], "parameters": parameters}}
+    return found
 
 
 def nobody_executes(tool: Any) -> bool:
@@ -312,7 +312,7 @@ class AnswerParser(BaseCumulativeTransformOutputParser[Any]):
         finish = message.response_metadata.get("finish_reason")
         if partial and finish is None:
             return self._so_far(str(message.text)) if self.of is None else None
-        text = _answer_text(message)
+        text = answer_text(message)
         if finish == "length":
             msg = "the answer was cut before it was complete: allow more tokens (max_tokens)"
             raise OutputParserException(f"{msg}. It begins: {text}", llm_output=text)
@@ -356,11 +356,16 @@ def parser_for(schema: Any) -> AnswerParser:
     return AnswerParser(of=schema if is_model else None)
 
 
-def _answer_text(message: Any) -> str:
-    """The JSON of a message: its text, or the arguments of its call."""
-    for call in getattr(message, "tool_calls", ()):
-        return json.dumps(call["args"], ensure_ascii=False)
-    return str(message.text)
+def answer_text(answer: Any) -> str:
+    """The text of an answer: JSON of an object, and of the arguments of a call without words."""
+    if isinstance(answer, BaseModel) and not isinstance(answer, BaseMessage):
+        return answer.model_dump_json()
+    calls = getattr(answer, "tool_calls", None)
+    if isinstance(answer, dict | list) or (calls and not str(answer.text)):
+        return json.dumps(
+            answer if isinstance(answer, dict | list) else calls[0]["args"], ensure_ascii=False, default=str
+        )
+    return str(answer.text if isinstance(answer, BaseMessage) else answer)
 
 
 @lru_cache(maxsize=64)

@@ -162,11 +162,6 @@ class ChatTokenizer:
         closes = at_once and self._can_think and self.rules.thinks_unasked
         return without_thinking(text, self.family) if closes else text
 
-    @cached_property
-    def call_form(self) -> CallForm:
-        """The form in which the template writes calls of tools."""
-        return form_of(self._templates)
-
     def opens_thinking(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] = ()) -> bool:
         """Whether the template itself begins the thoughts, so that an answer that was cut may be all thought."""
         return self._can_think and self.render(messages, tools=tools).rstrip().endswith(self.family.thinking.open)
