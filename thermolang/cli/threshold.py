@@ -15,7 +15,7 @@ from thermolang.errors import InvalidInputError, NotEnoughDataError, require
 if TYPE_CHECKING:
     from thermolang.review.store import ReviewItem
     from thermolang.routing.certificates import Certified, Label
-    from thermolang.routing.guarantees import GuaranteedThreshold
+    from thermolang.routing.guarantees import GuaranteedThreshold, Kind
 
 
 def threshold(
@@ -76,7 +76,7 @@ def threshold(
     if not as_json:
         wrong = sum(not label.correct for label in judged) / len(judged)
         _say(_feasible(len(judged), wrong, must_review(wrong, max_error), max_error))
-    kind = "expected_error" if expected else "high_probability"
+    kind: Kind = "expected_error" if expected else "high_probability"
     found = certify(judged, kind=kind, alpha=max_error, delta=1 - certainty)
     if as_json:
         print(to_json(_record(found), indent=2))  # noqa: T201
