@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import text
 
-from thermolang.errors import StoreError
+from thermolang.errors import LoginError, StoreError
 from thermolang.review import User, UserStore
-from thermolang.review.users import FAILURES, SESSION, WINDOW, LoginError
+from thermolang.review.users import FAILURES, SESSION, WINDOW
 
 PASSWORD = "correct horse battery"
 

@@ -8,6 +8,7 @@ from .schema import Role as Role
 from .schema import Status as Status
 from .schema import VerdictAction as VerdictAction
 from .search import BANDS as BANDS
+from .search import Band as Band
 from .search import Filter as Filter
 from .search import Order as Order
 from .search import Page as Page

@@ -1,8 +1,8 @@
-"""Checks of what comes in: every refusal is a StoreError that says what was wrong and what is allowed."""
+"""Checks of what comes in: every refusal is a RefusedError that says what was wrong and what is allowed."""
 
 from __future__ import annotations
 
-from thermolang.errors import StoreError
+from thermolang.errors import RefusedError
 from thermolang.review.schema import ACTIONS, REJECT_CODES
 
 # In characters. What a person types is short; what a model wrote may be long, but not without end.
@@ -13,9 +13,9 @@ MAX_VERSION = 2**31 - 1
 
 
 def check(holds: bool, message: str) -> None:
-    """Raise a StoreError with the message unless the condition holds."""
+    """Raise a RefusedError with the message unless the condition holds."""
     if not holds:
-        raise StoreError(message)
+        raise RefusedError(message)
 
 
 def check_lengths(**texts: str) -> None:

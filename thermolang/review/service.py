@@ -442,10 +442,11 @@ class ReviewService:
         """Insert a row, or change the one that has its key; False if ``where`` forbids the change."""
         dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
         key = [column.name for column in table.__table__.primary_key]
-        # Of the table, not of the class, whose inserts do not tell how many rows they changed.
         insert = dialect.insert(table.__table__).values(values)
         changes = {name: insert.excluded[name] for name in changing}
-        result: Any = session.execute(insert.on_conflict_do_update(index_elements=key, set_=changes, where=where))
+        upsert = insert.on_conflict_do_update(index_elements=key, set_=changes, where=where)
+        # Not told for inserts, unless one asks for it.
+        result: Any = session.execute(upsert.execution_options(preserve_rowcount=True))
         return bool(result.rowcount == 1)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, NoReturn, cast
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from thermolang.errors import ConflictError, StoreError
+from thermolang.errors import ConflictError, RefusedError, StoreError
 from thermolang.review.checks import check, check_lengths, check_verdict, check_version, clean_text
 from thermolang.review.database import open_engine, parse_url, store_errors, without_password
 from thermolang.review.schema import (
@@ -124,7 +124,7 @@ class ReviewItem:
 class ReviewStore:
     """Doubtful answers, the verdicts of people on them and an audit trail, in SQLite or PostgreSQL.
 
-    Only ``StoreError`` and its subclass ``ConflictError`` leave a store. One store may be shared by threads.
+    Only ``StoreError`` and its subclasses leave a store. One store may be shared by threads.
 
     Args:
         url: Such as ``sqlite:///review.db`` or ``postgresql://user@host/name``; the default is
@@ -348,7 +348,9 @@ class ReviewStore:
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back by any error."""
-        check(not self._closed, "this review store is closed; open a new one")
+        if self._closed:
+            msg = "this review store is closed; open a new one"
+            raise StoreError(msg)
         with (
             store_errors(self._url),
             Session(self._engine, expire_on_commit=False) as session,
@@ -360,7 +362,7 @@ class ReviewStore:
         row = session.get(ItemRow, item_id)
         if row is None:
             msg = f"there is no item {item_id!r} in {self.url}"
-            raise StoreError(msg)
+            raise RefusedError(msg)
         return row
 
     def _claim(self, session: Session, item_id: str, status: Status, version: int | None) -> None:

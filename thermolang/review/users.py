@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from thermolang.errors import StoreError, require
+from thermolang.errors import LoginError, RefusedError, require
 from thermolang.review.checks import check, check_operator
 from thermolang.review.schema import ROLES, FailedLoginRow, Role, SessionRow, UserRow
 from thermolang.review.store import ReviewStore, utc_now
@@ -28,10 +28,6 @@ WINDOW = timedelta(minutes=15)
 FAILURES = {"both": 5, "address": 20, "name": 50}
 MIN_PASSWORD = 10
 MAX_PASSWORD = 1000
-
-
-class LoginError(StoreError):
-    """A login is refused: a wrong name or password, or too many of them."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +100,12 @@ class UserStore:
         with self._store._transaction() as session:
             return [User(row.name, row.role) for row in session.scalars(select(UserRow).order_by(UserRow.name))]
 
+    def named(self, name: str) -> User | None:
+        """The user of a name that somebody else has checked, such as a proxy with a login of its own."""
+        with self._store._transaction() as session:
+            row = session.get(UserRow, name.strip()[:200])
+            return User(row.name, row.role) if row else None
+
     def login(self, name: str, password: str, address: str = "") -> tuple[User, str]:
         """Check a password and begin a session.
 
@@ -155,7 +157,7 @@ class UserStore:
         row = session.get(UserRow, name)
         if row is None:
             msg = f"there is no user {name!r}"
-            raise StoreError(msg)
+            raise RefusedError(msg)
         return row
 
     def _refuse_guessing(self, session: Session, keys: dict[str, str], at: datetime) -> None:
