@@ -72,6 +72,7 @@ class Row:
         question: The beginning of the question.
         answer: The beginning of the answer.
         confidence: In [0, 1]; None if there is none.
+        threshold: The confidence from which answers are accepted.
         reason_code: Why it waits.
         status: What became of it.
         flagged: Whether it waits for a lead.
@@ -85,6 +86,7 @@ class Row:
     question: str
     answer: str
     confidence: float | None
+    threshold: float
     reason_code: str
     status: Status
     flagged: bool
@@ -210,6 +212,7 @@ def _listed(where: Sequence[ColumnElement[bool]], order: Order, at: datetime) ->
         func.substr(ItemRow.question, 1, EXCERPT),
         func.substr(ItemRow.answer, 1, EXCERPT),
         ItemRow.confidence,
+        ItemRow.decision_threshold,
         ItemRow.reason_code,
         ItemRow.status,
         ItemRow.flagged,

@@ -96,7 +96,7 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:])[:100]
-    return _said(HTTPStatus.UNPROCESSABLE_CONTENT, "invalid", f"{where}: {first['msg']}"[:300])
+    return _said(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{where}: {first['msg']}"[:300])
 
 
 def _store_error(request: Request, error: Exception) -> JSONResponse:
@@ -104,7 +104,7 @@ def _store_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, ConflictError):
         return _said(HTTPStatus.CONFLICT, "conflict", _conflict(request) or str(error))
     if isinstance(error, RefusedError):
-        return _said(HTTPStatus.UNPROCESSABLE_CONTENT, "refused", str(error))
+        return _said(HTTPStatus.UNPROCESSABLE_ENTITY, "refused", str(error))
     if isinstance(error, LoginError):
         many = "too many" in str(error)
         status = HTTPStatus.TOO_MANY_REQUESTS if many else HTTPStatus.UNAUTHORIZED

@@ -62,7 +62,7 @@ class Guard:
         try:
             await self._app(scope, _limited(receive), with_headers)
         except BodyTooLargeError:
-            await _error(HTTPStatus.CONTENT_TOO_LARGE, _TOO_LARGE)(scope, receive, with_headers)
+            await _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)(scope, receive, with_headers)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers, safe = Headers(scope=scope), scope["method"] in _SAFE_METHODS
@@ -76,7 +76,7 @@ class Guard:
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body must be application/json"
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()) or len(length) > 12 or int(length) > MAX_BODY:
-            return HTTPStatus.CONTENT_TOO_LARGE, _TOO_LARGE
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE
         return None
 
 
