@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -51,7 +51,8 @@ def login(language: Language, theme: str) -> str:
 
 def rows(found: Sequence[Row], language: Language) -> str:
     """Rows of the table of items."""
-    return _render("rows", words=WORDS[language], rows=found)
+    shown = [(row, why(row.reason_code, row.confidence, row.threshold, language)) for row in found]
+    return _render("rows", words=WORDS[language], rows=shown)
 
 
 def detail(item: ReviewItem, language: Language, *, whose: str = "") -> str:
@@ -70,7 +71,7 @@ def detail(item: ReviewItem, language: Language, *, whose: str = "") -> str:
         words=WORDS[language],
         item=item,
         whose=whose if item.status == "pending" else "",
-        why=why(item, language),
+        why=why(item.reason_code, confidence.value, item.decision.threshold, language) or item.reason,
         reasons=dict.fromkeys(reason for reason in (item.reason, confidence.reason) if reason),
         facts=fields.facts(item, language),
         said=said,
@@ -80,12 +81,17 @@ def detail(item: ReviewItem, language: Language, *, whose: str = "") -> str:
     )
 
 
-def why(item: ReviewItem, language: Language) -> str:
-    """Why an item waits, in the reader's language; the model's own sentence where there is none for the code."""
-    sentence = WORDS[language].get(f"why_{item.reason_code}")
-    if sentence is None:
-        return item.reason
-    return sentence.format(value=number(item.confidence.value), threshold=number(item.decision.threshold))
+def why(code: str, value: float | None, threshold: float, language: Language) -> str:
+    """Why an item waits, in the reader's language; empty for a code that the desk does not know.
+
+    Args:
+        code: See ``ReviewItem.reason_code``.
+        value: The confidence.
+        threshold: The confidence from which answers are accepted.
+        language: The reader's language.
+    """
+    sentence = WORDS[language].get(f"why_{code}", "")
+    return sentence.format(value=number(value), threshold=number(threshold))
 
 
 def conflict(verdict: Verdict, status: str, language: Language) -> str:
@@ -122,11 +128,7 @@ def _render(name: str, **context: Any) -> str:
     return _templates.get_template(f"{name}.html.j2").render(context)
 
 
-def _reason_codes(words: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(key.removeprefix("why_") for key in words if key.startswith("why_"))
-
-
-REASON_CODES = _reason_codes(WORDS["en"])
+REASON_CODES = tuple(key.removeprefix("why_") for key in WORDS["en"] if key.startswith("why_"))
 
 _templates = Environment(
     loader=PackageLoader("thermolang_desk"), autoescape=True, undefined=StrictUndefined, extensions=[_JoinLines]
