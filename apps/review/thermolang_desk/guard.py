@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # The page runs without anything inline and without anything from elsewhere. Trusted types: only the script's one
@@ -28,10 +29,6 @@ HEADERS: Mapping[str, str] = {
 # The longest text that a verdict may have, each character escaped, and some more.
 MAX_BODY = 2_000_000
 _SAFE_METHODS = ("GET", "HEAD")
-
-
-class BodyTooLargeError(Exception):
-    """A body turned out longer than its length said."""
 
 
 class Guard:
@@ -59,10 +56,7 @@ class Guard:
             status, text = refused
             await _error(status, text)(scope, receive, with_headers)
             return
-        try:
-            await self._app(scope, _limited(receive), with_headers)
-        except BodyTooLargeError:
-            await _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)(scope, receive, with_headers)
+        await self._app(scope, _limited(receive), with_headers)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers, safe = Headers(scope=scope), scope["method"] in _SAFE_METHODS
@@ -125,7 +119,7 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         read += len(message.get("body", b""))
         if read > MAX_BODY:
-            raise BodyTooLargeError
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
         return message
 
     return wrapped

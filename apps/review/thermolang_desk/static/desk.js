@@ -16,7 +16,7 @@
   const html = globalThis.trustedTypes
     ? trustedTypes.createPolicy('desk', {createHTML: text => text}) : {createHTML: text => text};
 
-  let current = null;     // {id, version, mine, status, answer, shownAt}
+  let current = null;     // {id, version, mine, status, answer}; the form's data-ready names the one that may be decided
   let decided = null;     // the last verdict: {id, version, at}
   let busy = false;       // a request is on its way that will change what is shown
   let changes = -1;
@@ -191,7 +191,8 @@
   function show(lease, {push = false, focus = true} = {}) {
     if (!lease) return void quietly(showNothing)();
     const draft = newer(lease.item.id, lease.draft);
-    current = {...lease.item, mine: lease.mine, answer: lease.answer, shownAt: Infinity};
+    current = {...lease.item, mine: lease.mine, answer: lease.answer};
+    $('form').dataset.ready = '';
     put($('detail'), lease.html);
     $('form').hidden = !lease.mine && draft.correction === null && !draft.note;
     $('verdicts').hidden = !lease.mine;
@@ -207,8 +208,9 @@
     remember(push);
     if (focus) $('detail').focus({preventScroll: true});
     const shown = current;
+    const release = () => { if (current === shown) $('form').dataset.ready = shown.id; };
     // It counts as shown from the next picture on.
-    requestAnimationFrame(() => requestAnimationFrame(() => { shown.shownAt = performance.now(); }));
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(release, LEAST_SHOWN)));
   }
 
   async function showNothing() {
@@ -253,7 +255,7 @@
 
   function ready() {
     if (!current?.mine || busy) return false;
-    if (performance.now() - current.shownAt >= LEAST_SHOWN) return true;
+    if ($('form').dataset.ready === current.id) return true;
     toast(said.too_fast, {kind: 'warning'});
     return false;
   }
