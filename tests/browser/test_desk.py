@@ -1,6 +1,7 @@
 """The desk in a real browser, as operators use it: what they type stays, and no key decides what was not shown."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -274,7 +275,7 @@ def test_what_was_typed_survives_the_death_of_the_server(tmp_path, visit):
             page.keyboard.press("c")
             page.keyboard.type(" before")
             process.send_signal(signal.SIGKILL)
-            process.wait()
+            process.communicate()
             page.keyboard.type(" and after")
             page.keyboard.press("Control+Enter")
             expect(page.locator("#connection")).to_contain_text("The desk cannot be reached")
@@ -294,8 +295,7 @@ def test_what_was_typed_survives_the_death_of_the_server(tmp_path, visit):
             expect(count(page, "corrected")).to_have_text("1")
         finally:
             process.kill()
-            process.wait()
-            process.stdout.close()
+            process.communicate()
 
 
 def test_filters_and_item_are_in_the_address_and_survive_a_reload(store, page):
@@ -304,7 +304,7 @@ def test_filters_and_item_are_in_the_address_and_survive_a_reload(store, page):
     page.reload()
     shown_first = page.locator("#detail .question")
     expect(shown_first).to_be_visible()
-    page.get_by_label("Task").select_option("odd")
+    page.locator("[name=task]").select_option("odd")
     expect(rows(page)).to_have_count(30)
     page.get_by_label("Search").fill("tion 3")
     expect(rows(page)).to_have_count(5)
@@ -321,6 +321,15 @@ def test_filters_and_item_are_in_the_address_and_survive_a_reload(store, page):
     expect(page.locator("#range")).to_have_text("51 to 60 of 60")
     page.go_back()
     expect(page.locator("#range")).to_have_text("1 to 50 of 60")
+
+
+def test_two_steps_in_a_row_are_two_rows(four, page):
+    shown(page, "question 0")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    shown(page, "question 2")
+    page.keyboard.press("k")
+    shown(page, "question 1")
 
 
 def test_decided_items_can_be_seen_and_reopened_by_a_lead(four, page, store):
@@ -458,17 +467,18 @@ def guarded(store):
         yield address
 
 
-def log_in(page, name):
+def log_in(page, name, password=PASSWORD):
+    expect(page.get_by_role("button", name=re.compile("Log in|ログイン"))).to_be_enabled()
     page.locator("[name=name]").fill(name)
-    page.locator("[name=password]").fill(PASSWORD)
+    page.locator("[name=password]").fill(password)
     page.keyboard.press("Enter")
 
 
 def test_two_browsers_share_one_queue(visit, four, store, guarded):
     ann, hanako = visit(guarded), visit(guarded, locale="ja-JP")
     log_in(ann, "ann")
-    log_in(hanako, "花子")
     shown(ann, "question 0")
+    log_in(hanako, "花子")
     shown(hanako, "question 1")
     rows(hanako).nth(0).click()
     expect(hanako.locator("#whose")).to_have_text("ann さんが作業中です。閲覧のみできます。")
@@ -483,9 +493,7 @@ def test_two_browsers_share_one_queue(visit, four, store, guarded):
 
 def test_after_the_end_of_a_session_one_goes_on_where_one_was(visit, four, store, guarded):
     page = visit(guarded)
-    page.locator("[name=name]").fill("ann")
-    page.locator("[name=password]").fill("wrong password")
-    page.keyboard.press("Enter")
+    log_in(page, "ann", "wrong password")
     expect(page.locator("#wrong")).to_have_text("The name or the password is wrong.")
     log_in(page, "ann")
     shown(page, "question 0")

@@ -129,7 +129,7 @@ def conditions(chosen: Filter) -> list[ColumnElement[bool]]:
         decided = select(VerdictRow.item_id).where(VerdictRow.operator == chosen.operator)
         found.append(ItemRow.id.in_(decided))
     if chosen.flagged:
-        found.append(ItemRow.flagged)
+        found.append(ItemRow.flagged.is_(True))
     if chosen.band == "unknown":
         found.append(ItemRow.confidence.is_(None))
     elif chosen.band is not None:
@@ -195,7 +195,7 @@ def _has_text_index(session: Session) -> bool:
     return session.connection().exec_driver_sql(query).first() is not None
 
 
-def _first_task(after: str | None) -> Select[tuple[str]]:
+def _first_task(after: str | None) -> Select[Any]:
     query = select(ItemRow.task).order_by(ItemRow.task).limit(1)
     return query if after is None else query.where(ItemRow.task > after)
 

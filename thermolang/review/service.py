@@ -353,7 +353,7 @@ class ReviewService:
         self._counted = (changes, counts)
         return counts
 
-    def _mine(self, session: Session, operator: str, chosen: Filter, at: datetime) -> Select[tuple[str]]:
+    def _mine(self, session: Session, operator: str, chosen: Filter, at: datetime) -> Select[Any]:
         """The item that the operator already has and that fits the filter."""
         query = select(ItemRow.id).join(LeaseRow, LeaseRow.item_id == ItemRow.id)
         query = query.where(LeaseRow.operator == operator, LeaseRow.until > at, *searching.conditions(chosen))
@@ -362,7 +362,7 @@ class ReviewService:
 
     def _candidates(
         self, session: Session, operator: str, chosen: Filter, at: datetime, *, passed: bool
-    ) -> list[Select[tuple[str]]]:
+    ) -> list[Select[Any]]:
         """Queries for free items: band by band, in each from the operator's own place in the circle of ids on."""
         taken = exists().where(LeaseRow.item_id == ItemRow.id, LeaseRow.until > at, LeaseRow.operator != operator)
         left = exists().where(PassRow.item_id == ItemRow.id, PassRow.operator == operator)

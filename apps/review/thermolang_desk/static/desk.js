@@ -229,6 +229,9 @@
     $('detail').replaceChildren(message);
   }
 
+  let aim = null;    // the item that was asked for and is not there yet
+  let later = null;  // what to do when the present request is through: the last wish counts
+
   // One thing at a time: a key that comes while the next item is on its way is not meant for it.
   async function alone(work) {
     if (busy) return;
@@ -244,14 +247,27 @@
       busy = false;
       document.body.classList.remove('busy');
     }
+    const wish = later;
+    later = null;
+    if (wish) await wish();
+    else aim = null;
   }
 
-  const take = () => alone(async () => show((await ask('POST', 'next', nextFilter())).lease));
+  // To look at something else is never lost, unlike a verdict.
+  async function look(work) {
+    if (!busy) return alone(work);
+    later = () => alone(work);
+  }
 
-  const open = (id, options) => alone(async () => {
-    if (current?.mine && current.id !== id) ask('POST', `items/${current.id}/release`).catch(() => {});
-    show((await ask('POST', `items/${id}/open`)).lease, options);
-  });
+  const take = () => look(async () => show((await ask('POST', 'next', nextFilter())).lease));
+
+  function open(id, options) {
+    aim = id;
+    return look(async () => {
+      if (current?.mine && current.id !== id) ask('POST', `items/${current.id}/release`).catch(() => {});
+      show((await ask('POST', `items/${id}/open`)).lease, options);
+    });
+  }
 
   function ready() {
     if (!current?.mine || busy) return false;
@@ -402,9 +418,10 @@
 
   function move(step) {
     const all = [...$('rows').children];
-    const now = all.findIndex(each => each.dataset.id === current?.id);
+    // Two steps in a row are two rows, also while the first one is on its way.
+    const now = all.findIndex(each => each.dataset.id === (aim ?? current?.id));
     const to = all[now < 0 ? 0 : Math.min(Math.max(now + step, 0), all.length - 1)];
-    if (to && to.dataset.id !== current?.id) open(to.dataset.id, {push: true});
+    if (to && to.dataset.id !== (aim ?? current?.id)) open(to.dataset.id, {push: true});
   }
 
   const rejecting = () => !$('reasons').hidden;

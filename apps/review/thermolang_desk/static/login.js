@@ -22,6 +22,9 @@
     form.elements.password.select();
   });
 
+  // Before, the browser itself would send the form.
+  form.querySelector('button').disabled = false;
+
   // Who follows a link from elsewhere arrives without the cookie, although logged in.
   fetch('/api/v1/me').then(answer => { if (answer.ok) enter(); }, () => {});
 })();
