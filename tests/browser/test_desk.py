@@ -126,6 +126,7 @@ def count(page, status):
 
 
 def test_an_operator_works_through_the_queue_by_keyboard(four, page, store):
+    expect(rows(page)).to_have_count(4)
     assert page.locator("#rows .question").all_inner_texts() == [f"question {n}" for n in range(4)]
     shown(page, "question 0")
     page.keyboard.press("a")

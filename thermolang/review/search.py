@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from sqlalchemy import ColumnElement, Select, Text, column, func, literal_column, select, table
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from thermolang.review.checks import check, check_lengths, clean_text
-from thermolang.review.schema import STATUSES, ItemRow, LeaseRow, Status, VerdictRow
+from thermolang.review.schema import BAND_LIMITS, STATUSES, ItemRow, LeaseRow, Status, VerdictRow
 
 Band = Literal["very_low", "low", "medium", "high", "unknown"]
 Order = Literal["confidence", "oldest", "newest"]
@@ -21,7 +21,7 @@ ORDERS: tuple[Order, ...] = get_args(Order)
 MAX_LIMIT = 200
 MAX_OFFSET = 1_000_000
 # Counting goes on up to here; who has more hits needs a narrower filter, not an exact number.
-MAX_COUNT = 10_000
+MAX_COUNT = 1_000
 # Characters of question and answer in a list.
 EXCERPT = 300
 # Up to so many hits the index of the text leads the way; with more of them the queue's own order is quicker.
@@ -99,7 +99,7 @@ class Page:
 
     Attributes:
         rows: The items.
-        total: How many items the filter finds; counted up to 10,000.
+        total: How many items the filter finds; counted up to 1,000.
         more: Whether there are more than ``total``.
     """
 
@@ -116,25 +116,46 @@ def check_filter(chosen: Filter) -> None:
     check_lengths(search=chosen.text, task=chosen.task or "", operator=chosen.operator or "")
 
 
-def conditions(chosen: Filter) -> list[ColumnElement[bool]]:
-    """A filter, without its text, as conditions on ``ItemRow``."""
-    found: list[ColumnElement[bool]] = []
-    if chosen.status is not None:
-        found.append(ItemRow.status == chosen.status)
-    if chosen.task is not None:
-        found.append(ItemRow.task == chosen.task)
-    if chosen.reason_code is not None:
-        found.append(ItemRow.reason_code == chosen.reason_code)
+def restrict(session: Session, chosen: Filter, *, queue_band: int | None = None) -> list[ColumnElement[bool]]:
+    """A filter as conditions on ``ItemRow``.
+
+    Args:
+        session: Of the database.
+        chosen: The filter.
+        queue_band: Also only items of this band of the queue.
+    """
+    text, few = _text_condition(session, chosen.text)
+
+    def equal(column: InstrumentedAttribute[Any], value: Any) -> ColumnElement[bool]:
+        # SQLite takes every index for a narrow one. Where few ids are known already, a plus keeps it from the others.
+        return (literal_column(f"+items.{column.key}", column.type) if few else column) == value
+
+    found = list(text)
+    for where, value in (
+        (ItemRow.status, chosen.status),
+        (ItemRow.task, chosen.task),
+        (ItemRow.reason_code, chosen.reason_code),
+        (ItemRow.band, queue_band),
+        (ItemRow.flagged, chosen.flagged or None),
+    ):
+        if value is not None:
+            found.append(equal(where, value))
     if chosen.operator is not None:
         decided = select(VerdictRow.item_id).where(VerdictRow.operator == chosen.operator)
         found.append(ItemRow.id.in_(decided))
-    if chosen.flagged:
-        found.append(ItemRow.flagged.is_(True))
-    if chosen.band == "unknown":
-        found.append(ItemRow.confidence.is_(None))
-    elif chosen.band is not None:
-        found += [ItemRow.band == BANDS.index(chosen.band), ItemRow.confidence.is_not(None)]
-    return found
+    return found + _in_band(chosen.band)
+
+
+def _in_band(band: Band | None) -> list[ColumnElement[bool]]:
+    if band is None:
+        return []
+    if band == "unknown":
+        return [ItemRow.confidence.is_(None)]
+    # Of the place, by which lists are ordered, so that the same index does both.
+    index = BANDS.index(band)
+    low = BAND_LIMITS[index - 1] if index else 0.0
+    limits = [ItemRow.place >= low, ItemRow.confidence.is_not(None)]
+    return limits if index == len(BAND_LIMITS) - 1 else [*limits, ItemRow.place < BAND_LIMITS[index]]
 
 
 def find(session: Session, chosen: Filter, order: Order, limit: int, offset: int, at: datetime) -> Page:
@@ -155,7 +176,7 @@ def find(session: Session, chosen: Filter, order: Order, limit: int, offset: int
     check(order in ORDERS, f"unknown order {order!r}; one of {', '.join(ORDERS)}")
     check(0 < limit <= MAX_LIMIT, f"a page has 1 to {MAX_LIMIT} rows, got {limit}")
     check(0 <= offset <= MAX_OFFSET, f"a page starts at 0 to {MAX_OFFSET:,}, got {offset}")
-    where = conditions(chosen) + text_condition(session, chosen.text)
+    where = restrict(session, chosen)
     capped = select(literal_column("1")).select_from(ItemRow).where(*where).limit(MAX_COUNT + 1).subquery()
     total = session.scalar(select(func.count()).select_from(capped)) or 0
     rows = session.execute(_listed(where, order, at).limit(limit).offset(offset)).all() if total else []
@@ -170,24 +191,24 @@ def tasks(session: Session) -> list[str]:
     return names
 
 
-def text_condition(session: Session, text: str) -> list[ColumnElement[bool]]:
-    """The condition that a text occurs; none for an empty text."""
+def _text_condition(session: Session, text: str) -> tuple[list[ColumnElement[bool]], bool]:
+    """The condition that a text occurs, and whether it names few items; no condition for an empty text."""
     text = clean_text(text.strip())
     dialect = session.get_bind().dialect.name
     if not text:
-        return []
+        return [], False
     if dialect == "sqlite" and len(text) >= _SHORTEST_INDEXED and _has_text_index(session):
         # In FTS5 a string between quotes is taken as it is.
         phrase = '"' + text.replace('"', '""') + '"'
         found = select(_TEXT_INDEX.c.item_id).where(_TEXT_INDEX.c.body.op("MATCH")(phrase))
         few = select(func.count()).select_from(found.limit(_FEW_HITS).subquery())
         if (session.scalar(few) or 0) < _FEW_HITS:
-            return [ItemRow.id.in_(found)]
-    escaped = text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+            return [ItemRow.id.in_(found)], True
+    pattern = "%" + text.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
     body = _BODIES[dialect]
-    pattern = f"%{escaped}%"
     # SQLite's LIKE ignores case by itself; its ``lower`` would cost a copy of each text.
-    return [body.like(pattern, escape="!") if dialect == "sqlite" else body.ilike(pattern, escape="!")]
+    like = body.like(pattern, escape="!") if dialect == "sqlite" else body.ilike(pattern, escape="!")
+    return [like], False
 
 
 def _has_text_index(session: Session) -> bool:

@@ -356,8 +356,7 @@ class ReviewService:
     def _mine(self, session: Session, operator: str, chosen: Filter, at: datetime) -> Select[Any]:
         """The item that the operator already has and that fits the filter."""
         query = select(ItemRow.id).join(LeaseRow, LeaseRow.item_id == ItemRow.id)
-        query = query.where(LeaseRow.operator == operator, LeaseRow.until > at, *searching.conditions(chosen))
-        query = query.where(*searching.text_condition(session, chosen.text))
+        query = query.where(LeaseRow.operator == operator, LeaseRow.until > at, *searching.restrict(session, chosen))
         return query.order_by(LeaseRow.until.desc()).limit(1)
 
     def _candidates(
@@ -366,13 +365,15 @@ class ReviewService:
         """Queries for free items: band by band, in each from the operator's own place in the circle of ids on."""
         taken = exists().where(LeaseRow.item_id == ItemRow.id, LeaseRow.until > at, LeaseRow.operator != operator)
         left = exists().where(PassRow.item_id == ItemRow.id, PassRow.operator == operator)
-        where = [*searching.conditions(chosen), *searching.text_condition(session, chosen.text), ~taken]
-        where += [left if passed else ~left, ItemRow.flagged if chosen.flagged else ~ItemRow.flagged]
+        free = [~taken, left if passed else ~left]
+        if not chosen.flagged:
+            free.append(~ItemRow.flagged)
         queries = []
         for band in range(len(BAND_LIMITS)):
+            where = [*searching.restrict(session, chosen, queue_band=band), *free]
             start = hashlib.sha256(f"{band} {operator}".encode()).hexdigest()[:32]
             for half in (ItemRow.id >= start, ItemRow.id < start):
-                query = select(ItemRow.id).where(ItemRow.band == band, half, *where)
+                query = select(ItemRow.id).where(half, *where)
                 queries.append(query.order_by(ItemRow.id).limit(_CANDIDATES))
         return queries
 
