@@ -10,7 +10,9 @@ ThermolangError
 ├── InvalidInputError      (ValueError)    numbers or settings that mean nothing to what was asked
 ├── MissingExtraError      (ImportError)   an optional dependency is not installed
 └── StoreError             (RuntimeError)  the review database cannot be used
-    └── ConflictError                      somebody else decided first
+    ├── ConflictError                      somebody else decided first
+    ├── RefusedError                       what was asked of it is impossible; the database is fine
+    └── LoginError                         a wrong name or password, or too many of them
 """
 
 from __future__ import annotations
@@ -61,6 +63,14 @@ class StoreError(ThermolangError, RuntimeError):
 
 class ConflictError(StoreError):
     """The item was changed by somebody else since it was read."""
+
+
+class RefusedError(StoreError):
+    """An item, a verdict or a filter is impossible; the message says what was expected."""
+
+
+class LoginError(StoreError):
+    """A login is refused: a wrong name or password, or too many of them."""
 
 
 def complaint(error: Exception) -> str:

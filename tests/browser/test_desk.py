@@ -1,14 +1,19 @@
-"""The desk in a real browser, as an operator uses it."""
+"""The desk in a real browser, as operators use it: what they type stays, and no key decides what was not shown."""
 
 import os
+import re
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 
 import pytest
 from sqlalchemy import inspect
 from thermolang_desk import running
-from thermolang_desk.pages import queue
 
 from thermolang import Confidence, Decision, ReviewStore
+from thermolang.review import Draft, ReviewService, UserStore
 from thermolang.review.schema import Base
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -23,6 +28,10 @@ pytestmark = [
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 HOSTILE = "<img src=x onerror=alert(1)> **bold** =1+1 ${1+1} {{value}}"
+PASSWORD = "correct horse battery"
+REVIEW = Decision("review", "confidence is too low", 0.8)
+# Typing that is not lost is looked for on the desk, which has it half a second later.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +51,9 @@ def database(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(database):
-    """One desk for all tests. It looks for news more often than a user's, so that tests wait less."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queue, "REFRESH_SECONDS", 0.5)
-        with running(database.url) as address:
-            yield address
+    """One desk without a login for most tests."""
+    with running(database.url, login=False) as address:
+        yield address
 
 
 @pytest.fixture
@@ -58,172 +65,341 @@ def store(database):
 
 
 @pytest.fixture
-def page(browser, address, store):
-    """An open desk; the test fails if the page asks anybody but this machine, or fails by itself."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-US")
-    page, requests, errors = context.new_page(), [], []
-    page.on("request", lambda request: requests.append(request.url))
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("dialog", lambda dialog: (errors.append(dialog.message), dialog.dismiss()))
-    page.goto(address)
-    yield page
-    context.close()
-    assert len(requests) > 10
-    assert [url for url in requests if not url.startswith((f"{address}/", "data:", "blob:"))] == []
-    assert errors == []
+def visit(browser):
+    """Opens pages; the test fails if one asks anybody but this machine, breaks its policy, or fails by itself."""
+    contexts, problems = [], []
+
+    def visit(address, **options):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 720}, "locale": "en-US", **options})
+        contexts.append(context)
+        page = context.new_page()
+
+        def asked(request):
+            if not request.url.startswith(f"{address}/"):
+                problems.append(request.url)
+
+        def said(message):
+            # The browser notes each answer that is no success; those are looked at where they matter.
+            if message.type == "error" and "Failed to load resource" not in message.text:
+                problems.append(message.text)
+
+        page.on("request", asked)
+        page.on("console", said)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
+        page.goto(address)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert problems == []
 
 
-def submit(store, question, value, answer="Sydney"):
-    decision = Decision("review", "confidence is too low", 0.8)
-    return store.submit(question, answer, confidence=Confidence(value), decision=decision)
+@pytest.fixture
+def page(visit, address, store):
+    return visit(address)
+
+
+def submit(store, question, value, answer="Sydney", **options):
+    return store.submit(question, answer, confidence=Confidence(value), decision=REVIEW, **options)
 
 
 @pytest.fixture
 def four(store):
-    return [submit(store, f"question {n}", value) for n, value in enumerate((None, 0.2, 0.4, 0.6))]
+    return [submit(store, f"question {n}", value) for n, value in enumerate((0.1, 0.3, 0.6, 0.78))]
 
 
 def rows(page):
-    return page.locator("#tl-queue tr[data-id]")
+    return page.locator("#rows tr")
 
 
-def selected(page):
-    return page.locator("#tl-queue tr[aria-selected='true'] .tl-q")
+def shown(page, question):
+    """Wait until an item is shown and may be decided."""
+    expect(page.locator("#detail .question")).to_have_text(question)
+    item = page.locator("#detail article").get_attribute("data-item")
+    expect(page.locator("#form")).to_have_attribute("data-ready", item)
 
 
 def count(page, status):
     return page.locator(f"[data-count='{status}']")
 
 
-def test_an_operator_works_through_the_queue(four, page, store):
+def test_an_operator_works_through_the_queue_by_keyboard(four, page, store):
     expect(rows(page)).to_have_count(4)
-    assert page.locator("#tl-queue .tl-q").all_inner_texts() == [f"question {n}" for n in range(4)]
-    assert rows(page).nth(1).locator(".tl-number, .tl-word").all_inner_texts() == ["0.20", "very low"]
-    expect(selected(page)).to_have_text("question 0")
-    page.get_by_label("Operator").fill("ann")
-
-    rows(page).nth(2).click()
-    expect(page.locator("#tl-detail .tl-question")).to_have_text("question 2")
-    page.get_by_label("Note").fill("checked")
-    page.get_by_role("button", name="Accept").click()
-    expect(count(page, "accepted")).to_have_text("1")
-    expect(selected(page)).to_have_text("question 3")
-    expect(page.get_by_label("Note")).to_have_value("")
-
-    page.get_by_role("button", name="Correct", exact=True).click()
+    assert page.locator("#rows .question").all_inner_texts() == [f"question {n}" for n in range(4)]
+    shown(page, "question 0")
+    page.keyboard.press("a")
+    shown(page, "question 1")
+    page.keyboard.press("c")
     box = page.get_by_label("Corrected answer")
     expect(box).to_be_focused()
     expect(box).to_have_value("Sydney")
-    box.fill("Canberra")
-    page.get_by_role("button", name="Save correction").click()
-    expect(count(page, "corrected")).to_have_text("1")
-    expect(box).to_be_hidden()
-
-    expect(selected(page)).to_have_text("question 1")
-    page.locator("h1").click()
-    page.keyboard.press("r")
-    expect(count(page, "rejected")).to_have_text("1")
-    expect(count(page, "pending")).to_have_text("1")
-    expect(rows(page)).to_have_count(1)
-
-    verdicts = [store.get(item.id).verdict for item in four]
-    assert verdicts[0] is None
-    assert [verdict.action for verdict in verdicts[1:]] == ["reject", "accept", "correct"]
-    assert {verdict.operator for verdict in verdicts[1:]} == {"ann"}
-    assert (verdicts[2].note, verdicts[3].corrected_answer) == ("checked", "Canberra")
-
-
-def test_the_keyboard_alone_is_enough(four, page, store):
-    expect(selected(page)).to_have_text("question 0")
-    page.keyboard.press("j")
-    page.keyboard.press("j")
-    expect(selected(page)).to_have_text("question 2")
-    page.keyboard.press("k")
-    expect(selected(page)).to_have_text("question 1")
-    page.keyboard.press("c")
-    page.get_by_label("Corrected answer").press_sequentially("Ajacr")
+    assert box.evaluate("box => box.selectionStart === box.selectionEnd")
+    assert box.bounding_box()["height"] > 100
+    page.keyboard.type(" no: Canberra, jacrtsu")
     page.keyboard.press("Control+Enter")
-    expect(count(page, "corrected")).to_have_text("1")
-    assert store.get(four[1].id).verdict.corrected_answer == "Ajacr"
-    expect(selected(page)).to_have_text("question 2")
-    page.keyboard.press("a")
-    expect(count(page, "accepted")).to_have_text("1")
-    assert store.counts() == {"pending": 2, "accepted": 1, "corrected": 1, "rejected": 0}
-
-
-def test_escape_closes_the_editor_without_a_verdict(four, page, store):
-    expect(selected(page)).to_have_text("question 0")
-    page.keyboard.press("c")
+    shown(page, "question 2")
+    page.keyboard.press("e")
+    page.keyboard.type("odd")
     page.keyboard.press("Escape")
-    expect(page.get_by_label("Corrected answer")).to_be_hidden()
-    expect(page.get_by_role("button", name="Accept")).to_be_visible()
-    assert store.counts()["pending"] == 4
+    page.keyboard.press("r")
+    page.keyboard.press("5")
+    shown(page, "question 3")
+    page.keyboard.press("r")
+    page.keyboard.press("r")
+    expect(page.get_by_text("Nothing is pending")).to_be_visible()
+    verdicts = [store.get(item.id).verdict for item in four]
+    assert [verdict.action for verdict in verdicts] == ["accept", "correct", "reject", "reject"]
+    assert verdicts[1].corrected_answer == "Sydney no: Canberra, jacrtsu"
+    assert [(verdict.reason_code, verdict.note) for verdict in verdicts[2:]] == [("harmful", "odd"), ("", "")]
 
 
-def test_text_from_outside_is_shown_as_it_is(store, page):
-    item = store.submit(
-        HOSTILE,
-        HOSTILE,
-        confidence=Confidence(0.1),
-        decision=Decision("review", HOSTILE, 0.8),
-        context=HOSTILE,
-        task=HOSTILE,
-    )
-    # It arrives while the empty desk is open.
-    expect(page.locator("#tl-detail .tl-question")).to_have_text(HOSTILE)
-    for place in ("#tl-queue .tl-q", "#tl-queue .tl-a", "#tl-queue .tl-why", "#tl-detail .tl-answer"):
-        assert page.locator(place).inner_text() == HOSTILE
-    assert page.locator("#tl-detail img, #tl-queue img, #tl-detail strong").count() == 0
-    submit(store, "another", 0.5)
-    store.decide(item.id, "reject", operator=HOSTILE)
+def test_a_held_key_decides_one_item(four, page, store):
+    shown(page, "question 0")
+    for _ in range(20):
+        page.keyboard.down("a")
+    page.keyboard.up("a")
+    shown(page, "question 1")
+    for _ in range(20):
+        page.keyboard.down("Space")
+    page.keyboard.up("Space")
+    assert store.counts()["accepted"] == 1
+
+
+def test_fast_keys_do_not_decide_what_was_not_shown(four, page, store):
+    shown(page, "question 0")
+    page.keyboard.press("a")
+    page.keyboard.press("a")
+    page.keyboard.press("r")
+    page.keyboard.press("1")
+    shown(page, "question 1")
+    assert store.counts()["pending"] == 3
+    page.keyboard.press("j")
+    page.keyboard.press("a")
+    shown(page, "question 2")
+    assert store.counts()["pending"] == 3
+
+
+def test_after_a_click_on_accept_space_accepts_nothing(four, page, store):
+    shown(page, "question 0")
     page.get_by_role("button", name="Accept").click()
-    toast = page.locator(".tl-toast")
-    expect(toast).to_contain_text(f"Already decided by {HOSTILE} at 20")
-    assert toast.locator("img").count() == 0
+    shown(page, "question 1")
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    shown(page, "question 1")
+    assert store.counts()["accepted"] == 1
 
 
-def test_an_empty_desk_fills_by_itself(page, store):
-    expect(page.get_by_text("Nothing to review")).to_be_visible()
-    expect(page.get_by_role("button", name="Accept")).to_be_hidden()
-    submit(store, "new", 0.3)
-    expect(selected(page)).to_have_text("new")
-    expect(page.get_by_role("button", name="Accept")).to_be_visible()
+def test_a_mistake_is_undone(four, page, store):
+    shown(page, "question 0")
+    page.keyboard.press("a")
+    shown(page, "question 1")
+    page.keyboard.press("u")
+    shown(page, "question 0")
+    assert store.get(four[0].id).status == "pending"
+    page.keyboard.press("u")
+    expect(page.locator("#toast")).to_contain_text("no verdict of the last minute")
 
 
-def test_news_leave_selection_and_typing_alone(four, page, store):
+def test_skipped_items_come_back_and_what_one_cannot_tell_goes_to_a_lead(four, page, store):
+    shown(page, "question 0")
+    page.keyboard.press("s")
+    shown(page, "question 1")
+    page.keyboard.press("t")
+    shown(page, "question 2")
+    for question in ("question 3", "question 0"):
+        page.keyboard.press("a")
+        shown(page, question)
+    page.keyboard.press("a")
+    # No false "all done".
+    expect(page.locator("#detail")).to_contain_text("1 are pending in all: 0 are with others, 0 you skipped, 1 wait")
+    page.get_by_label("For a lead").check()
+    shown(page, "question 1")
+
+
+def test_what_was_typed_survives_another_row_and_a_reload(four, page, store):
+    shown(page, "question 0")
+    page.keyboard.press("c")
+    page.keyboard.type(" half a th")
     rows(page).nth(2).click()
-    expect(selected(page)).to_have_text("question 2")
+    shown(page, "question 2")
+    expect(page.get_by_label("Corrected answer")).to_be_hidden()
+    rows(page).nth(0).click()
+    shown(page, "question 0")
+    expect(page.get_by_label("Corrected answer")).to_have_value("Sydney half a th")
+    page.get_by_label("Note").fill("note")
+    page.reload()
+    shown(page, "question 0")
+    expect(page.get_by_label("Corrected answer")).to_have_value("Sydney half a th")
+    expect(page.get_by_label("Note")).to_have_value("note")
+
+
+def test_what_was_typed_survives_that_somebody_else_decides_first(four, page, store):
+    shown(page, "question 0")
+    page.keyboard.press("c")
+    page.keyboard.type(" mine")
+    store.decide(four[0].id, "accept", operator="bob")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#toast")).to_contain_text("Already decided by bob at 20")
+    expect(page.locator("#detail")).to_contain_text("Accepted bob")
+    expect(page.get_by_label("Corrected answer")).to_have_value("Sydney mine")
+    expect(page.get_by_role("button", name="Accept")).to_be_hidden()
+    page.locator("#next").click()
+    shown(page, "question 1")
+    assert store.get(four[0].id).verdict.operator == "bob"
+
+
+SERVE = """
+import sys
+from thermolang_desk import serve
+serve(sys.argv[1], port=int(sys.argv[2]), login=False, ready=lambda url: print(url, flush=True))
+"""
+
+
+def start(url, port):
+    command = [sys.executable, "-c", SERVE, url, str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return process, process.stdout.readline().strip()
+
+
+def test_what_was_typed_survives_the_death_of_the_server(tmp_path, visit):
+    url = f"sqlite:///{tmp_path / 'r.db'}"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with ReviewStore(url) as store:
+        item = submit(store, "question", 0.1)
+        process, address = start(url, port)
+        try:
+            page = visit(address)
+            shown(page, "question")
+            page.keyboard.press("c")
+            page.keyboard.type(" before")
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            page.keyboard.type(" and after")
+            page.keyboard.press("Control+Enter")
+            expect(page.locator("#connection")).to_contain_text("The desk cannot be reached")
+            expect(page.locator("#toast")).to_contain_text("nothing was decided")
+            process, _ = start(url, port)
+            expect(page.locator("#connection")).to_be_hidden()
+            box = page.get_by_label("Corrected answer")
+            expect(box).to_have_value("Sydney before and after")
+            page.reload()
+            shown(page, "question")
+            expect(box).to_have_value("Sydney before and after")
+            assert ReviewService(store).draft(item.id, page.locator("body").get_attribute("data-user")) == Draft(
+                "Sydney before and after"
+            )
+            page.keyboard.press("e")
+            box.press("Control+Enter")
+            expect(count(page, "corrected")).to_have_text("1")
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def test_filters_and_item_are_in_the_address_and_survive_a_reload(store, page):
+    for n in range(60):
+        submit(store, f"question {n:02}", n / 100, task="odd" if n % 2 else "even")
+    page.reload()
+    shown_first = page.locator("#detail .question")
+    expect(shown_first).to_be_visible()
+    page.locator("[name=task]").select_option("odd")
+    expect(rows(page)).to_have_count(30)
+    page.get_by_label("Search").fill("tion 3")
+    expect(rows(page)).to_have_count(5)
+    rows(page).nth(2).click()
+    shown(page, "question 35")
+    page.reload()
+    shown(page, "question 35")
+    expect(rows(page)).to_have_count(5)
+    expect(page.get_by_label("Search")).to_have_value("tion 3")
+    assert "task=odd" in page.url and "item=" in page.url
+    page.get_by_role("button", name="Reset").click()
+    expect(page.locator("#range")).to_have_text("1 to 50 of 60")
+    page.get_by_role("button", name="Next page").click()
+    expect(page.locator("#range")).to_have_text("51 to 60 of 60")
+    page.go_back()
+    expect(page.locator("#range")).to_have_text("1 to 50 of 60")
+
+
+def test_two_steps_in_a_row_are_two_rows(four, page):
+    shown(page, "question 0")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    shown(page, "question 2")
+    page.keyboard.press("k")
+    shown(page, "question 1")
+
+
+def test_decided_items_can_be_seen_and_reopened_by_a_lead(four, page, store):
+    store.decide(four[2].id, "reject", operator="bob", note="why not")
+    page.get_by_label("Status").select_option("rejected")
+    expect(page.locator("#detail")).to_contain_text("Rejected bob")
+    expect(page.locator("#detail")).to_contain_text("why not")
+    page.get_by_role("button", name="Reopen").click()
+    shown(page, "question 2")
+    assert store.get(four[2].id).status == "pending"
+
+
+def test_few_steps_of_the_tab_key_lead_to_accept(store, page):
+    for n in range(50):
+        submit(store, f"question {n}", n / 100)
+    page.reload()
+    expect(rows(page)).to_have_count(50)
+    expect(page.locator("#accept")).to_be_visible()
+    page.locator("#help-button").focus()
+    steps = 0
+    while page.evaluate("document.activeElement.id") != "accept" and steps < 40:
+        page.keyboard.press("Tab")
+        steps += 1
+    assert steps < 25
+
+
+def test_news_leave_focus_selection_and_typing_alone(four, page, store):
+    rows(page).nth(2).click()
+    shown(page, "question 2")
     page.keyboard.press("c")
     box = page.get_by_label("Corrected answer")
     box.fill("half a th")
-    submit(store, "most doubtful", None)
-    submit(store, "less doubtful", 0.1)
-    expect(rows(page)).to_have_count(6)
+    submit(store, "less doubtful", 0.05)
+    expect(rows(page)).to_have_count(5)
+    expect(count(page, "pending")).to_have_text("5")
     expect(box).to_be_focused()
     expect(box).to_have_value("half a th")
-    expect(selected(page)).to_have_text("question 2")
+    expect(page.locator("#rows tr[aria-selected='true'] .question")).to_have_text("question 2")
 
 
-def test_a_late_verdict_is_told_who_was_first(four, page, store):
-    expect(selected(page)).to_have_text("question 0")
-    store.decide(four[0].id, "accept", operator="bob")
-    page.get_by_role("button", name="Reject").click()
-    expect(page.locator(".tl-toast")).to_contain_text("Already decided by bob at 20")
-    expect(selected(page)).to_have_text("question 1")
-    assert store.get(four[0].id).verdict.action == "accept"
+def test_an_empty_desk_fills_by_itself(page, store):
+    expect(page.get_by_text("Nothing is pending")).to_be_visible()
+    submit(store, "new", 0.3)
+    shown(page, "new")
 
 
-def test_the_operator_is_remembered(four, page):
-    page.get_by_label("Operator").fill("日本 花子")
-    page.get_by_label("Note").click()
-    page.reload()
-    expect(page.get_by_label("Operator")).to_have_value("日本 花子")
+def test_text_from_outside_is_shown_as_it_is(store, page):
+    submit(store, HOSTILE, 0.1, HOSTILE, context=HOSTILE, task=HOSTILE)
+    shown(page, HOSTILE)
+    page.keyboard.press("m")
+    expect(page.locator("#detail .answer.text")).to_have_text(HOSTILE)
+    assert page.locator("#rows .question").inner_text() == HOSTILE
+    assert page.locator("#detail img, #rows img").count() == 0
 
 
-def test_nothing_sticks_out_of_the_window(four, page):
-    expect(rows(page)).to_have_count(4)
+def test_reversed_text_and_words_without_end_are_harmless(store, page):
+    submit(store, "pay \u202eLLA\u202c", 0.1, "x" * 200_000)
+    shown(page, "pay ⟨U+202E⟩LLA⟨U+202C⟩")
     size = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
-    assert page.evaluate(size) == [1280, 800]
+    assert page.evaluate(size) == [1280, 720]
+    assert page.locator("#detail").evaluate("detail => detail.scrollWidth <= detail.clientWidth")
+
+
+def test_why_and_probability_are_seen_without_scrolling_and_the_buttons_too(store, page):
+    submit(store, "long", 0.1, "word " * 20_000)
+    shown(page, "long")
+    for text in ("Why it is here", "Probability that the answer is right"):
+        expect(page.get_by_text(text)).to_be_in_viewport()
+    expect(page.locator("#accept")).to_be_in_viewport()
 
 
 @pytest.fixture
@@ -239,18 +415,96 @@ def rename(store):
         rename("hidden", "items")
 
 
-def test_a_failing_database_is_shown_and_recovers(four, page, rename):
-    expect(rows(page)).to_have_count(4)
+def test_a_failing_database_is_said_and_nothing_is_lost(four, page, rename):
+    shown(page, "question 0")
+    page.get_by_label("Note").fill("typed")
+    page.keyboard.press("Escape")
     rename("items", "hidden")
-    expect(page.get_by_role("alert")).to_contain_text("The review database cannot be used")
+    page.keyboard.press("a")
+    expect(page.locator("#toast")).to_contain_text("The review database does not answer. Nothing was decided")
+    expect(page.get_by_label("Note")).to_have_value("typed")
     rename("hidden", "items")
-    expect(rows(page)).to_have_count(4)
+    page.keyboard.press("a")
+    shown(page, "question 1")
 
 
-def test_japanese(browser, four, address):
-    context = browser.new_context(locale="ja-JP")
-    page = context.new_page()
-    page.goto(address)
+def test_the_keys_are_explained(four, page):
+    shown(page, "question 0")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("undo the last verdict")
+    page.keyboard.press("a")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(count(page, "accepted")).to_have_text("0")
+
+
+def test_japanese_by_the_browser_and_english_by_choice(visit, four, address):
+    page = visit(address, locale="ja-JP")
+    shown(page, "question 0")
     expect(page.get_by_role("button", name="承認")).to_be_visible()
-    expect(page.get_by_text("モデルの回答")).to_be_visible()
-    context.close()
+    expect(page.locator("#detail")).to_contain_text("確信度 0.10 がしきい値 0.80 を下回っています。")
+    assert page.locator("html").get_attribute("lang") == "ja"
+    page.get_by_label("言語").select_option("en")
+    expect(page.get_by_role("button", name="Accept")).to_be_visible()
+
+
+def test_dark_and_light_are_remembered(page, four):
+    page.locator("#theme-button").click()
+    dark = page.locator("html").get_attribute("data-theme")
+    page.reload()
+    assert page.locator("html").get_attribute("data-theme") == dark == "dark"
+
+
+# several people, with a login
+
+
+@pytest.fixture
+def guarded(store):
+    """A desk with a login and two users."""
+    users = UserStore(store)
+    users.add("ann", PASSWORD)
+    users.add("花子", PASSWORD, "lead")
+    with running(store.url) as address:
+        yield address
+
+
+def log_in(page, name, password=PASSWORD):
+    expect(page.get_by_role("button", name=re.compile("Log in|ログイン"))).to_be_enabled()
+    page.locator("[name=name]").fill(name)
+    page.locator("[name=password]").fill(password)
+    page.keyboard.press("Enter")
+
+
+def test_two_browsers_share_one_queue(visit, four, store, guarded):
+    ann, hanako = visit(guarded), visit(guarded, locale="ja-JP")
+    log_in(ann, "ann")
+    shown(ann, "question 0")
+    log_in(hanako, "花子")
+    shown(hanako, "question 1")
+    rows(hanako).nth(0).click()
+    expect(hanako.locator("#whose")).to_have_text("ann さんが作業中です。閲覧のみできます。")
+    expect(hanako.locator("#accept")).to_be_hidden()
+    ann.keyboard.press("a")
+    # What the other one gave back is free.
+    shown(ann, "question 1")
+    assert store.get(four[0].id).verdict.operator == "ann"
+    expect(ann.locator("#reopen")).to_have_count(0)
+    expect(hanako.locator("#reopen")).to_have_count(1)
+
+
+def test_after_the_end_of_a_session_one_goes_on_where_one_was(visit, four, store, guarded):
+    page = visit(guarded)
+    log_in(page, "ann", "wrong password")
+    expect(page.locator("#wrong")).to_have_text("The name or the password is wrong.")
+    log_in(page, "ann")
+    shown(page, "question 0")
+    page.keyboard.press("c")
+    page.keyboard.type(" typed")
+    UserStore(store).set_password("ann", PASSWORD)
+    page.keyboard.press("Control+Enter")
+    log_in(page, "ann")
+    shown(page, "question 0")
+    expect(page.get_by_label("Corrected answer")).to_have_value("Sydney typed")
+    page.get_by_role("button", name="Log out").click()
+    expect(page.locator("#login")).to_be_visible()
+    assert page.context.cookies() == []

@@ -18,7 +18,10 @@ from thermolang.estimator import ConfidenceEstimator
 from thermolang.models.local import LocalModel
 from thermolang.tasks.starter import starter_tasks
 
-COMMANDS = sorted(command.callback.__name__ for command in cli.app.registered_commands)
+COMMANDS = sorted(
+    [command.callback.__name__ for command in cli.app.registered_commands]
+    + [group.name for group in cli.app.registered_groups]
+)
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +56,7 @@ def only_line(text):
 
 
 def test_every_command_is_known():
-    known = ["ask", "calibrate", "collect", "demo", "desk", "doctor", "evaluate", "score", "threshold", "train"]
+    known = ["ask", "calibrate", "collect", "demo", "desk", "doctor", "evaluate", "score", "threshold", "train", "users"]
     assert known == COMMANDS
 
 
@@ -85,7 +88,8 @@ def test_help_teaches(command):
             "--store",
             "sqlite:///reviews.db",
         ],
-        "desk": ["--port", "--store", "most doubtful first"],
+        "desk": ["--port", "--store", "--host", "--no-login", "--sso-header", "most doubtful first"],
+        "users": ["add", "password", "remove", "list"],
         "doctor": ["--model", "--store", "exit with 1"],
     }
     for text in wanted[command]:
@@ -339,19 +343,29 @@ def served(monkeypatch):
         calls.append((store, options))
         ready("http://127.0.0.1:7860")
 
-    monkeypatch.setitem(sys.modules, "thermolang_desk", types.SimpleNamespace(serve=serve))
+    monkeypatch.setitem(sys.modules, "thermolang_desk", types.SimpleNamespace(serve=serve, Proxy=lambda *given: given))
     return calls
+
+
+PLAIN = {"host": "127.0.0.1", "login": True, "names": []}
 
 
 def test_desk_serves_the_store_and_prints_the_address(run, served):
     code, out, _ = run("desk")
-    assert (code, served) == (0, [(None, {})])
+    assert (code, served) == (0, [(None, PLAIN)])
     assert "Review desk: http://127.0.0.1:7860" in out
     code, _, _ = run("desk", "--store", "sqlite:///x.db", "--port", "8080")
-    assert (code, served[1:]) == (0, [("sqlite:///x.db", {"port": 8080})])
+    assert (code, served[1:]) == (0, [("sqlite:///x.db", PLAIN | {"port": 8080})])
 
 
-@pytest.mark.parametrize("missing", ["gradio", "fastapi", "uvicorn", "thermolang_desk"])
+def test_desk_passes_on_who_may_reach_it_and_how(run, served):
+    options = ["--host", "0.0.0.0", "--name", "desk.example", "--no-login", "--sso-header", "X-User"]
+    code, _, _ = run("desk", *options, "--sso-proxy", "10.0.0.1", "--sso-proxy", "10.0.0.2")
+    wanted = {"host": "0.0.0.0", "login": False, "names": ["desk.example"]}
+    assert (code, served) == (0, [(None, wanted | {"proxy": ("X-User", ("10.0.0.1", "10.0.0.2"))})])
+
+
+@pytest.mark.parametrize("missing", ["fastapi", "uvicorn", "argon2", "markdown_it", "thermolang_desk"])
 def test_desk_without_its_extra_says_what_to_install(run, monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
     if missing != "thermolang_desk":
@@ -364,7 +378,7 @@ def test_desk_without_its_extra_says_what_to_install(run, monkeypatch, missing):
 def test_demo_opens_the_desk_on_the_same_store(run, tiny, served, tmp_path):
     url = f"sqlite:///{tmp_path / 'r.db'}"
     code, out, _ = run("demo", "--questions", 1, "--threshold", 0.5, "--store", url)
-    assert (code, served) == (0, [(url, {})])
+    assert (code, served) == (0, [(url, {"login": False})])
     assert out.index("sent to review") < out.index("Review desk")
 
 

@@ -1,6 +1,6 @@
-"""The application around the desk: closed to the outside, and it stops when told."""
+"""The server around the desk: it does not begin where anybody could get in, and it stops when told."""
 
-import os
+import contextlib
 import signal
 import socket
 import subprocess
@@ -8,13 +8,12 @@ import sys
 
 import httpx
 import pytest
-from starlette.testclient import TestClient
-from thermolang_desk import create_app, running, serve, server
-from thermolang_desk.app import translations
-from thermolang_desk.pages import queue
+from thermolang_desk import running, serve, server
 
-from thermolang import Confidence, Decision, ThermolangError
+from tests.desk.conftest import PASSWORD
+from thermolang import ReviewStore, ThermolangError
 from thermolang.errors import StoreError
+from thermolang.review import UserStore
 
 
 @pytest.fixture
@@ -23,53 +22,39 @@ def url(tmp_path):
 
 
 @pytest.fixture
-async def client(store):
-    # Gradio leaves event loops behind unless one runs while it builds a page.
-    return TestClient(create_app(store), base_url="http://127.0.0.1")
+def with_user(url):
+    with ReviewStore(url) as store:
+        UserStore(store).add("ann", PASSWORD)
+    return url
 
 
-async def test_every_event_is_private(store):
-    events = queue.build(store, translations()).get_config_file()["dependencies"]
-    assert len(events) == 8
-    assert {event["api_visibility"] for event in events} == {"private"}
-    assert {event["queue"] for event in events} == {False}
-
-
-def test_the_page_offers_no_api_and_reports_nothing(client):
-    info = client.get("/gradio_api/info").json()
-    assert info == {"named_endpoints": {}, "unnamed_endpoints": {}}
-    config = client.get("/config").json()
-    assert (config["analytics_enabled"], config["run_history"], config["footer_links"]) == (False, False, [])
-    assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
-    assert client.get("/docs").status_code == 404
-
-
-def test_health(client, store):
-    store.submit("q", "a", confidence=Confidence(0.1), decision=Decision("review", "low", 0.8))
-    answer = client.get("/healthz")
-    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
-    assert answer.json()["items"]["pending"] == 1
-    store.close()
-    answer = client.get("/healthz")
-    assert (answer.status_code, answer.json()["status"]) == (503, "error")
-    assert "this review store is closed" in answer.json()["detail"]
-
-
-@pytest.mark.parametrize("path", ["/", "/healthz", "/config"])
-def test_other_host_names_are_refused(client, path):
-    assert client.get(path, headers={"host": "evil.example"}).status_code == 400
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "example.com", ""])
-def test_only_this_machine_may_be_listened_on(url, host):
-    with pytest.raises(ThermolangError, match=r"on this machine only: 127\.0\.0\.1 or localhost, not"):
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "192.168.1.5"])
+def test_without_users_it_does_not_begin(url, host):
+    with pytest.raises(ThermolangError, match="there are no users yet: thermolang users add NAME"):
         serve(url, host=host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.com", ""])
+def test_without_a_login_only_this_machine_may_be_listened_on(url, host):
+    with pytest.raises(ThermolangError, match=r"without a login the desk listens on this machine only"):
+        serve(url, host=host, login=False)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
+def test_on_all_addresses_the_desk_must_know_its_name(with_user, host):
+    with pytest.raises(ThermolangError, match="under which name browsers ask for it"):
+        serve(with_user, host=host, port=0)
+
+
+def test_hosts_are_those_that_were_named():
+    assert server._hosts("0.0.0.0", ["desk.example"])[-1:] == ("desk.example",)
+    assert server._hosts("192.168.1.5", [])[-1:] == ("192.168.1.5",)
 
 
 def test_a_database_that_cannot_be_used_is_said_before_anything_starts(tmp_path):
     (tmp_path / "letter.txt").write_text("Dear Sir or Madam, " * 99)
     with pytest.raises(StoreError, match="not an SQLite database"):
-        serve(f"sqlite:///{tmp_path / 'letter.txt'}")
+        serve(f"sqlite:///{tmp_path / 'letter.txt'}", login=False)
 
 
 def test_the_default_port_gives_way_and_a_named_one_does_not(monkeypatch):
@@ -78,30 +63,42 @@ def test_the_default_port_gives_way_and_a_named_one_does_not(monkeypatch):
         monkeypatch.setattr(server, "DEFAULT_PORT", port)
         with server._listen("127.0.0.1", None) as listener:
             assert port < listener.getsockname()[1] <= port + server._PORTS_TRIED
-        with pytest.raises(ThermolangError, match=f"port {port} is taken"):
+        with pytest.raises(ThermolangError, match=f"cannot listen on 127.0.0.1 port {port}: it is taken"):
             server._listen("127.0.0.1", port)
 
 
 def test_running_answers_at_once_and_then_no_more(url):
-    with running(url) as address:
-        assert httpx.get(f"{address}/healthz").json()["items"]["pending"] == 0
+    with running(url, login=False) as address:
+        answer = httpx.get(f"{address}/readyz")
+        assert answer.json() == {"status": "ok"}
+        assert "server" not in answer.headers
         assert "thermolang" in httpx.get(address).text
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{address}/healthz")
 
 
+def test_200_slow_connections_do_not_stop_it(url):
+    with running(url, login=False) as address, contextlib.ExitStack() as open_ones:
+        host, port = address.removeprefix("http://").split(":")
+        for _ in range(200):
+            slow = open_ones.enter_context(socket.create_connection((host, int(port))))
+            slow.sendall(b"POST /api/v1/next HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n")
+        assert httpx.get(f"{address}/readyz", timeout=30).status_code == 200
+
+
 SERVE = """
 import sys
 from thermolang_desk import serve
-serve(sys.argv[1], port=0, ready=lambda url: print(url, flush=True))
+serve(sys.argv[1], port=0, login=False, ready=lambda url: print(url, flush=True))
+assert not {"torch", "gradio", "transformers"} & set(sys.modules), "the desk needs no model"
 print("closed")
 """
 
 
-def test_ctrl_c_ends_the_desk_cleanly(url):
+def test_ctrl_c_ends_the_desk_cleanly_and_it_loaded_no_model(url):
     process = subprocess.Popen([sys.executable, "-c", SERVE, url], stdout=subprocess.PIPE, text=True)
     address = process.stdout.readline().strip()
     assert httpx.get(f"{address}/healthz").status_code == 200
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=60)
     assert (said, process.returncode) == ("closed\n", 0)

@@ -53,4 +53,4 @@ def test_a_field_without_a_text_is_left_out(store):
 
 
 def test_the_text_of_a_field_is_never_markup(store):
-    assert dict(shown(store, "en", model="<b>{x}</b>"))["Model"] == "&lt;b&gt;&#123;x&#125;&lt;/b&gt;"
+    assert dict(shown(store, "en", model="<b>{x}</b>"))["Model"] == "&lt;b&gt;{x}&lt;/b&gt;"

@@ -10,10 +10,13 @@ from jinja2 import nodes
 from thermolang_desk import components, fields
 from thermolang_desk.i18n import LANGUAGES, WORDS, language_of
 
-from thermolang.review import ACTIONS, STATUSES
+from thermolang.review import BANDS, REJECT_CODES, STATUSES, User
 
-# Looked up by an item's status or confidence.
-BY_VALUE = {*ACTIONS, *STATUSES, *components.LEVELS}
+# Looked up by an item's status or confidence, or by a role.
+BY_VALUE = {*STATUSES, *components.LEVELS, *BANDS, "all", "flagged"}
+# Looked up by the rest of their names: reasons, codes of verdicts, orders, keys, and what the script says.
+BY_BEGINNING = ("why_", "code_", "order_", "key_", "js_", "login_")
+SCRIPT = (Path(thermolang_desk.__file__).parent / "static" / "desk.js").read_text(encoding="utf-8")
 
 
 def blanks(text):
@@ -49,7 +52,20 @@ def test_a_template_uses_known_words(template):
 
 def test_every_word_is_used():
     used = set().union(*map(words_in, components._templates.list_templates()))
-    assert used | words_in_code() | BY_VALUE == WORDS["en"].keys()
+    rest = {key for key in WORDS["en"] if not key.startswith(BY_BEGINNING)}
+    assert used | words_in_code() | BY_VALUE == rest
+
+
+def test_the_script_says_the_words_that_it_has():
+    has = {key.removeprefix("js_") for key in WORDS["en"] if key.startswith("js_")}
+    says = set(re.findall(r"\bsaid\.(\w+)", SCRIPT)) | {"accepted", "corrected", "rejected"}
+    assert says == has
+
+
+def test_each_kind_of_word_is_complete():
+    assert {f"code_{code}" for code in REJECT_CODES} == {key for key in WORDS["en"] if key.startswith("code_")}
+    page = components.page(User("ann", "lead"), "en", "", alone=False)
+    assert all(WORDS["en"][key] in page for key in WORDS["en"] if key.startswith(("key_", "order_")))
 
 
 def test_every_field_has_its_own_name_and_a_label_in_each_language():

@@ -100,16 +100,23 @@ def test_odd_text_and_numbers_are_kept_not_lost(store):
 
 
 @settings(max_examples=30, deadline=None)  # each example migrates a database
-@given(values=st.lists(st.none() | st.floats(0, 1), max_size=12))
+@given(values=st.lists(st.floats(0, 1), max_size=12))
 def test_the_most_doubtful_come_first(values):
     with ReviewStore("sqlite://") as store:
         items = [submit(store, value) for value in values]
+        doubt = [(item.confidence.value, item.created_at, item.id) for item in items]
+        assert [item.id for item in store.list(limit=20)] == [item_id for *_, item_id in sorted(doubt)]
 
-        def doubt(item):
-            known = item.confidence.value is not None
-            return known, item.confidence.value or 0.0, item.created_at, item.id
 
-        assert store.list(limit=20) == sorted(items, key=doubt)
+def test_items_without_a_confidence_stand_among_the_others_not_before_them():
+    with ReviewStore("sqlite://") as store:
+        scored = [submit(store, value / 100).id for value in range(100)]
+        for _ in range(100):
+            submit(store, None)
+        found = store.list(limit=200)
+    assert [item.id for item in found if item.confidence.value is not None] == scored
+    # Spread evenly: of the first half about 50 have no confidence; 30 is 4 standard deviations off.
+    assert 30 < sum(item.confidence.value is None for item in found[:100]) < 70
 
 
 def test_list_pages_and_filters(store):
@@ -170,6 +177,8 @@ def test_an_older_version_is_refused(store):
         ("correct", {}, "needs the corrected answer"),
         ("correct", {"corrected_answer": " \n"}, "needs the corrected answer"),
         ("reject", {"corrected_answer": "x"}, "goes with action 'correct', not 'reject'"),
+        ("accept", {"reason_code": "wrong"}, "a reason code goes with action 'reject', not 'accept'"),
+        ("reject", {"reason_code": "ugly"}, "unknown reason code 'ugly'; one of wrong"),
     ],
 )
 def test_incomplete_verdicts_change_nothing(store, action, options, message):
@@ -178,6 +187,51 @@ def test_incomplete_verdicts_change_nothing(store, action, options, message):
         store.decide(item.id, action, **{"operator": "ann", **options})
     assert store.get(item.id) == item
     assert len(store.events(item.id)) == 1
+
+
+@pytest.mark.parametrize("version", [10**30, -1, True, 1.0, "1"])
+def test_an_impossible_version_is_refused_by_name(store, version):
+    item = submit(store)
+    with pytest.raises(StoreError, match="a version is a whole number from 0 to 2147483647, got "):
+        store.decide(item.id, "accept", operator="ann", version=version)
+    assert store.get(item.id) == item
+
+
+def test_texts_without_end_are_refused(store):
+    item = submit(store)
+    with pytest.raises(StoreError, match="the note has 30,000,000 characters, and 10,000 are the limit; shorten it"):
+        store.decide(item.id, "accept", operator="ann", note="x" * 30_000_000)
+    with pytest.raises(StoreError, match="the corrected answer has"):
+        store.decide(item.id, "correct", operator="ann", corrected_answer="x" * 1_000_000)
+    with pytest.raises(StoreError, match="the operator has"):
+        store.decide(item.id, "accept", operator="x" * 201)
+    with pytest.raises(StoreError, match="the question has"):
+        submit(store, question="x" * 1_000_001)
+    assert store.list(status=None) == [item]
+
+
+def test_a_reason_code_is_kept_with_the_verdict(store):
+    item = submit(store)
+    done = store.decide(item.id, "reject", operator="ann", reason_code="off_topic")
+    assert done.verdict.reason_code == "off_topic"
+    assert store.events(item.id)[-1].detail["reason_code"] == "off_topic"
+
+
+@pytest.mark.parametrize(
+    ("confidence", "decision", "code"),
+    [
+        (Confidence(0.4), REVIEW, "below_threshold"),
+        (Confidence(0.9), REVIEW, "chosen"),
+        (Confidence(0.1), Decision("reject", "too low", 0.8), "below_rejection"),
+        (Confidence(0.4, supported=False), REVIEW, "new_input"),
+        (Confidence(0.4, reason_code="few_inputs"), REVIEW, "few_inputs"),
+        (Confidence(None), REVIEW, "no_value"),
+        (Confidence(None, reason_code="no_calibrator"), REVIEW, "no_calibrator"),
+    ],
+)
+def test_why_an_item_waits_is_a_code(store, confidence, decision, code):
+    item = store.submit("q", "a", confidence=confidence, decision=decision)
+    assert store.get(item.id).reason_code == code
 
 
 def test_unknown_items_and_filters_are_named(store):

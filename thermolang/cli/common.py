@@ -7,13 +7,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from thermolang.errors import InvalidInputError
+from thermolang.errors import InvalidInputError, require
 from thermolang.storage import write_atomically
+
+if TYPE_CHECKING:
+    from thermolang.review.store import ReviewStore
 
 console = Console()
 errors = Console(stderr=True)
@@ -33,6 +36,21 @@ ColumnsOption = Annotated[
         "answer (the right one of choices, or the one to score)."
     ),
 ]
+
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", help="Database URL, such as sqlite:///reviews.db; by default one in your data folder."),
+]
+
+
+def opened(store: str | None) -> ReviewStore:
+    """The review store of a command."""
+    require("sqlalchemy", "store")
+    require("alembic", "store")
+    from thermolang.review.store import ReviewStore
+
+    return ReviewStore(store)
 
 
 def local_model(name: str) -> Any:

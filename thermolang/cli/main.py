@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,13 +13,16 @@ from thermolang._version import __version__
 from thermolang.cli import calibration as cli_calibration
 from thermolang.cli import evaluation as cli_evaluation
 from thermolang.cli import threshold as cli_threshold
+from thermolang.cli import users as cli_users
 from thermolang.cli.common import (
     DEFAULT_MODEL,
     ModelOption,
+    StoreOption,
     console,
     errors,
     escaped,
     local_model,
+    opened,
     quietly,
     to_json,
     writable,
@@ -30,7 +33,6 @@ from thermolang.errors import ThermolangError, require
 if TYPE_CHECKING:
     from thermolang.cli.demo import Threshold
     from thermolang.estimator import ConfidenceEstimator
-    from thermolang.review.store import ReviewStore
     from thermolang.types import Confidence, Mode
 
 app = typer.Typer(
@@ -41,15 +43,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(cli_users.app, name="users")
 app.command()(cli_calibration.calibrate)
 for command in (cli_evaluation.collect, cli_evaluation.train, cli_evaluation.evaluate, cli_evaluation.score):
     app.command()(command)
 app.command()(cli_threshold.threshold)
 
-StoreOption = Annotated[
-    str | None,
-    typer.Option("--store", help="Database URL, such as sqlite:///reviews.db; by default one in your data folder."),
-]
+
+LOOPBACK = "127.0.0.1"
 
 
 def main() -> None:
@@ -100,7 +101,7 @@ def demo(
 
     # What earlier runs have seen would change the figures: without a memory the same seed gives the same ones.
     estimator = _estimator(model, remember=False)
-    with _opened(store) as reviews:
+    with opened(store) as reviews:
         chosen = _chosen_threshold(estimator, batch_size) if threshold is None else job.Threshold(threshold)
         show_threshold(console, chosen)
         asked = job.questions(questions, seed=seed)
@@ -110,7 +111,8 @@ def demo(
     if json_file:
         write_json(json_file, figures)
     if desk:
-        _serve_desk(store, port=None)
+        # Whoever runs the demo sits at this machine.
+        _serve_desk(store, port=None, login=False)
 
 
 def _chosen_threshold(estimator: ConfidenceEstimator, batch_size: int) -> Threshold:
@@ -158,9 +160,26 @@ def ask(
 def desk(
     store: StoreOption = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; the next free one by default.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; by default no other machine reaches it.")] = LOOPBACK,
+    name: Annotated[
+        list[str] | None, typer.Option(help="Name under which browsers ask for the desk, such as desk.example.")
+    ] = None,
+    login: Annotated[
+        bool, typer.Option("--login/--no-login", help="Without a login: for yourself, on this machine only.")
+    ] = True,
+    sso_header: Annotated[
+        str, typer.Option(help="Header in which a proxy with a login of its own tells the user's name.")
+    ] = "",
+    sso_proxy: Annotated[
+        list[str] | None, typer.Option(help="Address or network of that proxy; the header of others is ignored.")
+    ] = None,
 ) -> None:
-    """Open the review desk in the browser: the doubtful answers, most doubtful first."""
-    _serve_desk(store, port=port)
+    """Open the review desk in the browser: the doubtful answers, most doubtful first.
+
+    It needs users, see thermolang users add, or --no-login.
+    """
+    options: dict[str, Any] = {"host": host, "login": login, "names": name or []}
+    _serve_desk(store, port=port, sso=(sso_header, sso_proxy or []), **options)
 
 
 @app.command()
@@ -211,19 +230,16 @@ def _estimator(name: str, samples: int = 0, *, remember: bool = True) -> Confide
         return ConfidenceEstimator(local, state_dir=states, mode=mode, samples=samples or SAMPLES)
 
 
-def _opened(store: str | None) -> ReviewStore:
-    require("sqlalchemy", "store")
-    require("alembic", "store")
-    from thermolang.review.store import ReviewStore
-
-    return ReviewStore(store)
-
-
-def _serve_desk(store: str | None, *, port: int | None) -> None:
-    for needed in ("gradio", "fastapi", "uvicorn", "sqlalchemy", "alembic"):  # before the desk, which imports them
+def _serve_desk(store: str | None, *, port: int | None, sso: tuple[str, list[str]] = ("", []), **options: Any) -> None:
+    for needed in ("fastapi", "uvicorn", "argon2", "markdown_it", "sqlalchemy", "alembic"):  # before the desk
         require(needed, "app")
     thermolang_desk = require("thermolang_desk", "app")
-    options = {} if port is None else {"port": port}
+    if port is not None:
+        options["port"] = port
+    header, proxies = sso
+    if header or proxies:
+        options["proxy"] = thermolang_desk.Proxy(header, tuple(proxies))
+    ready = console.print
     thermolang_desk.serve(
-        store, ready=lambda url: console.print(f"Review desk: [bold]{url}[/]  (Ctrl+C stops it)"), **options
+        store, ready=lambda url: ready(f"Review desk: [bold]{escaped(url)}[/]  (Ctrl+C stops it)"), **options
     )

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     CheckConstraint,
     DateTime,
     Dialect,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Text,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
@@ -28,9 +30,27 @@ from thermolang.types import Action
 VerdictAction = Literal["accept", "correct", "reject"]
 Status = Literal["pending", "accepted", "corrected", "rejected"]
 
+# Why a person rejects an answer.
+RejectCode = Literal["wrong", "unsupported", "incomplete", "off_topic", "harmful", "bad_question", "other"]
+# How a person leaves an item undecided.
+PassKind = Literal["skip", "cannot_tell"]
+Role = Literal["reviewer", "lead", "admin"]
+
 ACTIONS: tuple[VerdictAction, ...] = get_args(VerdictAction)
 STATUSES: tuple[Status, ...] = get_args(Status)
 STATUS_AFTER: dict[VerdictAction, Status] = dict(zip(ACTIONS, STATUSES[1:], strict=True))
+REJECT_CODES: tuple[RejectCode, ...] = get_args(RejectCode)
+# From the least to the most that a person may do.
+ROLES: tuple[Role, ...] = get_args(Role)
+
+# The queue is cut into bands, the most doubtful first; each has the confidences below its limit.
+BAND_LIMITS = (0.25, 0.5, 0.75, float("inf"))
+
+
+def band_of(place: float) -> int:
+    """Index of the band that a place in the queue, in [0, 1], belongs to."""
+    return next(index for index, limit in enumerate(BAND_LIMITS) if place < limit)
+
 
 _NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -79,9 +99,17 @@ class ItemRow(Base):
         _one_of("decision_action", get_args(Action), name="decision_action"),
         CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),
         CheckConstraint("version >= 1", name="version"),
-        # Two indexes: the desk's queue with and without a task, in the order in which it is read.
-        Index(None, "status", "confidence", "created_at", "id"),
-        Index(None, "task", "status", "confidence"),
+        # Lists by doubt and by age, of one status or of all; lists of a task are cut from these.
+        Index(None, "status", "place", "created_at", "id"),
+        Index(None, "place", "created_at", "id"),
+        Index(None, "status", "created_at", "id"),
+        Index(None, "created_at", "id"),
+        Index(None, "task", "status", "place", "created_at", "id"),
+        # The next item of an operator: in a band, from a place in the circle of ids on that is the operator's own.
+        Index(None, "status", "band", "id"),
+        Index(None, "task", "status", "band", "id"),
+        Index(None, "reason_code", "status", "band", "id"),
+        Index(None, "flagged", "status", "band", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -98,6 +126,12 @@ class ItemRow(Base):
     decision_threshold: Mapped[float] = mapped_column(Double)
     status: Mapped[Status] = mapped_column(String(10))
     version: Mapped[int]
+    # Where the item stands in the queue: its confidence, or, without one, the place of another item drawn at random.
+    place: Mapped[float] = mapped_column(Double, server_default="0.5")
+    band: Mapped[int] = mapped_column(server_default="2")
+    reason_code: Mapped[str] = mapped_column(String(30), server_default="")
+    # Whether it waits for a lead, because a reviewer could not tell.
+    flagged: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
     verdict: Mapped[VerdictRow | None] = relationship(lazy="joined")
 
@@ -111,6 +145,7 @@ class VerdictRow(Base):
         CheckConstraint("(action = 'correct') = (corrected_answer IS NOT NULL)", name="correction"),
         CheckConstraint("corrected_answer <> ''", name="corrected_answer"),
         CheckConstraint("operator <> ''", name="operator"),
+        Index(None, "operator"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -120,6 +155,7 @@ class VerdictRow(Base):
     operator: Mapped[str] = mapped_column(Text)
     note: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    reason_code: Mapped[str] = mapped_column(String(30), server_default="")
 
 
 class EventRow(Base):
@@ -134,3 +170,70 @@ class EventRow(Base):
     actor: Mapped[str] = mapped_column(Text)
     what: Mapped[str] = mapped_column(String(20))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class LeaseRow(Base):
+    """Who works on an item, and until when: a lease in the past hides nothing."""
+
+    __tablename__ = "leases"
+    __table_args__ = (Index(None, "operator", "until"),)
+
+    item_id: Mapped[str] = mapped_column(ForeignKey("items.id"), primary_key=True)
+    operator: Mapped[str] = mapped_column(String(200))
+    until: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class PassRow(Base):
+    """An operator left an item undecided; the queue does not offer it to that operator again while others wait."""
+
+    __tablename__ = "passes"
+    __table_args__ = (_one_of("kind", get_args(PassKind), name="kind"),)
+
+    item_id: Mapped[str] = mapped_column(ForeignKey("items.id"), primary_key=True)
+    operator: Mapped[str] = mapped_column(String(200), primary_key=True)
+    kind: Mapped[PassKind] = mapped_column(String(20))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class DraftRow(Base):
+    """What an operator has typed about an item and not yet decided."""
+
+    __tablename__ = "drafts"
+
+    item_id: Mapped[str] = mapped_column(ForeignKey("items.id"), primary_key=True)
+    operator: Mapped[str] = mapped_column(String(200), primary_key=True)
+    content: Mapped[dict[str, Any]] = mapped_column(JSON)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class UserRow(Base):
+    """Somebody who may use the desk."""
+
+    __tablename__ = "users"
+    __table_args__ = (_one_of("role", ROLES, name="role"),)
+
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    role: Mapped[Role] = mapped_column(String(10))
+    password_hash: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SessionRow(Base):
+    """A login; the token itself is only in the browser, its hash is here."""
+
+    __tablename__ = "sessions"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_name: Mapped[str] = mapped_column(ForeignKey("users.name"), index=True)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class FailedLoginRow(Base):
+    """A login that failed, to slow down those who guess."""
+
+    __tablename__ = "failed_logins"
+    __table_args__ = (Index(None, "key", "at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(300))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import builtins  # within the class, ``list`` is the method
 import json
+import random
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, NoReturn, cast
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from thermolang.answers.json_fields import unchanged
-from thermolang.errors import ConflictError, StoreError
+from thermolang.errors import ConflictError, RefusedError, StoreError
+from thermolang.review.checks import check, check_lengths, check_verdict, check_version, clean_text
 from thermolang.review.database import open_engine, parse_url, store_errors, without_password
 from thermolang.review.schema import (
-    ACTIONS,
     STATUS_AFTER,
     STATUSES,
     EventRow,
     ItemRow,
+    RejectCode,
     Status,
     VerdictAction,
     VerdictRow,
+    band_of,
 )
 from thermolang.storage import default_store_url
 from thermolang.types import Confidence, Decision, DecisionCode
@@ -44,6 +47,8 @@ class Verdict:
         created_at: When, in UTC.
         corrected_answer: The right answer; None unless the action is ``"correct"``.
         note: What the operator added.
+        reason_code: One of ``thermolang.review.REJECT_CODES`` if the answer was rejected for one of these reasons;
+            empty otherwise.
     """
 
     action: VerdictAction
@@ -51,6 +56,7 @@ class Verdict:
     created_at: datetime
     corrected_answer: str | None = None
     note: str = ""
+    reason_code: RejectCode | Literal[""] = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,10 @@ class ReviewItem:
         context: The passage the question is about.
         model: Name of the model.
         verdict: The decision of a person, once there is one.
+        reason_code: Why a person should look at it, for programs: the ``ReasonCode`` of the confidence, or
+            ``"no_value"``, ``"new_input"`` (unlike the training data), ``"below_threshold"``, ``"below_rejection"``
+            (the policy would reject it) or ``"chosen"`` (the policy would accept it).
+        flagged: Whether it waits for a lead, because a reviewer could not tell.
     """
 
     id: str
@@ -103,6 +113,8 @@ class ReviewItem:
     context: str = ""
     model: str = ""
     verdict: Verdict | None = None
+    reason_code: str = ""
+    flagged: bool = False
 
     @property
     def reason(self) -> str:
@@ -129,7 +141,7 @@ class ReviewItem:
 class ReviewStore:
     """Doubtful answers, the verdicts of people on them and an audit trail, in SQLite or PostgreSQL.
 
-    Only ``StoreError`` and its subclass ``ConflictError`` leave a store. One store may be shared by threads.
+    Only ``StoreError`` and its subclasses leave a store. One store may be shared by threads.
 
     Args:
         url: Such as ``sqlite:///review.db`` or ``postgresql://user@host/name``; the default is
@@ -200,35 +212,43 @@ class ReviewStore:
             The item as it was written.
 
         Raises:
-            StoreError: The confidence is outside [0, 1], or the database cannot be written.
+            StoreError: The confidence is outside [0, 1], a text is too long, or the database cannot be written.
         """
+        texts = {"question": question, "answer": answer, "context": context, "model": model, "reason": decision.reason}
+        task = confidence.task if task is None else task
+        check_lengths(**texts, task=task)
         with self._transaction() as session:
             # Inside the transaction, where an error of JSON becomes a StoreError.
             record = _confidence_record(confidence)
             value = record["value"]
-            _check(value is None or 0 <= value <= 1, f"a confidence lies between 0 and 1, got {value}")
+            check(value is None or 0 <= value <= 1, f"a confidence lies between 0 and 1, got {value}")
+            place = _another_place(session) if value is None else value
             row = ItemRow(
                 id=uuid.uuid4().hex,
-                created_at=_now(),
-                task=_text(confidence.task if task is None else task),
-                question=_text(question),
-                context=_text(context),
-                answer=_text(answer),
-                model=_text(model),
+                created_at=utc_now(),
+                task=clean_text(task),
+                question=clean_text(question),
+                context=clean_text(context),
+                answer=clean_text(answer),
+                model=clean_text(model),
                 confidence=value,
                 confidence_record=record,
-                reason=_text(decision.reason),
+                reason=clean_text(decision.reason),
                 decision_action=decision.action,
                 decision_threshold=decision.threshold,
                 status="pending",
                 version=1,
                 verdict=None,
+                place=place,
+                band=band_of(place),
+                reason_code=_reason_code(record, decision),
+                flagged=False,
             )
             session.add(row)
             session.flush()
             detail = {"value": value, "decision": row.decision_action}
-            session.add(_event(row.id, actor=row.model or "thermolang", what="submitted", detail=detail))
-            return _item_from(row)
+            session.add(event_row(row.id, actor=row.model or "thermolang", what="submitted", detail=detail))
+            return item_from(row)
 
     def get(self, item_id: str) -> ReviewItem:
         """Return one item.
@@ -237,12 +257,12 @@ class ReviewStore:
             StoreError: There is no such item.
         """
         with self._transaction() as session:
-            return _item_from(self._row(session, item_id))
+            return item_from(self._row(session, item_id))
 
     def list(
         self, *, status: Status | None = "pending", task: str | None = None, limit: int = 100, offset: int = 0
     ) -> builtins.list[ReviewItem]:
-        """Return items, the most doubtful first: without a confidence, then by ascending confidence.
+        """Return items by ascending confidence; those without one are spread evenly among the others.
 
         Args:
             status: Only this status; None for all.
@@ -253,17 +273,16 @@ class ReviewStore:
         Raises:
             StoreError: There is no such status, or a number is negative.
         """
-        _check(status is None or status in STATUSES, f"unknown status {status!r}; one of {', '.join(STATUSES)}")
-        _check(limit >= 0 and offset >= 0, f"limit and offset must not be negative, got {limit} and {offset}")
+        check(status is None or status in STATUSES, f"unknown status {status!r}; one of {', '.join(STATUSES)}")
+        check(limit >= 0 and offset >= 0, f"limit and offset must not be negative, got {limit} and {offset}")
         # The id settles ties, so that pages neither overlap nor leave an item out.
-        doubt = ItemRow.confidence.asc().nulls_first()
-        query = select(ItemRow).order_by(doubt, ItemRow.created_at, ItemRow.id).limit(limit).offset(offset)
+        query = select(ItemRow).order_by(ItemRow.place, ItemRow.created_at, ItemRow.id).limit(limit).offset(offset)
         if status is not None:
             query = query.where(ItemRow.status == status)
         if task is not None:
             query = query.where(ItemRow.task == task)
         with self._transaction() as session:
-            return [_item_from(row) for row in session.scalars(query)]
+            return [item_from(row) for row in session.scalars(query)]
 
     def counts(self, task: str | None = None) -> dict[str, int]:
         """Return the number of items by status; every status is a key."""
@@ -284,6 +303,7 @@ class ReviewStore:
         operator: str,
         corrected_answer: str | None = None,
         note: str = "",
+        reason_code: RejectCode | Literal[""] = "",
         version: int | None = None,
     ) -> ReviewItem:
         """Record a person's verdict; of several at once exactly one wins.
@@ -294,6 +314,7 @@ class ReviewStore:
             operator: Who decides.
             corrected_answer: The right answer; with ``"correct"`` and only there.
             note: What the operator wants to add.
+            reason_code: One of ``thermolang.review.REJECT_CODES``; with ``"reject"`` and only there.
             version: Refuse if the item has changed since this version was read; None does not compare.
 
         Returns:
@@ -303,23 +324,32 @@ class ReviewStore:
             ConflictError: Somebody else decided first; the message names who and when.
             StoreError: There is no such item, or the verdict is incomplete.
         """
-        _check_verdict(action, operator, corrected_answer)
+        with self._transaction() as session:
+            given = Verdict(action, operator, utc_now(), corrected_answer, note, reason_code)
+            return self._record(session, item_id, given, version)
+
+    def _record(self, session: Session, item_id: str, given: Verdict, version: int | None) -> ReviewItem:
+        """Write a verdict and its event within a transaction."""
+        check_verdict(given.action, given.operator, given.corrected_answer, given.note, given.reason_code)
+        check_version(version)
         verdict = VerdictRow(
             item_id=item_id,
-            action=action,
-            corrected_answer=None if corrected_answer is None else _text(corrected_answer),
-            operator=_text(operator.strip()),
-            note=_text(note),
-            created_at=_now(),
+            action=given.action,
+            corrected_answer=None if given.corrected_answer is None else clean_text(given.corrected_answer),
+            operator=clean_text(given.operator.strip()),
+            note=clean_text(given.note),
+            created_at=given.created_at,
+            reason_code=given.reason_code,
         )
-        with self._transaction() as session:
-            self._claim(session, item_id, STATUS_AFTER[action], version)
-            detail = {"action": action, "corrected_answer": verdict.corrected_answer, "note": verdict.note}
-            event = _event(item_id, actor=verdict.operator, what=STATUS_AFTER[action], detail=detail)
-            # Flushed, so that the item is read together with its new verdict.
-            session.add_all([verdict, event])
-            session.flush()
-            return _item_from(self._row(session, item_id))
+        status = STATUS_AFTER[given.action]
+        self._claim(session, item_id, status, version)
+        detail = {"action": given.action, "corrected_answer": verdict.corrected_answer, "note": verdict.note}
+        if verdict.reason_code:
+            detail["reason_code"] = verdict.reason_code
+        # Flushed, so that the item is read together with its new verdict.
+        session.add_all([verdict, event_row(item_id, actor=verdict.operator, what=status, detail=detail)])
+        session.flush()
+        return item_from(self._row(session, item_id))
 
     def events(self, item_id: str) -> builtins.list[Event]:
         """Return an item's audit trail, oldest first.
@@ -335,7 +365,9 @@ class ReviewStore:
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back by any error."""
-        _check(not self._closed, "this review store is closed; open a new one")
+        if self._closed:
+            msg = "this review store is closed; open a new one"
+            raise StoreError(msg)
         with (
             store_errors(self._url),
             Session(self._engine, expire_on_commit=False) as session,
@@ -347,7 +379,7 @@ class ReviewStore:
         row = session.get(ItemRow, item_id)
         if row is None:
             msg = f"there is no item {item_id!r} in {self.url}"
-            raise StoreError(msg)
+            raise RefusedError(msg)
         return row
 
     def _claim(self, session: Session, item_id: str, status: Status, version: int | None) -> None:
@@ -355,13 +387,15 @@ class ReviewStore:
         claim = update(ItemRow).where(ItemRow.id == item_id, ItemRow.status == "pending")
         if version is not None:
             claim = claim.where(ItemRow.version == version)
-        changes = {"status": status, "version": ItemRow.version + 1}
+        changes = {"status": status, "version": ItemRow.version + 1, "flagged": False}
         # No item is loaded yet that would have to follow the change.
         result: Any = session.execute(claim.values(changes).execution_options(synchronize_session=False))
-        if result.rowcount == 1:
-            return
-        row = self._row(session, item_id)
-        raise ConflictError(_conflict(_item_from(row), version))
+        if result.rowcount != 1:
+            self._refuse(session, item_id, version)
+
+    def _refuse(self, session: Session, item_id: str, version: int | None) -> NoReturn:
+        """Say why an item could not be changed."""
+        raise ConflictError(_conflict(item_from(self._row(session, item_id)), version))
 
 
 def _confidence_record(confidence: Confidence) -> dict[str, Any]:
@@ -373,7 +407,7 @@ def _confidence_record(confidence: Confidence) -> dict[str, Any]:
     return record
 
 
-def _item_from(row: ItemRow) -> ReviewItem:
+def item_from(row: ItemRow) -> ReviewItem:
     """The record of a row, for use after the session has ended."""
     return ReviewItem(
         id=row.id,
@@ -388,6 +422,8 @@ def _item_from(row: ItemRow) -> ReviewItem:
         context=row.context,
         model=row.model,
         verdict=_verdict_from(row.verdict) if row.verdict else None,
+        reason_code=row.reason_code,
+        flagged=row.flagged,
     )
 
 
@@ -399,7 +435,8 @@ def _decision_from(row: ItemRow) -> Decision:
 
 
 def _verdict_from(row: VerdictRow) -> Verdict:
-    return Verdict(row.action, row.operator, row.created_at, row.corrected_answer, row.note)
+    code = cast(RejectCode, row.reason_code)
+    return Verdict(row.action, row.operator, row.created_at, row.corrected_answer, row.note, code)
 
 
 def _event_from(row: EventRow) -> Event:
@@ -414,30 +451,33 @@ def _conflict(item: ReviewItem, version: int | None) -> str:
     return f"already decided by {verdict.operator} at {verdict.created_at:%Y-%m-%d %H:%M} UTC: {item.status}"
 
 
-def _check_verdict(action: str, operator: str, corrected_answer: str | None) -> None:
-    """Refuse a verdict that is incomplete or contradicts itself."""
-    _check(action in ACTIONS, f"unknown action {action!r}; one of {', '.join(ACTIONS)}")
-    _check(operator.strip() != "", "a verdict needs the name of its operator")
-    if action == "correct":
-        _check((corrected_answer or "").strip() != "", "a correction needs the corrected answer")
-    else:
-        _check(corrected_answer is None, f"a corrected answer goes with action 'correct', not {action!r}")
+def _another_place(session: Session) -> float:
+    """The place of an item drawn at random; ids are random, so those that follow a random id are."""
+    start = f"{random.getrandbits(128):032x}"
+    for half in (ItemRow.id >= start, ItemRow.id < start):
+        places = session.execute(select(ItemRow.confidence).where(half).order_by(ItemRow.id).limit(20))
+        for (place,) in places:
+            if place is not None:
+                return float(place)
+    return 0.5
 
 
-def _check(holds: bool, message: str) -> None:
-    """Raise a StoreError with the message unless the condition holds."""
-    if not holds:
-        raise StoreError(message)
+def _reason_code(record: dict[str, Any], decision: Decision) -> str:
+    """Why a person should look at an answer, as a code; see ``ReviewItem.reason_code``."""
+    if record["reason_code"]:
+        return str(record["reason_code"])
+    if record["value"] is None:
+        return "no_value"
+    if not record["supported"]:
+        return "new_input"
+    if decision.action == "reject":
+        return "below_rejection"
+    return "below_threshold" if record["value"] < decision.threshold else "chosen"
 
 
-def _event(item_id: str, *, actor: str, what: str, detail: dict[str, Any]) -> EventRow:
-    return EventRow(item_id=item_id, at=_now(), actor=actor, what=what, detail=detail)
+def event_row(item_id: str, *, actor: str, what: str, detail: dict[str, Any]) -> EventRow:
+    return EventRow(item_id=item_id, at=utc_now(), actor=actor, what=what, detail=detail)
 
 
-def _now() -> datetime:
+def utc_now() -> datetime:
     return datetime.now(timezone.utc)
-
-
-def _text(text: str) -> str:
-    """Replace what no database can hold (NUL, half of a surrogate pair): an odd answer must not be lost."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

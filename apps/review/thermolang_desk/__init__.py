@@ -1,6 +1,7 @@
-"""The review desk: doubtful answers are accepted, corrected or rejected in a browser on this machine."""
+"""The review desk: doubtful answers are accepted, corrected or rejected in a browser."""
 
+from thermolang_desk.access import Access, Proxy
 from thermolang_desk.app import create_app
 from thermolang_desk.server import running, serve
 
-__all__ = ["create_app", "running", "serve"]
+__all__ = ["Access", "Proxy", "create_app", "running", "serve"]

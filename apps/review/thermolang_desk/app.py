@@ -1,73 +1,126 @@
-"""The desk as a FastAPI application: the Gradio page and ``/healthz``."""
+"""The desk as a FastAPI application: its pages, its API, and what every error says."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Collection
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
-import gradio as gr
-from fastapi import FastAPI
-from fastapi.responses import JSONResponse
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
 
 from thermolang import ReviewStore
-from thermolang.errors import StoreError
-from thermolang_desk.i18n import WORDS
-from thermolang_desk.pages import queue
+from thermolang.errors import ConflictError, LoginError, RefusedError, StoreError
+from thermolang.review import ReviewService
+from thermolang_desk import api, components
+from thermolang_desk.access import Access
+from thermolang_desk.guard import Guard
+from thermolang_desk.i18n import WORDS, language_for
 
-HOSTS = ("127.0.0.1", "localhost")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _STATIC = Path(__file__).parent / "static"
+_FILES = {
+    "desk.css": "text/css",
+    "desk.js": "text/javascript",
+    "login.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 
 
-def create_app(store: ReviewStore) -> FastAPI:
+def create_app(store: ReviewStore, access: Access, *, hosts: Collection[str] = LOOPBACK) -> FastAPI:
     """Build the desk over an open store.
+
+    Only the routes below exist; everything else, the usual descriptions of an API included, answers 404.
 
     Args:
         store: Stays open as long as the application runs; the caller closes it.
+        access: How the desk finds out who asks.
+        hosts: Names, without ports, under which it may be asked for.
     """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    app = FastAPI(title="thermolang desk", docs_url=None, redoc_url=None, openapi_url=None)
-    # A page elsewhere whose name is pointed at this machine (DNS rebinding) must not read the queue.
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS))
-
-    @app.get("/healthz")
-    def healthz() -> JSONResponse:
-        try:
-            return JSONResponse({"status": "ok", "items": store.counts()})
-        except StoreError as error:
-            return JSONResponse({"status": "error", "detail": str(error)}, status_code=503)
-
-    text = translations()
-    gr.mount_gradio_app(
-        app,
-        queue.build(store, text),
-        path="/",
-        footer_links=[],
-        run_history=False,
-        enable_monitoring=False,
-        ssr_mode=False,
-        mcp_server=False,
-        pwa=False,
-        i18n=text,
-        theme=_theme(),
-        css_paths=[_STATIC / "desk.css"],
-        head=_head(),
-    )
+    app = FastAPI(title="thermolang desk", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.state.store, app.state.access, app.state.service = store, access, ReviewService(store)
+    app.include_router(api.router)
+    app.add_api_route("/", _page, response_class=HTMLResponse)
+    app.add_api_route("/static/{name}", _static)
+    app.add_api_route("/healthz", _healthz)
+    app.add_api_route("/readyz", _readyz)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(StoreError, _store_error)
+    app.add_middleware(Guard, hosts=hosts)
     return app
 
 
-def translations() -> gr.I18n:
-    """The desk's words as labels of Gradio's components."""
-    return gr.I18n(**{language: dict(words) for language, words in WORDS.items()})
+def _page(request: Request) -> HTMLResponse:
+    """The desk; without a session the page on which one logs in."""
+    language, theme = language_for(request), request.cookies.get("desk_theme", "")
+    theme = theme if theme in ("dark", "light") else ""
+    access: Access = request.app.state.access
+    user = access.user_of(request)
+    if user is None:
+        return HTMLResponse(components.login(language, theme), status_code=HTTPStatus.UNAUTHORIZED)
+    return HTMLResponse(components.page(user, language, theme, alone=access.alone is not None))
 
 
-def _theme() -> gr.themes.Base:
-    """Fonts of the machine, Japanese included: nothing is fetched from elsewhere."""
-    fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans CJK JP", "Hiragino Sans", "sans-serif"]
-    mono = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
-    return gr.themes.Base(primary_hue="indigo", neutral_hue="slate", font=fonts, font_mono=mono)
+def _static(name: str) -> Response:
+    if name not in _FILES:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    return FileResponse(_STATIC / name, media_type=_FILES[name])
 
 
-def _head() -> str:
-    """The script with shortcuts and selection, for the page's head."""
-    return f"<script>{(_STATIC / 'desk.js').read_text(encoding='utf-8')}</script>"
+def _healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+def _readyz(request: Request) -> JSONResponse:
+    """The database answers, too."""
+    try:
+        request.app.state.service.changes()
+    except StoreError:
+        # Nothing about the database: this is for anybody.
+        return JSONResponse({"status": "error"}, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+    return JSONResponse({"status": "ok"})
+
+
+def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return _said(error.status_code, HTTPStatus(error.status_code).name.lower(), str(error.detail))
+
+
+def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """The first thing that is wrong, and where; the value itself is not repeated, it may be long or private."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:])[:100]
+    return _said(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{where}: {first['msg']}"[:300])
+
+
+def _store_error(request: Request, error: Exception) -> JSONResponse:
+    words = WORDS[language_for(request)]
+    if isinstance(error, ConflictError):
+        return _said(HTTPStatus.CONFLICT, "conflict", _conflict(request) or str(error))
+    if isinstance(error, RefusedError):
+        return _said(HTTPStatus.UNPROCESSABLE_ENTITY, "refused", str(error))
+    if isinstance(error, LoginError):
+        many = "too many" in str(error)
+        status = HTTPStatus.TOO_MANY_REQUESTS if many else HTTPStatus.UNAUTHORIZED
+        return _said(status, "login", words["login_wait" if many else "login_wrong"])
+    return _said(HTTPStatus.SERVICE_UNAVAILABLE, "database", words["database"])
+
+
+def _conflict(request: Request) -> str:
+    """Who decided first, in the reader's language; empty if nobody did."""
+    item_id = request.path_params.get("item_id")
+    item = request.app.state.store.get(item_id) if item_id else None
+    if item is None or item.verdict is None:
+        return ""
+    return components.conflict(item.verdict, item.status, language_for(request))
+
+
+def _said(status: int, code: str, text: str) -> JSONResponse:
+    content: dict[str, Any] = {"error": {"code": code, "text": text}}
+    return JSONResponse(content, status_code=status)

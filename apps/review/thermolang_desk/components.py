@@ -2,47 +2,67 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.ext import Extension
 
-from thermolang.review import ReviewItem
-from thermolang_desk import fields
-from thermolang_desk.i18n import WORDS, Language
+from thermolang.review import BANDS, REJECT_CODES, ReviewItem, Row, User, Verdict
+from thermolang_desk import fields, texts
+from thermolang_desk.i18n import LANGUAGES, WORDS, Language
 
-# Gradio replaces its own translation markers inside HTML; they all need a brace.
-_BRACES = str.maketrans({"{": "&#123;", "}": "&#125;"})
 # The first limit that a confidence is below decides on the word.
 _LEVELS = ((0.25, "very_low"), (0.5, "low"), (0.75, "medium"), (float("inf"), "high"))
 LEVELS = ("unknown", *(word for _, word in _LEVELS))
 
 
-def header(counts: Mapping[str, int], language: Language) -> str:
-    """Title and live counts.
+def page(user: User, language: Language, theme: str, *, alone: bool) -> str:
+    """The whole page, without items.
 
     Args:
-        counts: Number of items by status, in the order in which they are shown.
+        user: Who is logged in.
         language: The reader's language.
+        theme: ``"dark"``, ``"light"`` or empty for the browser's.
+        alone: Whether there is no login, and so no logout.
     """
-    return _render("header", words=WORDS[language], counts=counts)
+    return _render(
+        "page",
+        words=WORDS[language],
+        user=user,
+        alone=alone,
+        theme=theme,
+        language=language,
+        languages=LANGUAGES,
+        bands=BANDS,
+        codes=REASON_CODES,
+        reject_codes=REJECT_CODES,
+        # What the script says; it reads it from an attribute.
+        said=json.dumps({key.removeprefix("js_"): word for key, word in WORDS[language].items() if key[:3] == "js_"}),
+    )
 
 
-def queue(items: Sequence[ReviewItem], total: int, language: Language) -> str:
-    """The table of pending items, or a friendly word if there are none.
+def login(language: Language, theme: str) -> str:
+    """The page on which one logs in."""
+    return _render("login", words=WORDS[language], language=language, theme=theme)
+
+
+def rows(found: Sequence[Row], language: Language) -> str:
+    """Rows of the table of items."""
+    shown = [(row, why(row.reason_code, row.confidence, row.threshold, language)) for row in found]
+    return _render("rows", words=WORDS[language], rows=shown)
+
+
+def detail(item: ReviewItem, language: Language, *, whose: str = "") -> str:
+    """Everything about one item.
 
     Args:
-        items: The rows.
-        total: How many items are pending; there may be more than rows.
+        item: The item.
         language: The reader's language.
+        whose: Somebody else who is working on it.
     """
-    return _render("queue", words=WORDS[language], items=items, total=total)
-
-
-def detail(item: ReviewItem, language: Language) -> str:
-    """Everything about one item."""
     confidence = item.confidence
     # How often each meaning was said when the model was asked again, the answer's own first.
     said = confidence.meanings(item.answer) if confidence.source else ()
@@ -50,27 +70,34 @@ def detail(item: ReviewItem, language: Language) -> str:
         "detail",
         words=WORDS[language],
         item=item,
+        whose=whose if item.status == "pending" else "",
+        why=why(item.reason_code, confidence.value, item.decision.threshold, language) or item.reason,
         reasons=dict.fromkeys(reason for reason in (item.reason, confidence.reason) if reason),
         facts=fields.facts(item, language),
         said=said,
         others=said or confidence.alternatives,
+        markdown=texts.markdown(item.answer) if texts.is_markdown(item.answer) else None,
+        longest=texts.LONGEST_TEXT,
     )
 
 
-def failure(message: str, language: Language) -> str:
-    """What stands in place of the queue while the database cannot be used."""
-    return _render("failure", words=WORDS[language], message=message)
-
-
-def toast(text: str, kind: str, *, key: str) -> str:
-    """A short message that goes away by itself.
+def why(code: str, value: float | None, threshold: float, language: Language) -> str:
+    """Why an item waits, in the reader's language; empty for a code that the desk does not know.
 
     Args:
-        text: The message, in the reader's language.
-        kind: ``"info"``, ``"warning"`` or ``"error"``.
-        key: A new key shows the same message again.
+        code: See ``ReviewItem.reason_code``.
+        value: The confidence.
+        threshold: The confidence from which answers are accepted.
+        language: The reader's language.
     """
-    return _render("toast", text=text, kind=kind, key=key)
+    sentence = WORDS[language].get(f"why_{code}", "")
+    return sentence.format(value=number(value), threshold=number(threshold))
+
+
+def conflict(verdict: Verdict, status: str, language: Language) -> str:
+    """Who decided first, when, and what."""
+    words, when = WORDS[language], f"{verdict.created_at:%Y-%m-%d %H:%M} UTC"
+    return words["already"].format(operator=texts.visible(verdict.operator), time=when, status=words[status])
 
 
 def level(value: float | None) -> str:
@@ -86,22 +113,30 @@ def number(value: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in [0, 1] as whole per cent; also a width of CSS."""
+    """A share in [0, 1] as whole per cent; also a width of SVG."""
     return f"{share:.0%}"
 
 
 class _JoinLines(Extension):
-    """Drops line breaks and indentation between a template's tags: the page asks for its parts every two seconds."""
+    """Drops line breaks and indentation between a template's tags."""
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         return re.sub(r"(?<=[>}])\s*\n\s*", "", source)
 
 
 def _render(name: str, **context: Any) -> str:
-    return _templates.get_template(f"{name}.html.j2").render(context).translate(_BRACES)
+    return _templates.get_template(f"{name}.html.j2").render(context)
 
+
+REASON_CODES = tuple(key.removeprefix("why_") for key in WORDS["en"] if key.startswith("why_"))
 
 _templates = Environment(
     loader=PackageLoader("thermolang_desk"), autoescape=True, undefined=StrictUndefined, extensions=[_JoinLines]
 )
-_templates.filters |= {"level": level, "number": number, "percent": percent}
+_templates.filters |= {
+    "level": level,
+    "number": number,
+    "percent": percent,
+    "plain": texts.plain,
+    "visible": texts.visible,
+}

@@ -59,8 +59,11 @@ def _number(value: float | None) -> str | None:
     return None if value is None else f"{value:.2f}"
 
 
-def _interval(item: ReviewItem) -> str:
-    return " to ".join(f"{end:.2f}" for end in item.confidence.interval or ())
+def _interval(item: ReviewItem) -> Translated | None:
+    if item.confidence.interval is None:
+        return None
+    low, high = (f"{end:.2f}" for end in item.confidence.interval)
+    return {"en": f"{low} to {high}", "ja": f"{low}〜{high}"}
 
 
 def _state(item: ReviewItem) -> str | None:

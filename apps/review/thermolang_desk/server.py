@@ -1,19 +1,23 @@
-"""Serves the desk on this machine: in the foreground, or beside something else."""
+"""Serves the desk: in the foreground, or beside something else."""
 
 from __future__ import annotations
 
 import contextlib
+import getpass
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import uvicorn
 
 from thermolang import ReviewStore, ThermolangError
-from thermolang_desk.app import HOSTS, create_app
+from thermolang.review import User, UserStore
+from thermolang_desk.access import Access, Proxy
+from thermolang_desk.app import LOOPBACK, create_app
 
 DEFAULT_PORT = 7861
 _PORTS_TRIED = 50
+_ANY = ("0.0.0.0", "::", "")
 
 
 class _Server(uvicorn.Server):
@@ -33,58 +37,89 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
+    login: bool = True,
+    names: Sequence[str] = (),
+    proxy: Proxy | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Run the desk until Ctrl-C.
 
     Args:
         store_url: The review database; by default that of ``ReviewStore``.
-        host: This machine's loopback address; the desk has no login, so others are refused.
+        host: The address to listen on; by default this machine's own, which no other machine reaches.
         port: Where to listen; 0 takes any free port. By default the first free one from 7861 on.
+        login: False lets everybody in who can reach the desk, under the name of this account: on loopback only.
+        names: Names of this machine under which browsers ask for the desk; needed where it listens on all addresses.
+        proxy: A reverse proxy that has a login of its own and tells who somebody is.
         ready: Called with the desk's URL once it answers.
 
     Raises:
-        ThermolangError: The host is not loopback, or the port is taken.
+        ThermolangError: There are no users, the host is not loopback and has no login, or the port is taken.
         StoreError: The database cannot be used.
     """
-    with ReviewStore(store_url) as store, _listen(host, port) as listener:
-        url = _url(host, listener)
-        server = _server(store, lambda: ready(url) if ready else None)
-        with contextlib.suppress(KeyboardInterrupt):
-            server.run([listener])
+    with ReviewStore(store_url) as store:
+        access = _access(store, host, login=login, proxy=proxy)
+        with _listen(host, port) as listener:
+            url = _url(host, listener)
+            server = _server(store, access, _hosts(host, names), lambda: ready(url) if ready else None)
+            with contextlib.suppress(KeyboardInterrupt):
+                server.run([listener])
 
 
 @contextlib.contextmanager
-def running(store_url: str | None = None, *, port: int | None = 0) -> Iterator[str]:
-    """Run the desk in a thread while the block runs.
+def running(store_url: str | None = None, *, port: int | None = 0, login: bool = True) -> Iterator[str]:
+    """Run the desk on this machine, in a thread, while the block runs.
 
     Args:
         store_url: The review database; by default that of ``ReviewStore``.
         port: As for ``serve``.
+        login: As for ``serve``.
 
     Yields:
         The desk's URL; it answers already.
     """
-    with ReviewStore(store_url) as store, _listen(HOSTS[0], port) as listener:
+    host = LOOPBACK[0]
+    with ReviewStore(store_url) as store, _listen(host, port) as listener:
         up = threading.Event()
-        server = _server(store, up.set)
+        server = _server(store, _access(store, host, login=login), LOOPBACK, up.set)
         thread = threading.Thread(target=server.run, args=([listener],), name="thermolang-desk", daemon=True)
         thread.start()
         try:
             _wait(up, thread)
-            yield _url(HOSTS[0], listener)
+            yield _url(host, listener)
         finally:
             server.should_exit = True
             thread.join()
 
 
-def _server(store: ReviewStore, ready: Callable[[], None]) -> _Server:
+def _access(store: ReviewStore, host: str, *, login: bool, proxy: Proxy | None = None) -> Access:
+    """Refuse to begin where anybody could get in, or nobody."""
+    users = UserStore(store)
+    if not login:
+        if host not in LOOPBACK:
+            msg = f"without a login the desk listens on this machine only: {' or '.join(LOOPBACK)}, not {host!r}"
+            raise ThermolangError(msg)
+        return Access(users, alone=User(getpass.getuser(), "admin"))
+    if not users.all():
+        msg = "there are no users yet: thermolang users add NAME; or, for yourself on this machine, desk --no-login"
+        raise ThermolangError(msg)
+    return Access(users, proxy=proxy)
+
+
+def _hosts(host: str, names: Sequence[str]) -> tuple[str, ...]:
+    if host in _ANY and not names:
+        msg = "where the desk listens on all addresses, say under which name browsers ask for it: --name desk.example"
+        raise ThermolangError(msg)
+    return tuple(dict.fromkeys([*LOOPBACK, *names, *([] if host in _ANY else [host])]))
+
+
+def _server(store: ReviewStore, access: Access, hosts: Sequence[str], ready: Callable[[], None]) -> _Server:
     config = uvicorn.Config(
-        # Gradio must be built while a loop runs, or it leaves loops of its own behind.
-        lambda: create_app(store),
-        factory=True,
+        create_app(store, access, hosts=hosts),
         log_level="warning",
-        # Open pages hold an event stream; they must not keep the desk from stopping.
+        # Neither what runs here nor who asks on behalf of whom is anybody's business.
+        server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=1,
     )
     return _Server(config, ready)
@@ -98,16 +133,16 @@ def _wait(up: threading.Event, thread: threading.Thread) -> None:
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
-    if host not in HOSTS:
-        msg = f"the review desk has no login and listens on this machine only: {' or '.join(HOSTS)}, not {host!r}"
-        raise ThermolangError(msg)
     ports = range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TRIED) if port is None else [port]
+    address = LOOPBACK[0] if host == "localhost" else host
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     for candidate in ports:
         with contextlib.suppress(OSError):
-            return socket.create_server((HOSTS[0], candidate))
-    msg = f"port {ports[0]} is taken; name another one, or 0 for any free one"
+            return socket.create_server((address, candidate), family=family)
+    msg = f"cannot listen on {host} port {ports[0]}: it is taken, or the address is not this machine's"
     raise ThermolangError(msg)
 
 
 def _url(host: str, listener: socket.socket) -> str:
-    return f"http://{host}:{listener.getsockname()[1]}"
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{listener.getsockname()[1]}"

@@ -1,4 +1,7 @@
-"""What the desk says, in English and Japanese: ``en.json`` and ``ja.json`` have the same keys."""
+"""What the desk says, in English and Japanese: ``en.json`` and ``ja.json`` have the same keys.
+
+Keys that begin with ``js_`` are said by the page's script, those with ``why_`` are the reasons by their code.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import json
 from collections.abc import Mapping
 from importlib import resources
 from typing import Literal, TypedDict, get_args
+
+from starlette.requests import HTTPConnection
 
 Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -27,5 +32,13 @@ WORDS: Mapping[Language, Mapping[str, str]] = {language: _read(language) for lan
 
 
 def language_of(accept_language: str) -> Language:
-    """The language for a browser's Accept-Language header; Gradio chooses that of its own labels in the same way."""
+    """The language for a browser's Accept-Language header: the first one, or English if the desk does not speak it."""
     return "ja" if accept_language.strip().lower().startswith("ja") else "en"
+
+
+def language_for(request: HTTPConnection) -> Language:
+    """The language that the reader chose, or else the browser's."""
+    for language in LANGUAGES:
+        if request.cookies.get("desk_language") == language:
+            return language
+    return language_of(request.headers.get("accept-language", ""))

@@ -1,1 +1,0 @@
-"""The pages of the desk: for each one its Gradio components, and what its events do."""

@@ -1,0 +1,119 @@
+"""A store on each database; PostgreSQL is started for the tests where its programs are installed."""
+
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from thermolang import Confidence, Decision, ReviewStore
+
+REVIEW = Decision("review", "confidence 0.40 is below the threshold 0.80", 0.8)
+NOBODY = 65534
+NUMBERS = itertools.count()
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self):
+        self.now = datetime(2026, 11, 29, 8, 0, tzinfo=timezone.utc)
+
+    def __call__(self):
+        return self.now
+
+    def move(self, **delta):
+        self.now += timedelta(**delta)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def programs():
+    """The folder of PostgreSQL's programs; None if it is not installed."""
+    found = shutil.which("initdb")
+    folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    return folders[-1] if folders else None
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """URL of a server of one's own, without a database; it listens on a socket in its folder only."""
+    bin_folder = programs()
+    if bin_folder is None and not os.environ.get("CI"):
+        pytest.skip("PostgreSQL is not installed")
+    pytest.importorskip("psycopg")
+    folder = Path(tempfile.mkdtemp(prefix="thermolang-pg-"))
+    # PostgreSQL refuses to run as root.
+    user = {"user": NOBODY, "group": NOBODY} if os.getuid() == 0 else {}
+    if user:
+        os.chown(folder, NOBODY, NOBODY)
+
+    def run(program, *arguments):
+        command = [bin_folder / program, "-D", folder / "data", *arguments]
+        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, **user)
+
+    run("initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync")
+    run("pg_ctl", "-w", "-l", folder / "log", "-o", f"-k {folder} -c listen_addresses='' -c fsync=off", "start")
+    yield f"postgresql://postgres@/{{name}}?host={folder}"
+    run("pg_ctl", "-m", "immediate", "stop")
+    shutil.rmtree(folder)
+
+
+def new_database(server, template="template1"):
+    """URL of a new database on the server."""
+    import psycopg
+
+    name = f"desk{next(NUMBERS)}"
+    with psycopg.connect(server.format(name="postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    return server.format(name=name)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory):
+    path = tmp_path_factory.mktemp("migrated") / "review.db"
+    ReviewStore(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres):
+    url = new_database(postgres)
+    ReviewStore(url).close()
+    return url.partition("@/")[2].partition("?")[0]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_empty_url(request, tmp_path):
+    """URL of a new database of each kind, without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'review.db'}"
+    return new_database(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_url(request, tmp_path):
+    """URL of a new database of each kind, with tables: copied, because migrating takes longer than most tests."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "review.db")
+        return f"sqlite:///{tmp_path / 'review.db'}"
+    template = request.getfixturevalue("migrated_postgres")
+    return new_database(request.getfixturevalue("postgres"), template)
+
+
+@pytest.fixture
+def any_store(any_url):
+    with ReviewStore(any_url) as store:
+        yield store
+
+
+def submit(store, value=0.4, question="Capital of Australia?", answer="Sydney", **options):
+    options = {"decision": REVIEW, **options}
+    return store.submit(question, answer, confidence=Confidence(value), **options)

@@ -1,0 +1,246 @@
+"""Finds items for a list: filters, text, order and pages, with limits that hold for 100,000 items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from sqlalchemy import ColumnElement, Select, Text, column, func, literal_column, select, table
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from thermolang.review.checks import check, check_lengths, clean_text
+from thermolang.review.schema import BAND_LIMITS, STATUSES, ItemRow, LeaseRow, Status, VerdictRow
+
+Band = Literal["very_low", "low", "medium", "high", "unknown"]
+Order = Literal["confidence", "oldest", "newest"]
+BANDS: tuple[Band, ...] = get_args(Band)
+ORDERS: tuple[Order, ...] = get_args(Order)
+
+MAX_LIMIT = 200
+MAX_OFFSET = 1_000_000
+# Counting goes on up to here; who has more hits needs a narrower filter, not an exact number.
+MAX_COUNT = 1_000
+# Characters of question and answer in a list.
+EXCERPT = 300
+# Up to so many hits the index of the text leads the way; with more of them the queue's own order is quicker.
+_FEW_HITS = 2_000
+# Both indexes of text are of three letters in a row.
+_SHORTEST_INDEXED = 3
+# As the migrations index it.
+_BODIES = {
+    "sqlite": literal_column("substr(items.question || char(10) || items.answer, 1, 20000)", Text),
+    "postgresql": literal_column("substr(items.question || chr(10) || items.answer, 1, 20000)", Text),
+}
+_TEXT_INDEX = table("items_text", column("item_id"), column("body"))
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which items; what is left at its default does not restrict.
+
+    Attributes:
+        text: Is part of the question or the answer, in any case; up to 500 characters.
+        task: Name of the task.
+        status: ``"pending"`` by default; None for all.
+        band: Of the confidence: ``"very_low"`` (below 0.25), ``"low"`` (below 0.5), ``"medium"`` (below 0.75),
+            ``"high"``, or ``"unknown"`` (there is none).
+        reason_code: Why the item waits; see ``ReviewItem.reason_code``.
+        operator: Who decided it.
+        flagged: Only items that wait for a lead.
+    """
+
+    text: str = ""
+    task: str | None = None
+    status: Status | None = "pending"
+    band: Band | None = None
+    reason_code: str | None = None
+    operator: str | None = None
+    flagged: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One item in a list.
+
+    Attributes:
+        id: The item's id.
+        version: The item's version.
+        created_at: When it was submitted, in UTC.
+        task: Name of the task.
+        question: The beginning of the question.
+        answer: The beginning of the answer.
+        confidence: In [0, 1]; None if there is none.
+        threshold: The confidence from which answers are accepted.
+        reason_code: Why it waits.
+        status: What became of it.
+        flagged: Whether it waits for a lead.
+        operator: Who decided it, or who works on it now; empty if nobody.
+    """
+
+    id: str
+    version: int
+    created_at: datetime
+    task: str
+    question: str
+    answer: str
+    confidence: float | None
+    threshold: float
+    reason_code: str
+    status: Status
+    flagged: bool
+    operator: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a list.
+
+    Attributes:
+        rows: The items.
+        total: How many items the filter finds; counted up to 1,000.
+        more: Whether there are more than ``total``.
+    """
+
+    rows: tuple[Row, ...]
+    total: int
+    more: bool
+
+
+def check_filter(chosen: Filter) -> None:
+    """Refuse a filter that names what does not exist."""
+    status, band = chosen.status, chosen.band
+    check(status is None or status in STATUSES, f"unknown status {status!r}; one of {', '.join(STATUSES)}")
+    check(band is None or band in BANDS, f"unknown band {band!r}; one of {', '.join(BANDS)}")
+    check_lengths(search=chosen.text, task=chosen.task or "", operator=chosen.operator or "")
+
+
+def restrict(session: Session, chosen: Filter, *, queue_band: int | None = None) -> list[ColumnElement[bool]]:
+    """A filter as conditions on ``ItemRow``.
+
+    Args:
+        session: Of the database.
+        chosen: The filter.
+        queue_band: Also only items of this band of the queue.
+    """
+    text, few = _text_condition(session, chosen.text)
+
+    def equal(column: InstrumentedAttribute[Any], value: Any) -> ColumnElement[bool]:
+        # SQLite takes every index for a narrow one. Where few ids are known already, a plus keeps it from the others.
+        return (literal_column(f"+items.{column.key}", column.type) if few else column) == value
+
+    found = list(text)
+    for where, value in (
+        (ItemRow.status, chosen.status),
+        (ItemRow.task, chosen.task),
+        (ItemRow.reason_code, chosen.reason_code),
+        (ItemRow.band, queue_band),
+        (ItemRow.flagged, chosen.flagged or None),
+    ):
+        if value is not None:
+            found.append(equal(where, value))
+    if chosen.operator is not None:
+        decided = select(VerdictRow.item_id).where(VerdictRow.operator == chosen.operator)
+        found.append(ItemRow.id.in_(decided))
+    return found + _in_band(chosen.band)
+
+
+def _in_band(band: Band | None) -> list[ColumnElement[bool]]:
+    if band is None:
+        return []
+    if band == "unknown":
+        return [ItemRow.confidence.is_(None)]
+    # Of the place, by which lists are ordered, so that the same index does both.
+    index = BANDS.index(band)
+    low = BAND_LIMITS[index - 1] if index else 0.0
+    limits = [ItemRow.place >= low, ItemRow.confidence.is_not(None)]
+    return limits if index == len(BAND_LIMITS) - 1 else [*limits, ItemRow.place < BAND_LIMITS[index]]
+
+
+def find(session: Session, chosen: Filter, order: Order, limit: int, offset: int, at: datetime) -> Page:
+    """A page of the items that a filter finds.
+
+    Args:
+        session: Of the database.
+        chosen: The filter.
+        order: The order of the list.
+        limit: At most so many rows, up to 200.
+        offset: Skip so many.
+        at: The time now: leases that ended before are over.
+
+    Raises:
+        StoreError: The filter, the order or a number is unknown.
+    """
+    check_filter(chosen)
+    check(order in ORDERS, f"unknown order {order!r}; one of {', '.join(ORDERS)}")
+    check(0 < limit <= MAX_LIMIT, f"a page has 1 to {MAX_LIMIT} rows, got {limit}")
+    check(0 <= offset <= MAX_OFFSET, f"a page starts at 0 to {MAX_OFFSET:,}, got {offset}")
+    where = restrict(session, chosen)
+    capped = select(literal_column("1")).select_from(ItemRow).where(*where).limit(MAX_COUNT + 1).subquery()
+    total = session.scalar(select(func.count()).select_from(capped)) or 0
+    rows = session.execute(_listed(where, order, at).limit(limit).offset(offset)).all() if total else []
+    return Page(tuple(Row(*row) for row in rows), min(total, MAX_COUNT), total > MAX_COUNT)
+
+
+def tasks(session: Session) -> list[str]:
+    """Names of all tasks; each is found by one step in the index, however many items it has."""
+    names: list[str] = []
+    while (name := session.scalar(_first_task(names[-1] if names else None))) is not None:
+        names.append(name)
+    return names
+
+
+def _text_condition(session: Session, text: str) -> tuple[list[ColumnElement[bool]], bool]:
+    """The condition that a text occurs, and whether it names few items; no condition for an empty text."""
+    text = clean_text(text.strip())
+    dialect = session.get_bind().dialect.name
+    if not text:
+        return [], False
+    if dialect == "sqlite" and len(text) >= _SHORTEST_INDEXED and _has_text_index(session):
+        # In FTS5 a string between quotes is taken as it is.
+        phrase = '"' + text.replace('"', '""') + '"'
+        found = select(_TEXT_INDEX.c.item_id).where(_TEXT_INDEX.c.body.op("MATCH")(phrase))
+        few = select(func.count()).select_from(found.limit(_FEW_HITS).subquery())
+        if (session.scalar(few) or 0) < _FEW_HITS:
+            return [ItemRow.id.in_(found)], True
+    pattern = "%" + text.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
+    body = _BODIES[dialect]
+    # SQLite's LIKE ignores case by itself; its ``lower`` would cost a copy of each text.
+    like = body.like(pattern, escape="!") if dialect == "sqlite" else body.ilike(pattern, escape="!")
+    return [like], False
+
+
+def _has_text_index(session: Session) -> bool:
+    query = "SELECT 1 FROM sqlite_master WHERE name = 'items_text'"
+    return session.connection().exec_driver_sql(query).first() is not None
+
+
+def _first_task(after: str | None) -> Select[Any]:
+    query = select(ItemRow.task).order_by(ItemRow.task).limit(1)
+    return query if after is None else query.where(ItemRow.task > after)
+
+
+def _listed(where: Sequence[ColumnElement[bool]], order: Order, at: datetime) -> Select[Any]:
+    """Columns of ``Row``, in order; verdict and lease are looked up for the rows of the page alone."""
+    decided = select(VerdictRow.operator).where(VerdictRow.item_id == ItemRow.id).scalar_subquery()
+    leased = select(LeaseRow.operator).where(LeaseRow.item_id == ItemRow.id, LeaseRow.until > at).scalar_subquery()
+    query = select(
+        ItemRow.id,
+        ItemRow.version,
+        ItemRow.created_at,
+        ItemRow.task,
+        func.substr(ItemRow.question, 1, EXCERPT),
+        func.substr(ItemRow.answer, 1, EXCERPT),
+        ItemRow.confidence,
+        ItemRow.decision_threshold,
+        ItemRow.reason_code,
+        ItemRow.status,
+        ItemRow.flagged,
+        func.coalesce(decided, leased, ""),
+    ).where(*where)
+    if order == "confidence":
+        return query.order_by(ItemRow.place, ItemRow.created_at, ItemRow.id)
+    if order == "oldest":
+        return query.order_by(ItemRow.created_at, ItemRow.id)
+    return query.order_by(ItemRow.created_at.desc(), ItemRow.id.desc())

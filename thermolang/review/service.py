@@ -1,0 +1,460 @@
+"""What an operator does at the desk, without the web: take the next item, decide, undo, keep a draft, search."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Select, delete, exists, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from thermolang.errors import ConflictError
+from thermolang.review import search as searching
+from thermolang.review.checks import check, check_lengths, check_operator, check_version, clean_text
+from thermolang.review.schema import (
+    BAND_LIMITS,
+    STATUSES,
+    DraftRow,
+    EventRow,
+    ItemRow,
+    LeaseRow,
+    PassKind,
+    PassRow,
+    RejectCode,
+    VerdictAction,
+    VerdictRow,
+)
+from thermolang.review.search import Filter, Order, Page
+from thermolang.review.store import ReviewItem, ReviewStore, Verdict, event_row, item_from, utc_now
+
+LEASE = timedelta(seconds=90)
+UNDO = timedelta(seconds=60)
+# How many free items are looked at; others may be quicker with some of them.
+_CANDIDATES = 8
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What an operator has typed about an item and not yet decided.
+
+    Attributes:
+        correction: The corrected answer so far; None if the editor was not opened.
+        note: The note so far.
+    """
+
+    correction: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """An item that is an operator's to decide, for a while.
+
+    Attributes:
+        item: The item.
+        operator: Whose it is; somebody else's is read-only.
+        until: When it becomes free, unless it is renewed; in UTC. None if it is decided.
+        draft: What the operator had typed about it.
+    """
+
+    item: ReviewItem
+    operator: str
+    until: datetime | None
+    draft: Draft
+
+
+class ReviewService:
+    """The queue for several operators at once: each gets other items, and nobody decides what was not shown.
+
+    An item that an operator takes is leased: others do not get it until it is decided, given back, or the lease ends.
+    A lease that nobody renews ends by itself, so that no item stays hidden.
+
+    Args:
+        store: Where the items are; it stays open.
+        clock: Returns the time now, aware.
+
+    Example:
+        >>> from thermolang import Confidence, Decision
+        >>> with ReviewStore("sqlite://") as store:
+        ...     item = store.submit("1+1?", "3", confidence=Confidence(0.2), decision=Decision("review", "low", 0.8))
+        ...     desk = ReviewService(store)
+        ...     taken = desk.next("ann").item
+        ...     desk.decide(taken.id, taken.version, "correct", operator="ann", corrected_answer="2").status
+        'corrected'
+    """
+
+    def __init__(self, store: ReviewStore, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._store = store
+        self._clock = clock
+        self._counted: tuple[int, dict[str, int]] = (-1, {})
+
+    def next(self, operator: str, chosen: Filter | None = None) -> Lease | None:
+        """Lease the next item: the operator's own lease if there is one, otherwise the most doubtful band's.
+
+        Within a band of confidence each operator goes through the items in another order. Items that the operator
+        passed come last, those of others' leases and those that wait for a lead not at all.
+
+        Args:
+            operator: Who asks.
+            chosen: Which items; its status and operator do not matter. ``flagged`` gives those that wait for a lead.
+
+        Returns:
+            The item under a lease; None if there is none to be had, of which ``stats`` tells the reason.
+
+        Raises:
+            StoreError: The filter is unknown or the database cannot be used.
+        """
+        check_operator(operator)
+        chosen = replace(chosen or Filter(), status="pending", operator=None)
+        searching.check_filter(chosen)
+        at = self._clock()
+        with self._store._transaction() as session:
+            mine = session.scalar(self._mine(session, operator, chosen, at))
+            if mine and (row := self._lease(session, mine, operator, at)):
+                return self._leased(session, row, operator, at)
+            for passed in (False, True):
+                for query in self._candidates(session, operator, chosen, at, passed=passed):
+                    for item_id in session.scalars(query).all():
+                        if row := self._lease(session, item_id, operator, at):
+                            return self._leased(session, row, operator, at)
+        return None
+
+    def open(self, item_id: str, operator: str) -> Lease:
+        """Show one item, and lease it if it is undecided and free.
+
+        Returns:
+            The item; ``operator`` says whose it is.
+
+        Raises:
+            StoreError: There is no such item.
+        """
+        check_operator(operator)
+        at = self._clock()
+        with self._store._transaction() as session:
+            row = self._store._row(session, item_id)
+            if row.status != "pending":
+                whose = row.verdict.operator if row.verdict else ""
+                return Lease(item_from(row), whose, None, _draft(session, item_id, operator))
+            self._lease(session, item_id, operator, at)
+            return self._leased(session, row, operator, at)
+
+    def renew(self, item_id: str, operator: str) -> bool:
+        """Keep a lease alive; the page calls it while it is open.
+
+        Returns:
+            Whether the item is still the operator's.
+        """
+        at = self._clock()
+        with self._store._transaction() as session:
+            return self._lease(session, item_id, operator, at) is not None
+
+    def release(self, item_id: str, operator: str) -> None:
+        """Give an item back without a word about it."""
+        with self._store._transaction() as session:
+            session.execute(delete(LeaseRow).where(LeaseRow.item_id == item_id, LeaseRow.operator == operator))
+
+    def decide(
+        self,
+        item_id: str,
+        version: int,
+        action: VerdictAction,
+        *,
+        operator: str,
+        corrected_answer: str | None = None,
+        note: str = "",
+        reason_code: RejectCode | Literal[""] = "",
+    ) -> ReviewItem:
+        """Record a verdict on an item as it was shown.
+
+        Args:
+            item_id: The item.
+            version: The version that was shown.
+            action: One of ``thermolang.review.ACTIONS``.
+            operator: Who decides.
+            corrected_answer: The right answer; with ``"correct"`` and only there.
+            note: What the operator wants to add.
+            reason_code: One of ``thermolang.review.REJECT_CODES``; with ``"reject"`` and only there.
+
+        Returns:
+            The item with its verdict.
+
+        Raises:
+            ConflictError: Somebody else decided it, is working on it, or it has changed; the message says who and when.
+            StoreError: There is no such item, or the verdict is incomplete.
+        """
+        check(version is not None, "a verdict carries the version of the item that was shown")
+        at = self._clock()
+        with self._store._transaction() as session:
+            given = Verdict(action, operator, at, corrected_answer, note, reason_code)
+            # First the verdict, which locks the item; then the look at who else is on it.
+            item = self._store._record(session, item_id, given, version)
+            self._refuse_others(session, item_id, operator, at)
+            self._forget(session, item_id, operator)
+            return item
+
+    def leave(self, item_id: str, version: int, kind: PassKind, *, operator: str, note: str = "") -> None:
+        """Leave an item undecided: skip it, or say that one cannot tell, which passes it to a lead.
+
+        Args:
+            item_id: The item.
+            version: The version that was shown.
+            kind: ``"skip"`` or ``"cannot_tell"``.
+            operator: Who leaves it.
+            note: For the lead.
+
+        Raises:
+            ConflictError: Somebody else decided it, is working on it, or it has changed.
+            StoreError: There is no such item or kind.
+        """
+        check(kind in ("skip", "cannot_tell"), f"unknown way to leave an item {kind!r}; skip or cannot_tell")
+        check_operator(operator)
+        check_lengths(note=note)
+        check_version(version)
+        at = self._clock()
+        with self._store._transaction() as session:
+            # ``skip`` changes nothing, but the item must be as it was shown.
+            changes: dict[str, Any] = {"flagged": True, "version": ItemRow.version + 1}
+            self._change(session, item_id, version, changes if kind == "cannot_tell" else {"version": ItemRow.version})
+            self._refuse_others(session, item_id, operator, at)
+            values = {"item_id": item_id, "operator": operator, "kind": kind, "at": at}
+            self._upsert(session, PassRow, values, ("kind", "at"))
+            if kind == "cannot_tell":
+                detail = {"note": clean_text(note)}
+                session.add(event_row(item_id, actor=operator, what="cannot_tell", detail=detail))
+                self._forget(session, item_id, operator)
+            else:
+                session.execute(delete(LeaseRow).where(LeaseRow.item_id == item_id))
+
+    def undo(self, item_id: str, version: int, *, operator: str) -> Lease:
+        """Take one's own verdict back, within a minute.
+
+        Args:
+            item_id: The item.
+            version: The version that ``decide`` returned.
+            operator: Who decided it.
+
+        Returns:
+            The item, undecided, under a lease.
+
+        Raises:
+            ConflictError: The minute is over, somebody else decided it, or it has changed since.
+            StoreError: There is no such item.
+        """
+        at = self._clock()
+        with self._store._transaction() as session:
+            row = self._store._row(session, item_id)
+            if row.verdict is None or row.verdict.operator != operator:
+                msg = "only one's own verdict can be undone; a lead can reopen an item"
+                raise ConflictError(msg)
+            if at - row.verdict.created_at > UNDO:
+                msg = f"a verdict can be undone for {UNDO.seconds} seconds; a lead can reopen the item"
+                raise ConflictError(msg)
+            draft = {"correction": row.verdict.corrected_answer, "note": row.verdict.note}
+            self._take_back(session, row, version, actor=operator, what="undone", note="")
+            self._upsert(session, DraftRow, _draft_values(item_id, operator, draft, at), ("content", "at"))
+            self._lease(session, item_id, operator, at)
+            return self._leased(session, row, operator, at)
+
+    def reopen(self, item_id: str, version: int, *, operator: str, note: str = "") -> ReviewItem:
+        """Make a decided item pending again; for leads, which the caller checks.
+
+        Raises:
+            ConflictError: The item has changed since this version.
+            StoreError: There is no such item, or nobody has decided it.
+        """
+        check_operator(operator)
+        check_lengths(note=note)
+        with self._store._transaction() as session:
+            row = self._store._row(session, item_id)
+            check(row.verdict is not None, "the item is undecided: there is nothing to reopen")
+            self._take_back(session, row, version, actor=operator, what="reopened", note=note)
+            return item_from(row)
+
+    def save_draft(self, item_id: str, operator: str, draft: Draft) -> None:
+        """Keep what an operator has typed; it is there again whatever happens to the page.
+
+        Raises:
+            StoreError: It is too long, or there is no such item.
+        """
+        check_operator(operator)
+        check_lengths(note=draft.note, corrected_answer=draft.correction or "")
+        correction = None if draft.correction is None else clean_text(draft.correction)
+        content = {"correction": correction, "note": clean_text(draft.note)}
+        with self._store._transaction() as session:
+            self._store._row(session, item_id)
+            values = _draft_values(item_id, operator, content, self._clock())
+            self._upsert(session, DraftRow, values, ("content", "at"))
+
+    def draft(self, item_id: str, operator: str) -> Draft:
+        """What an operator has typed about an item; empty if nothing."""
+        with self._store._transaction() as session:
+            return _draft(session, item_id, operator)
+
+    def search(
+        self, chosen: Filter | None = None, *, order: Order = "confidence", limit: int = 50, offset: int = 0
+    ) -> Page:
+        """A page of items.
+
+        Args:
+            chosen: Which items; by default all that are pending.
+            order: ``"confidence"`` (the most doubtful first), ``"oldest"`` or ``"newest"``.
+            limit: Rows, 1 to 200.
+            offset: Skip so many.
+
+        Raises:
+            StoreError: The filter, the order or a number is unknown.
+        """
+        with self._store._transaction() as session:
+            return searching.find(session, chosen or Filter(), order, limit, offset, self._clock())
+
+    def changes(self) -> int:
+        """A number that grows with everything that happens to items; cheap enough to ask every second."""
+        with self._store._transaction() as session:
+            return session.scalar(select(func.max(EventRow.id))) or 0
+
+    def stats(self, operator: str = "") -> dict[str, int]:
+        """Numbers for the head of the page.
+
+        Args:
+            operator: Whose passes are counted.
+
+        Returns:
+            A number for each status, and of the pending items ``"flagged"`` (wait for a lead), ``"leased"`` (others
+            are on them) and ``"passed"`` (by the operator); and ``"changes"``.
+        """
+        at, changes = self._clock(), self.changes()
+        with self._store._transaction() as session:
+            counts = self._counts(session, changes)
+            others = select(func.count()).where(LeaseRow.until > at, LeaseRow.operator != operator)
+            passed = select(func.count()).select_from(PassRow).join(ItemRow, ItemRow.id == PassRow.item_id)
+            passed = passed.where(PassRow.operator == operator, ItemRow.status == "pending", ~ItemRow.flagged)
+            work = {"leased": session.scalar(others) or 0, "passed": session.scalar(passed) or 0}
+            return {**counts, **work, "changes": changes}
+
+    def tasks(self) -> list[str]:
+        """Names of all tasks that items have."""
+        with self._store._transaction() as session:
+            return searching.tasks(session)
+
+    def _counts(self, session: Session, changes: int) -> dict[str, int]:
+        """Items by status; counted again only after a change."""
+        known, counts = self._counted
+        if known == changes:
+            return counts
+        query = select(ItemRow.status, func.count()).group_by(ItemRow.status)
+        counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
+        counts.update((status, count) for status, count in session.execute(query))
+        flagged = select(func.count()).where(ItemRow.status == "pending", ItemRow.flagged)
+        counts["flagged"] = session.scalar(flagged) or 0
+        self._counted = (changes, counts)
+        return counts
+
+    def _mine(self, session: Session, operator: str, chosen: Filter, at: datetime) -> Select[Any]:
+        """The item that the operator already has and that fits the filter."""
+        query = select(ItemRow.id).join(LeaseRow, LeaseRow.item_id == ItemRow.id)
+        query = query.where(LeaseRow.operator == operator, LeaseRow.until > at, *searching.restrict(session, chosen))
+        return query.order_by(LeaseRow.until.desc()).limit(1)
+
+    def _candidates(
+        self, session: Session, operator: str, chosen: Filter, at: datetime, *, passed: bool
+    ) -> list[Select[Any]]:
+        """Queries for free items: band by band, in each from the operator's own place in the circle of ids on."""
+        taken = exists().where(LeaseRow.item_id == ItemRow.id, LeaseRow.until > at, LeaseRow.operator != operator)
+        left = exists().where(PassRow.item_id == ItemRow.id, PassRow.operator == operator)
+        free = [~taken, left if passed else ~left]
+        if not chosen.flagged:
+            free.append(~ItemRow.flagged)
+        queries = []
+        for band in range(len(BAND_LIMITS)):
+            where = [*searching.restrict(session, chosen, queue_band=band), *free]
+            start = hashlib.sha256(f"{band} {operator}".encode()).hexdigest()[:32]
+            for half in (ItemRow.id >= start, ItemRow.id < start):
+                query = select(ItemRow.id).where(half, *where)
+                queries.append(query.order_by(ItemRow.id).limit(_CANDIDATES))
+        return queries
+
+    def _lease(self, session: Session, item_id: str, operator: str, at: datetime) -> ItemRow | None:
+        """Lease an item, or renew the lease; None if it is somebody else's or decided."""
+        values = {"item_id": item_id, "operator": operator, "until": at + LEASE}
+        free = (LeaseRow.until <= at) | (LeaseRow.operator == operator)
+        if not self._upsert(session, LeaseRow, values, ("operator", "until"), where=free):
+            return None
+        # Read after the lease is written: who decided in between was first.
+        row = session.get(ItemRow, item_id, populate_existing=True)
+        if row is not None and row.status == "pending":
+            return row
+        session.execute(delete(LeaseRow).where(LeaseRow.item_id == item_id))
+        return None
+
+    def _leased(self, session: Session, row: ItemRow, operator: str, at: datetime) -> Lease:
+        lease = session.get(LeaseRow, row.id, populate_existing=True)
+        held = lease is not None and lease.until > at
+        whose, until = (lease.operator, lease.until) if lease and held else ("", None)
+        return Lease(item_from(row), whose, until, _draft(session, row.id, operator))
+
+    def _refuse_others(self, session: Session, item_id: str, operator: str, at: datetime) -> None:
+        """Raise, and so roll back, if somebody else's lease is alive."""
+        lease = session.get(LeaseRow, item_id, populate_existing=True)
+        if lease is not None and lease.operator != operator and lease.until > at:
+            msg = f"{lease.operator} is working on this item until {lease.until:%H:%M:%S} UTC; take another one"
+            raise ConflictError(msg)
+
+    def _change(self, session: Session, item_id: str, version: int | None, changes: dict[str, Any]) -> None:
+        """Change a pending item of this version, or raise."""
+        where = [ItemRow.id == item_id, ItemRow.status == "pending", ItemRow.version == version]
+        change = update(ItemRow).where(*where).values(changes).execution_options(synchronize_session=False)
+        result: Any = session.execute(change)
+        if result.rowcount != 1:
+            self._store._refuse(session, item_id, version)
+
+    def _take_back(self, session: Session, row: ItemRow, version: int, *, actor: str, what: str, note: str) -> None:
+        """Make a decided item pending again, with its verdict kept in the audit trail."""
+        check_version(version)
+        where = [ItemRow.id == row.id, ItemRow.version == version, ItemRow.status != "pending"]
+        changes = {"status": "pending", "version": ItemRow.version + 1}
+        change = update(ItemRow).where(*where).values(changes).execution_options(synchronize_session=False)
+        result: Any = session.execute(change)
+        if result.rowcount != 1:
+            msg = f"the item has changed since it was read: version {row.version}, not {version}; read it again"
+            raise ConflictError(msg)
+        detail = {"verdict": row.verdict.action if row.verdict else "", "note": clean_text(note)}
+        session.execute(delete(VerdictRow).where(VerdictRow.item_id == row.id))
+        session.add(event_row(row.id, actor=actor, what=what, detail=detail))
+        session.flush()
+        session.refresh(row)
+
+    def _forget(self, session: Session, item_id: str, operator: str) -> None:
+        """After a decision nobody works on the item, and the operator's draft is done with."""
+        session.execute(delete(LeaseRow).where(LeaseRow.item_id == item_id))
+        session.execute(delete(DraftRow).where(DraftRow.item_id == item_id, DraftRow.operator == operator))
+
+    def _upsert(
+        self,
+        session: Session,
+        table: Any,
+        values: dict[str, Any],
+        changing: tuple[str, ...],
+        where: ColumnElement[bool] | None = None,
+    ) -> bool:
+        """Insert a row, or change the one that has its key; False if ``where`` forbids the change."""
+        dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+        key = [column.name for column in table.__table__.primary_key]
+        insert = dialect.insert(table.__table__).values(values)
+        changes = {name: insert.excluded[name] for name in changing}
+        upsert = insert.on_conflict_do_update(index_elements=key, set_=changes, where=where)
+        # Not told for inserts, unless one asks for it.
+        result: Any = session.execute(upsert.execution_options(preserve_rowcount=True))
+        return bool(result.rowcount == 1)
+
+
+def _draft_values(item_id: str, operator: str, content: dict[str, Any], at: datetime) -> dict[str, Any]:
+    return {"item_id": item_id, "operator": operator, "content": content, "at": at}
+
+
+def _draft(session: Session, item_id: str, operator: str) -> Draft:
+    row = session.get(DraftRow, (item_id, operator), populate_existing=True)
+    return Draft(**row.content) if row else Draft()
