@@ -56,8 +56,8 @@ def only_line(text):
 
 
 def test_every_command_is_known():
-    known = ["ask", "calibrate", "collect", "demo", "desk", "doctor", "evaluate", "score", "threshold", "train", "users"]
-    assert known == COMMANDS
+    known = "ask calibrate collect demo desk doctor evaluate score threshold train users"
+    assert known.split() == COMMANDS
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
