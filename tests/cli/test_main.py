@@ -393,6 +393,7 @@ def test_doctor_is_a_line_for_each_look(run, monkeypatch, tiny_model, estimator)
     assert [line.split()[:2] for line in lines] == [
         ["ok", "model"],
         ["ok", "template"],
+        ["ok", "speed"],
         ["FAIL", "calibrator"],
         ["ok", "embedder"],
         ["ok", "database"],

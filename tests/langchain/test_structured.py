@@ -291,7 +291,7 @@ def test_a_doubtful_field_waits_in_the_store_as_json(chat, calibrator, store):
         routed = (bound | ConfidenceRouter(store, Policy(1.0))).invoke("Tell me of Rome.")
         decision = payload(routed)["decision"]
         item = store.get(decision["item_id"])
-        assert set(decision["fields"]) == PATHS and decision["reason_code"] == "doubtful_field"
+        assert set(decision["fields"]) == PATHS and decision["code"] == "doubtful_field"
         assert City.model_validate_json(item.answer) and set(item.confidence.fields) == PATHS
         corrected = json.loads(item.answer)
         corrected["large"] = not corrected["large"]
