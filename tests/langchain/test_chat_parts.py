@@ -183,7 +183,7 @@ COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda one: pickle.loads(pickle.d
 
 @pytest.mark.parametrize("how", COPIES)
 def test_a_scored_model_or_chain_is_copied(calibrator_for, how):
-    # Weights of its own: on a model whose middle layers were asked for transformers leaves hooks that cannot be pickled.
+    # Weights of its own: a model whose middle layers were asked for has hooks of transformers that cannot be pickled.
     tokenizer = tiny_tokenizer()
     local = LocalModel(tiny_llama(len(tokenizer)), tokenizer, name="tiny")
     chat, tiny_chat = ChatThermolang(local=local, max_tokens=6), chat_huggingface(local)
