@@ -230,7 +230,7 @@ def test_a_perfect_confidence_reviews_what_must_be_reviewed(base_error, alpha):
     least = must_review(base_error, alpha)
     accepted = 1 - least
     assert accepted >= 1 - base_error - 1e-9
-    if least:  # all right answers and wrong ones up to alpha
+    if 0 < least < 1:  # all right answers and wrong ones up to alpha
         assert (accepted - (1 - base_error)) / accepted == pytest.approx(alpha)
 
 

@@ -120,7 +120,7 @@ def _server(store: ReviewStore, access: Access, hosts: Sequence[str], ready: Cal
         # Neither what runs here nor who asks on behalf of whom is anybody's business.
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=5,
     )
     return _Server(config, ready)
 
