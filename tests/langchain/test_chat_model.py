@@ -339,8 +339,6 @@ def test_a_stream_shows_nothing_of_a_tool_call(tool_chat, monkeypatch):
 def test_tools_that_the_template_has_no_place_for_are_refused(chat):
     with pytest.raises(ModelError, match="has no place for tools"):
         chat.bind_tools([weather]).invoke("Why?")
-    with pytest.raises(InvalidInputError, match="cannot be enforced"):
-        chat.bind_tools([weather], tool_choice="any")
 
 
 # From a ChatHuggingFace
