@@ -7,6 +7,7 @@ from .langchain.agents import resume_from_store as resume_from_store
 from .langchain.callback import ConfidenceCallbackHandler as ConfidenceCallbackHandler
 from .langchain.callback import get_confidence_callback as get_confidence_callback
 from .langchain.chat_model import ChatThermolang as ChatThermolang
+from .langchain.decisions import ThermometerDecisionModel as ThermometerDecisionModel
 from .langchain.messages import confidence_of as confidence_of
 from .langchain.router import ConfidenceRouter as ConfidenceRouter
 from .langchain.wrapper import with_confidence as with_confidence

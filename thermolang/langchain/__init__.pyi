@@ -4,6 +4,7 @@ from .agents import resume_from_store as resume_from_store
 from .callback import ConfidenceCallbackHandler as ConfidenceCallbackHandler
 from .callback import get_confidence_callback as get_confidence_callback
 from .chat_model import ChatThermolang as ChatThermolang
+from .decisions import ThermometerDecisionModel as ThermometerDecisionModel
 from .messages import confidence_of as confidence_of
 from .router import ConfidenceRouter as ConfidenceRouter
 from .wrapper import with_confidence as with_confidence

@@ -361,10 +361,10 @@ def answer_text(answer: Any) -> str:
     if isinstance(answer, BaseModel) and not isinstance(answer, BaseMessage):
         return answer.model_dump_json()
     calls = getattr(answer, "tool_calls", None)
-    if isinstance(answer, dict | list) or (calls and not str(answer.text)):
-        return json.dumps(
-            answer if isinstance(answer, dict | list) else calls[0]["args"], ensure_ascii=False, default=str
-        )
+    if calls and not str(answer.text):
+        answer = calls[0]["args"]
+    if isinstance(answer, dict | list):
+        return json.dumps(answer, ensure_ascii=False, default=str)
     return str(answer.text if isinstance(answer, BaseMessage) else answer)
 
 
@@ -388,5 +388,6 @@ def _messages(call: Any) -> list[Message]:
     return list(call.messages)
 
 
-def _with(call: Any, **changes: Any) -> Any:
-    return replace(call, **changes)
+def _with(call: AnyCall, **changes: Any) -> AnyCall:
+    changed: AnyCall = replace(call, **changes)  # type: ignore[type-var]  # any dataclass
+    return changed

@@ -191,7 +191,7 @@ class Batch:
 
     def bytes_of_a_token(self) -> int:
         """How much of the cache one token of one answer takes."""
-        return cache_bytes(self.cache) // (len(self.rows) * self.cache.get_seq_length())
+        return cache_bytes(self.cache) // (len(self.rows) * int(self.cache.get_seq_length()))
 
     def drop(self, rows: Sequence[Row]) -> None:
         """Take rows out, and the padding that none of the others needs."""

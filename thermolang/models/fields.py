@@ -99,7 +99,7 @@ class SpelledAnswer:
 
 def _logs(masses: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Logs of probabilities; of 0 a number that is finite."""
-    return np.log(np.maximum(masses, 1e-40))
+    return np.asarray(np.log(np.maximum(masses, 1e-40)))
 
 
 def _softmax(logits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,11 @@ from thermolang.models.decoding import Ending, Row, Sampling
 from thermolang.models.fields import SpelledAnswer
 from thermolang.models.loading import load
 from thermolang.models.prompts import PROBES, PROMPT_VERSION, question_messages, self_check_messages
+from thermolang.models.rotations import averaged, shifts, with_rotated_options
 from thermolang.models.scoring import KVCache, OptionScorer, spelling_ids
 from thermolang.models.tool_calls import visible, without_beginning_of
 from thermolang.storage import digest
-from thermolang.types import Example, Generation, Message, ModelIdentity
+from thermolang.types import Example, Generation, Message, ModelIdentity, OptionScores
 
 if TYPE_CHECKING:
     import threading
@@ -202,6 +204,36 @@ class LocalModel(OptionScorer):
             if generation:
                 yield generation
                 return  # it may have been finished since the scheduler told of the token before
+
+    def choices_at_once(
+        self, questions: Sequence[tuple[Sequence[Message], Sequence[str]]], *, rotations: int = 1
+    ) -> list[OptionScores]:
+        """Score the options of several questions in one batch; what their prompts begin with is computed once.
+
+        Args:
+            questions: Conversation and choices of each, as ``choice_logits`` takes them.
+            rotations: As for ``choice_logits``; a question with fewer choices is read in as many orders as it has.
+
+        Raises:
+            ModelError: As ``choice_logits``.
+            InvalidInputError: As ``choice_logits``.
+        """
+        moved = [shifts(len(choices), min(rotations, len(choices))) for _, choices in questions]
+        ids = [self.option_ids([(choice,) for choice in choices], names=choices) for _, choices in questions]
+        orders = [
+            (i, messages if shift == 0 else with_rotated_options(messages, choices, shift))
+            for i, ((messages, choices), own) in enumerate(zip(questions, moved, strict=True))
+            for shift in own
+        ]
+        prompts = [self._checked(self.encode(self.render(order, at_once=True))) for _, order in orders]
+        prefix = self.prefix(prompts)
+        named = [tuple(questions[i][1]) for i, _ in orders]
+        found = iter(self.read(prompts, [ids[i] for i, _ in orders], named, prefixes=[prefix] * len(prompts)))
+        scores = [averaged([next(found) for _ in own], own) for own in moved]
+        # The shared part belongs to the first question.
+        return [
+            replace(s, tokens_computed=s.tokens_computed + len(prefix.ids) * (i == 0)) for i, s in enumerate(scores)
+        ]
 
     def spelled(self, answer: Generation) -> SpelledAnswer:
         """The answer token by token, where it was generated under a grammar."""

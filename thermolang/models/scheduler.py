@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
@@ -403,7 +404,7 @@ class Scheduler:
         if can_be_cut(batch.cache):
             self._token_bytes = self._token_bytes or batch.bytes_of_a_token()
             for i, row in enumerate(batch.rows):
-                self._prefixes.keep(row.prompt, lambda i=i: batch.cut(i))
+                self._prefixes.keep(row.prompt, partial(batch.cut, i))
 
     def _tell(self, rows: Sequence[Row]) -> None:
         calls = {self._calls[row] for row in rows}

@@ -342,9 +342,8 @@ class ReviewService:
 
     def _counts(self, session: Session, changes: int) -> dict[str, int]:
         """Items by status; counted again only after a change."""
-        known, counts = self._counted
-        if known == changes:
-            return counts
+        if self._counted[0] == changes:
+            return self._counted[1]
         query = select(ItemRow.status, func.count()).group_by(ItemRow.status)
         counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
         counts.update((status, count) for status, count in session.execute(query))

@@ -78,7 +78,7 @@ def address_of(request: Request) -> str:
 
 
 def _user(request: Request) -> User:
-    user = request.app.state.access.user_of(request)
+    user: User | None = request.app.state.access.user_of(request)
     if user is None:
         raise HTTPException(401, "log in first")
     return user

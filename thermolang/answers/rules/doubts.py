@@ -19,7 +19,8 @@ from thermolang.answers.rules.facts import Facts
 from thermolang.answers.rules.qualifiers import LIKELY, UNLIKELY, asked_marks
 from thermolang.answers.rules.quantities import Quantity, agreement, comparable
 
-_T, _L = TypeVar("_T"), TypeVar("_L")
+_T = TypeVar("_T")
+_L = TypeVar("_L")
 _P = TypeVar("_P", PartialDateTime, Quantity)
 
 RESTATED = 4
@@ -139,9 +140,8 @@ def _conditions(a: Facts, b: Facts) -> tuple[float, float] | None:
 def _limited(one: Facts) -> bool:
     """Whether an answer says between what bounds or when it holds ("yes, within 30 days", "yes, on Sundays")."""
     recurring = ("weekday", "hour", "season")
-    return any(each.marks for each in (*one.quantities, *one.dates)) or any(
-        getattr(date, name) is not None for date in one.dates for name in recurring
-    )
+    marked = any(q.marks for q in one.quantities) or any(d.marks for d in one.dates)
+    return marked or any(getattr(date, name) is not None for date in one.dates for name in recurring)
 
 
 def _beside(a: Facts, b: Facts) -> tuple[float, float] | None:

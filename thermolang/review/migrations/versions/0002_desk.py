@@ -1,6 +1,7 @@
 """Places in the queue, leases, drafts, users and an index of the text."""
 
 import random
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -82,10 +83,10 @@ def fill_columns() -> None:
         connection.execute(change, changes)
 
 
-def reason_code(row: sa.Row) -> str:
+def reason_code(row: sa.Row[Any]) -> str:
     record = row.confidence_record or {}
     if record.get("reason_code"):
-        return record["reason_code"][:30]
+        return str(record["reason_code"])[:30]
     if row.confidence is None:
         return "no_value"
     if not record.get("supported", True):
@@ -98,13 +99,13 @@ def reason_code(row: sa.Row) -> str:
 def create_work_tables() -> None:
     """Leases, passes and drafts: what an operator and an item have to do with each other before a verdict."""
 
-    def item() -> sa.Column:
+    def item() -> sa.Column[Any]:
         return sa.Column("item_id", sa.String(32), nullable=False)
 
-    def operator() -> sa.Column:
+    def operator() -> sa.Column[Any]:
         return sa.Column("operator", sa.String(200), nullable=False)
 
-    def at(name: str) -> sa.Column:
+    def at(name: str) -> sa.Column[Any]:
         return sa.Column(name, sa.DateTime(timezone=True), nullable=False)
 
     def key(table: str) -> sa.ForeignKeyConstraint:
