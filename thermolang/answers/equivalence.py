@@ -194,7 +194,7 @@ class Equivalence:
         except ModelError as error:
             logger.warning("meanings without embeddings: %s", error)
             return None, spelled, [f"no embeddings, meanings by rules and spelling alone: {error}"]
-        read: np.ndarray[Any, np.dtype[np.bool_]] = np.isfinite(vectors).all(axis=1)
+        read = np.asarray(np.isfinite(vectors).all(axis=1))
         return np.where(read[:, None], vectors, 0.0), read, []
 
     def _limits(self, answers: Sequence[Facts], asked: frozenset[str]) -> tuple[FloatArray, FloatArray]:

@@ -177,6 +177,9 @@ def answer_to(question: decisions.Question, label: Any, confidence: Confidence) 
     if isinstance(question, decisions.Choice):
         named = {name: shares[name] for name in question.criteria}
         return decisions.ChoiceAnswer(type="choice", choice=label, probabilities=named, confidence=confidence.value)
+    if not isinstance(question, decisions.Score):
+        msg = f"this model reads text only, not {type(question).__name__}"
+        raise InvalidInputError(msg)
     levels = {i: shares[str(i)] for i in range(len(question.criteria))}
     return decisions.ScoreAnswer(
         type="score",
@@ -197,6 +200,7 @@ def asked_as(question: decisions.Question) -> Asked:
         criteria = question.criteria
         means = (criteria.true, criteria.false) if criteria else (None, None)
         return Asked(as_text(question.instructions), tuple(map(described, YES_NO, means)), (True, False))
+    labels: tuple[Any, ...]
     if isinstance(question, decisions.Choice):
         labels = tuple(question.criteria)
         options = tuple(described(label, meaning) for label, meaning in question.criteria.items())

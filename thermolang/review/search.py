@@ -129,7 +129,8 @@ def restrict(session: Session, chosen: Filter, *, queue_band: int | None = None)
     def equal(column: InstrumentedAttribute[Any], value: Any) -> ColumnElement[bool]:
         # SQLite takes every index for a narrow one. Where few ids are known already, a plus keeps it from the others.
         place: ColumnElement[Any] = literal_column(f"+items.{column.key}", column.type) if few else column.expression
-        return place == value
+        alike: ColumnElement[bool] = place == value
+        return alike
 
     found = list(text)
     for where, value in (
