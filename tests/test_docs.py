@@ -145,7 +145,10 @@ def test_commands_are_there(path):
     for line in commands(path):
         name, rest = COMMAND.match(line).groups()
         assert name in known, line
-        options = {option for param in known[name].params for option in (*param.opts, *param.secondary_opts)}
+        command, words = known[name], rest.split()
+        while hasattr(command, "commands") and words:  # a group, such as `thermolang users`
+            command = command.commands[words.pop(0)]
+        options = {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
         given = re.findall(r"(?:^|\s)(--?[a-z][\w-]*)", rest.split("#")[0])
         assert set(given) <= options, line
 

@@ -128,9 +128,8 @@ def restrict(session: Session, chosen: Filter, *, queue_band: int | None = None)
 
     def equal(column: InstrumentedAttribute[Any], value: Any) -> ColumnElement[bool]:
         # SQLite takes every index for a narrow one. Where few ids are known already, a plus keeps it from the others.
-        place: ColumnElement[Any] = literal_column(f"+items.{column.key}", column.type) if few else column.expression
-        alike: ColumnElement[bool] = place == value
-        return alike
+        free: ColumnElement[Any] = literal_column(f"+items.{column.key}", column.type)
+        return free == value if few else column == value
 
     found = list(text)
     for where, value in (
