@@ -86,12 +86,23 @@ def likeness(a: Facts, b: Facts) -> float:
     years = bool(a.dates and b.dates)
     numbers, others = (_without(one.quantities, one.dates if years else ()) for one in (a, b))
     days, other_days = (_without(one.dates, () if years else one.quantities) for one in (a, b))
-    if len(numbers) != len(others) or len(days) != len(other_days):
+    if len(numbers) != len(others) or len(days) != len(other_days) or _unread_unit(a, b):
         return 0.0
     asked = asked_marks(a.asked)
     # In order: a game won 3-1 is not one lost 1-3.
     amounts = [agreement(q, r, asked) for q, r in zip(numbers, others, strict=True)]
     return min([*amounts, *(date_agreement(d, e, asked) or 0.0 for d, e in zip(days, other_days, strict=True))])
+
+
+def _unread_unit(a: Facts, b: Facts) -> bool:
+    """Whether one amount has a unit, and beside the other stands a word that may be one ("10 g", "10 gal")."""
+    pairs = zip(a.quantities, b.quantities, strict=False)
+    lacking = [b if q.unit else a for q, r in pairs if bool(q.unit) != bool(r.unit)]
+    return any(not one.bare and any(w.isalpha() and w not in a.asked for w in one.words) for one in lacking)
+
+
+def _other_unit(a: Facts, b: Facts) -> tuple[float, float] | None:
+    return (0.0, UNLIKELY) if not (a.is_long or b.is_long) and _unread_unit(a, b) else None
 
 
 def _without(found: Sequence[_P], others: Sequence[PartialDateTime | Quantity]) -> list[_P]:
@@ -176,6 +187,7 @@ def _look_alikes(a: Facts, b: Facts) -> tuple[float, float] | None:
 DOUBTS: tuple[Doubt, ...] = (
     Doubt("amounts that may differ", _doubtful_amounts),
     Doubt("amounts with and without a unit", _hardly_comparable),
+    Doubt("a word that may be another unit", _other_unit),
     Doubt("dates or times that may differ", _doubtful_dates),
     Doubt("a condition or exception in one of them", _conditions),
     Doubt("words that may limit the amount", _beside),
