@@ -24,7 +24,7 @@ from thermolang.answers.grading import exact_match, token_f1
 from thermolang.answers.judging import ChatJudge
 from thermolang.answers.rules.facts import facts
 
-ADVERSARIAL = Path(__file__).parents[1] / "tests" / "data" / "equivalence.jsonl"
+OWN = Path(__file__).parents[1] / "tests" / "data"
 DRAWS = 1000
 
 
@@ -61,8 +61,9 @@ def jsts(path):
     return [Pair("", r["sentence1"], (r["sentence2"],), float(r["label"]) >= 4) for r in clear]
 
 
-def adversarial():
-    rows = [json.loads(line) for line in ADVERSARIAL.read_text(encoding="utf-8").splitlines()]
+def own(name):
+    """Pairs of ours, made to be hard; the fresh ones were written without having read the rules."""
+    rows = [json.loads(line) for line in (OWN / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
     return [Pair(r["question"], r["a"], (r["b"],), r["same"]) for r in rows]
 
 
@@ -175,7 +176,9 @@ def main():
         "SAS GermanQuAD": sas(args.data / "sas" / "GermanQuAD_SAS.csv"),
         "EVOUNA TriviaQA": evouna(args.data / "evouna" / "TQ.json"),
         "JSTS (Japanese)": jsts(args.data / "jglue" / "jsts-v1.3" / "valid-v1.3.json"),
-        "adversarial": adversarial(),
+        "adversarial": own("equivalence"),
+        "fresh 1": own("equivalence_fresh_1"),
+        "fresh 2": own("equivalence_fresh_2"),
     }
     results = {}
     for name, pairs in sets.items():
