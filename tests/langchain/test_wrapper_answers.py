@@ -475,6 +475,22 @@ def test_a_dict_chain_is_described_like_the_chain_inside(chat, estimator, thresh
     wrapped.get_output_schema()(**wrapped.invoke(ASKED))
 
 
+def test_the_schema_of_the_output_is_that_of_the_chain_inside(chat, estimator):
+    shapes = {
+        "branches": (both(chat), {"a", "b"}),
+        "a dict": (RunnablePassthrough.assign(answer=FIRST | chat | PARSER), {"answer"}),
+        "a graph": (create_agent(chat), {"messages"}),
+    }
+    for chain, keys in shapes.values():
+        wrapped = with_confidence(chain, estimator=estimator, output="dict")
+        kind = wrapped.get_output_schema().model_fields["output"].annotation
+        assert keys <= set(kind.model_json_schema()["properties"])
+        assert wrapped.get_input_jsonschema().get("properties") == chain.get_input_jsonschema().get("properties")
+    anything = RouterRunnable(runnables={"a": FIRST | chat})
+    wrapped = with_confidence(anything, estimator=estimator, output="dict")
+    assert "output" in wrapped.get_output_jsonschema()["properties"]
+
+
 @pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
 def test_a_dict_chain_is_a_tool(chat, estimator):
     tool = with_confidence(FIRST | chat | PARSER, estimator=estimator, output="dict").as_tool(

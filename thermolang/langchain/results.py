@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from langchain_core.messages import BaseMessage
@@ -13,7 +13,7 @@ from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.runnables.config import get_config_list, merge_configs, run_in_executor
 from langchain_core.runnables.graph import Graph
 from langchain_core.runnables.utils import ConfigurableFieldSpec
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, RootModel, create_model
 
 from thermolang.langchain.callback import ConfidenceCallbackHandler, Place, Run
 from thermolang.langchain.chains import Path
@@ -32,14 +32,14 @@ NOT_TOLD = Reason(
     "around the chat model inside",
 )
 
+_ANY_TYPE = ConfigDict(arbitrary_types_allowed=True)
+QUESTION_KEYS = ("question", "input", "query")
+"""Where the inputs of LangChain's retrieval chains hold the question."""
+
 
 def no_chat_model(name: str) -> str:
     """What to do about a language model that is no chat model."""
     return f"{name} is no chat model, so its answers cannot be scored: wrap it in ChatHuggingFace(llm=...)"
-
-
-QUESTION_KEYS = ("question", "input", "query")
-"""Where the inputs of LangChain's retrieval chains hold the question."""
 
 
 class ConfidenceBinding(RunnableBindingBase[Any, Any]):
@@ -227,10 +227,12 @@ class ConfidenceDict(Runnable[Any, dict[str, Any]]):
         always |= {} if self._policy is None else {"decision": dict[str, Any]}
         fields: dict[str, Any] = {key: (dict[str, Any] if several else kind, ...) for key, kind in always.items()}
         fields |= dict.fromkeys(("context", "answer", "answer_path"), (Any, None))
+        # What has keys is described by a model of its own, what has none by a type; of some nothing is known.
+        schema = self.bound.get_output_schema(config)
+        kind: Any = self.bound.OutputType if issubclass(schema, RootModel) else schema
+        fields["output"] = (Any if isinstance(kind, TypeVar) else kind, ...)
         named = self.get_name("WithConfidence")
-        return create_model(
-            named, __config__=ConfigDict(arbitrary_types_allowed=True), output=(self.bound.OutputType, ...), **fields
-        )
+        return cast("type[BaseModel]", create_model(named, __config__=_ANY_TYPE, **fields))
 
     def get_graph(self, config: RunnableConfig | None = None) -> Graph:
         """The graph of the bound Runnable."""
