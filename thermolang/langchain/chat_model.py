@@ -48,7 +48,7 @@ Answered = tuple[Generation, Confidence | None]
 
 @dataclass(frozen=True)
 class Call:
-    """One conversation and how it is to be answered."""
+    """One conversation and how it is to be answered; ``asked`` is it without what the model is told of a form."""
 
     messages: list[Message]
     sampling: Sampling
@@ -56,6 +56,7 @@ class Call:
     logprobs: bool = False
     tools: tuple[dict[str, Any], ...] = ()
     form: Form | None = None
+    asked: tuple[Message, ...] = ()
 
     @property
     def seeds(self) -> list[int | None]:
@@ -149,7 +150,7 @@ def answer_message(call: Call, answered: Answered, model: LocalModel, scoring: S
         response_metadata=_metadata(call, generation, model, calls_tools=bool(parsed.calls)),
     )
     if confidence is not None and scoring is not None:
-        scoring.write(message, confidence, call.messages)
+        scoring.write(message, confidence, call.asked or call.messages)
     return message
 
 
@@ -328,7 +329,7 @@ class ChatThermolang(BaseChatModel):
 
         Args:
             schema: A pydantic model, a TypedDict or a JSON schema.
-            method: ``"json_schema"``: the answer is JSON of the schema, which the model is told in the system message.
+            method: ``"json_schema"``: the answer is JSON of the schema, which the model is told below the question.
                 ``"function_calling"``: it is a call of a function with these arguments. ``"json_mode"``: it is JSON of
                 the schema, or any object without one; your prompt says what it should be.
             include_raw: Return the message, the object and the error, as ``raw``, ``parsed`` and ``parsing_error``.

@@ -399,4 +399,4 @@ def _messages(call: Any) -> list[Message]:
 
 
 def _with(call: Any, **changes: Any) -> Any:
-    return replace(call, **changes)
+    return replace(call, asked=tuple(call.messages), **changes)
