@@ -136,10 +136,10 @@ def test_json_mode_without_a_schema_is_any_object(chat, monkeypatch):
 
 
 def told(chat, method, schema=City):
-    """The system message that the model is given."""
+    """The question as the model is given it."""
     bound = chat.with_structured_output(schema, method=method).first
     call = chat._call(messages("Be brief."), None, bound.kwargs)
-    return call.messages[0]["content"], call
+    return call.messages[1]["content"], call
 
 
 def messages(system):
@@ -148,13 +148,13 @@ def messages(system):
 
 def test_the_model_is_told_of_the_schema_unless_the_prompt_does(chat, tool_chat):
     text, call = told(chat, "json_schema")
-    assert text.startswith("Be brief.\n\nAnswer with one JSON object") and "Its name." in text
+    assert text.startswith("Rome?\n\nAnswer with one JSON object") and "Its name." in text
     assert '"title"' not in text and len(call.messages) == 2
-    assert told(chat, "json_mode")[0] == "Be brief."
+    assert told(chat, "json_mode")[0] == "Rome?"
     text, call = told(chat, "function_calling")  # its template has no place for tools
     assert "a call of one of these functions" in text and "Its name." in text and not call.tools
     text, call = told(tool_chat, "function_calling")
-    assert text == "Be brief." and [t["function"]["name"] for t in call.tools] == ["City"]
+    assert text == "Rome?" and [t["function"]["name"] for t in call.tools] == ["City"]
 
 
 def test_the_message_behind_the_object(scored):
@@ -164,6 +164,7 @@ def test_the_message_behind_the_object(scored):
     confidence = confidence_of(found["raw"])
     assert set(confidence.fields) == PATHS and all(0 < c.value < 1 for c in confidence.fields.values())
     assert confidence.fields["large"].task == "t/large"
+    assert payload(found["raw"])["question"] == "Tell me of Rome."  # not the schema below it
 
 
 @pytest.mark.parametrize("include_raw", [False, True])
@@ -398,7 +399,7 @@ def test_beside_tools_an_answer_is_json_or_a_call(tool_chat, monkeypatch):
         assert error.ai_message.text.startswith("<tool_call>") or error.ai_message.invalid_tool_calls
     bound = tool_chat.bind_tools([now], strict=True, **ProviderStrategy(City).to_model_kwargs())
     call = tool_chat._call(messages("Be brief."), None, bound.kwargs)
-    assert call.form.beside_tools and "JSON object" in call.messages[0]["content"] and call.tools
+    assert call.form.beside_tools and "JSON object" in call.messages[1]["content"] and call.tools
     said = type("Said", (), {"text": '<tool_call>{"name": "now", "arguments": {}}</tool_call>'})
     assert call.form.parsed(said) is None and call.form.structured(call.messages, said) is None
 

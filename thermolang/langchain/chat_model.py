@@ -63,7 +63,12 @@ Answered = tuple[Generation, Confidence | None]
 
 @dataclass(frozen=True)
 class Call:
-    """One conversation and how it is to be answered; ``unread`` says what of it the model cannot read."""
+    """One conversation and how it is to be answered.
+
+    Attributes:
+        unread: What of it the model cannot read, if anything.
+        asked: The conversation without what the model is told of a form; empty if it is told nothing.
+    """
 
     messages: list[Message]
     sampling: Sampling
@@ -72,6 +77,7 @@ class Call:
     tools: tuple[dict[str, Any], ...] = ()
     form: Form | None = None
     unread: str = ""
+    asked: tuple[Message, ...] = ()
 
     @property
     def seeds(self) -> list[int | None]:
@@ -202,7 +208,7 @@ def answer_message(call: Call, answered: Answered, model: LocalModel, scoring: S
         response_metadata=_metadata(call, generation, model, calls_tools=bool(parsed.calls)),
     )
     if confidence is not None and scoring is not None:
-        scoring.write(message, confidence, call.messages)
+        scoring.write(message, confidence, call.asked or call.messages)
     return message
 
 
@@ -442,7 +448,7 @@ class ChatThermolang(BaseChatModel):
 
         Args:
             schema: A pydantic model, a TypedDict or a JSON schema.
-            method: ``"json_schema"``: the answer is JSON of the schema, which the model is told in the system message.
+            method: ``"json_schema"``: the answer is JSON of the schema, which the model is told below the question.
                 ``"function_calling"``: it is a call of a function with these arguments. ``"json_mode"``: it is JSON of
                 the schema, or any object without one; your prompt says what it should be.
             include_raw: Return the message, the object and the error, as ``raw``, ``parsed`` and ``parsing_error``.

@@ -389,5 +389,6 @@ def _messages(call: Any) -> list[Message]:
 
 
 def _with(call: AnyCall, **changes: Any) -> AnyCall:
-    changed: AnyCall = replace(call, **changes)  # type: ignore[type-var]  # any dataclass
+    asked = tuple(_messages(call))
+    changed: AnyCall = replace(call, asked=asked, **changes)  # type: ignore[type-var]  # any dataclass
     return changed

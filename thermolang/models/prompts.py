@@ -32,7 +32,8 @@ JSON_ANSWER = "Answer with one JSON object that follows this JSON schema:"
 CALL_ANSWER = 'Answer with a call of one of these functions, as {"name": ..., "arguments": {...}}:'
 """Tells a model of functions whose chat template has no place for them."""
 
-FIELD_CHECK = 'Is "{path}": {value} correct in your answer above? Reply with yes or no only.'
+FIELD_CHECK = "{about}\nYour answer was {value}. Is that correct? Reply with yes or no only."
+"""Asks about one field of a JSON answer. The field's description stands in it again, since the schema is far above."""
 
 SAME_MEANING = "Do the two answers say the same thing? Reply with yes or no only."
 
@@ -87,20 +88,23 @@ def self_check_messages(messages: Sequence[Message], answer: str, question: str 
 
 
 def json_messages(messages: Sequence[Message], schema: Mapping[str, Any]) -> list[Message]:
-    """The conversation with the schema of the answer in its system message."""
+    """The conversation with the schema of the answer at the end of the user's last message."""
     return _told(messages, f"{JSON_ANSWER}\n{json.dumps(without_titles(schema), ensure_ascii=False)}")
 
 
 def call_messages(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> list[Message]:
-    """The conversation with the descriptions of functions in its system message."""
+    """The conversation with the descriptions of functions at the end of the user's last message."""
     described = [json.dumps(without_titles(tool["function"]), ensure_ascii=False) for tool in tools]
     return _told(messages, "\n".join([CALL_ANSWER, *described]))
 
 
 def _told(messages: Sequence[Message], more: str) -> list[Message]:
-    if messages and messages[0]["role"] == "system":
-        return [{**messages[0], "content": f"{messages[0]['content']}\n\n{more}"}, *messages[1:]]
-    return [{"role": "system", "content": more}, *messages]
+    """With something more at the end of the user's last message: small models forget what stands above a passage."""
+    last = max((i for i, m in enumerate(messages) if m["role"] == "user"), default=None)
+    if last is None:
+        return [*messages, {"role": "user", "content": more}]
+    told = {**messages[last], "content": f"{messages[last]['content']}\n\n{more}"}
+    return [*messages[:last], told, *messages[last + 1 :]]
 
 
 def without_titles(schema: Any) -> Any:
@@ -113,9 +117,10 @@ def without_titles(schema: Any) -> Any:
 
 
 def field_check(path: str, value: Any, description: str = "") -> str:
-    """Ask whether one field of a JSON answer is right."""
-    written = json.dumps(value, ensure_ascii=False)
-    return FIELD_CHECK.format(path=path, value=written)
+    """Ask whether one field of a JSON answer is right; the path tells which one of several it is."""
+    nested = "." in path or "[" in path
+    about = f"{path}: {description}" if nested and description else description or path
+    return FIELD_CHECK.format(about=about, value=json.dumps(value, ensure_ascii=False))
 
 
 def same_meaning_messages(question: str, first: str, second: str) -> list[Message]:
