@@ -99,7 +99,9 @@ def test_many_are_scored_as_one_by_one_and_one_that_fails_harms_no_other(made):
     found = made().score_many(items, task="t", written_elsewhere=True)
     assert [c.reason_code for c in found] == [None, None, "empty_answer", None, "model_error", "empty_question"]
     alone = [given(made(), t) for t in texts]
-    assert [c.value for c in found[:4]] == [c.value for c in alone]
+    for one, other in zip(found[:4], alone, strict=True):
+        # An embedding depends a little on which texts are embedded with it.
+        assert one.value == (None if other.value is None else pytest.approx(other.value, abs=1e-6))
     assert {c.source for c in found} == {"given"}
 
 

@@ -129,7 +129,8 @@ def restrict(session: Session, chosen: Filter, *, queue_band: int | None = None)
     def equal(column: InstrumentedAttribute[Any], value: Any) -> ColumnElement[bool]:
         # SQLite takes every index for a narrow one. Where few ids are known already, a plus keeps it from the others.
         free: ColumnElement[Any] = literal_column(f"+items.{column.key}", column.type)
-        return free == value if few else column == value
+        alike: ColumnElement[bool] = free == value if few else column == value
+        return alike
 
     found = list(text)
     for where, value in (
