@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import math
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -24,17 +25,18 @@ from thermolang.models import decoding
 from thermolang.models.constrained import json_grammar
 from thermolang.models.decoding import SHORT, Sampling
 from thermolang.models.local import LocalModel
-from thermolang.models.prompts import choice_messages, json_messages, question_messages
+from thermolang.models.prompts import choice_messages, field_check, json_messages, question_messages
 from thermolang.types import Example
 
 LONGEST_PASSAGE = 2000
 MAX_TOKENS = 200
 SPEED_EVERY = 5
 ASK = "Answer the questions about this passage.\n\n{context}"
-OTHER_CHECKS = {
-    "described": "{description}\nYour answer was {value}. Is that correct? Reply with yes or no only.",
-    "short": 'Is the value of "{path}" in your answer above correct? Reply with yes or no only.',
-}
+NAMED = 'Is "{path}": {value} correct in your answer above? Reply with yes or no only.'
+SMALL_WORDS = (
+    " what which who whose when where how why the a an of did does do is was were are be in to by for from on with at"
+    " as has had have many much that this "
+)
 
 
 def number_of(text):
@@ -109,10 +111,17 @@ def passages(data, wanted):
 def schema_of(fields):
     kinds = {"text": {"type": "string"}, "number": {"type": "number"}, "boolean": {"type": "boolean"}}
     properties = {}
-    for i, field in enumerate(fields):
+    for field in fields:
         form = {"type": "string", "enum": field["options"]} if field["kind"] == "enum" else kinds[field["kind"]]
-        properties[f"answer_{i + 1}"] = {**form, "description": field["question"]}
+        properties[key_of(field, properties)] = {**form, "description": field["question"]}
     return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def key_of(field, taken):
+    """A name as people give their fields: the first few words of the question that say something."""
+    words = [w for w in re.findall(r"[a-z0-9]+", field["question"].lower()) if f" {w} " not in SMALL_WORDS]
+    name = "_".join(words[:5]) or f"answer_{len(taken) + 1}"
+    return name if name not in taken else f"{name}_{len(taken) + 1}"
 
 
 def right(value, field):
@@ -195,11 +204,12 @@ def collected(model, messages, schema, answer, fields, shares):
 
 def field_lines(model, one, scores, fields, among, arrays):
     spelled = model.spelled(replace(one.answer, logprobs=among))
-    checks = {}
-    for name, text in OTHER_CHECKS.items():
-        told = [(s.field.path, json.dumps(s.field.value, ensure_ascii=False), s.field.description) for s in scores]
-        asked = [text.format(path=p, value=v, description=d) for p, v, d in told]
-        checks[name] = model.self_check_batch([(one.messages, one.answer)] * len(asked), questions=asked)
+    pairs, told = [(one.messages, one.answer)] * len(scores), [s.field for s in scores]
+    texts = {
+        "described": [field_check(f.path, f.value, f.description) for f in told],
+        "named": [NAMED.format(path=f.path, value=json.dumps(f.value, ensure_ascii=False)) for f in told],
+    }
+    checks = {name: model.self_check_batch(pairs, questions=asked) for name, asked in texts.items()}
     lines = []
     for i, (score, field) in enumerate(zip(scores, fields, strict=True)):
         arrays[f"field_{i}"] = score.scores.hidden

@@ -4,7 +4,7 @@ import pytest
 from thermolang_desk.fields import FIELDS, facts
 
 from tests.desk.conftest import REVIEW
-from thermolang import Confidence
+from thermolang import Confidence, Policy
 
 FULL = Confidence(
     0.4, raw=0.7, temperature=1.5, bias=-0.2, interval=(0.1, 0.8), source="self_check", task="qa", task_version=3
@@ -30,6 +30,14 @@ def texts(store, confidence, language="en"):
 )
 def test_a_field_says_what_is_known(store, name, text):
     assert texts(store, FULL)[name] == text
+
+
+def test_doubtful_fields_are_named_with_their_confidences(store):
+    fields = {"name": Confidence(0.9), "items[0].price": Confidence(0.41), "age": Confidence(None)}
+    confidence = Confidence(0.3, source="fields", fields=fields)
+    item = store.submit("Who?", "{}", confidence=confidence, decision=Policy(0.8).decide(confidence))
+    shown = {fact.name: fact.text for fact in facts(item, "en")}
+    assert (shown["doubtful"], shown["source"]) == ("items[0].price (0.41), age (-)", "the answer's fields")
 
 
 def test_fields_of_what_is_not_known_are_left_out(store):

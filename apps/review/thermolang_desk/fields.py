@@ -39,6 +39,7 @@ _SOURCES: dict[str, Translated] = {
     "self_check": {"en": "self-check", "ja": "自己確認"},
     "meaning": {"en": "meaning", "ja": "意味"},
     "given": {"en": "text written elsewhere", "ja": "外部の文章"},
+    "fields": {"en": "the answer's fields", "ja": "回答の各項目"},
 }
 _SUPPORTED: Translated = {"en": "like the training data", "ja": "学習データに近い"}
 _UNSUPPORTED: Translated = {"en": "unlike the training data", "ja": "学習データから遠い"}
@@ -71,6 +72,12 @@ def _state(item: ReviewItem) -> str | None:
     return f"{task} v{version}" if task else None
 
 
+def _doubtful(item: ReviewItem) -> str:
+    """The fields of a structured answer that are below the threshold, with their confidences."""
+    fields = item.confidence.fields
+    return ", ".join(f"{path} ({_number(fields[path].value) or '-'})" for path in item.decision.fields)
+
+
 def _support(item: ReviewItem) -> Translated | None:
     """Whether the input is like the training data, and the out-of-distribution score where it is known."""
     if item.confidence.value is None:
@@ -83,6 +90,7 @@ def _support(item: ReviewItem) -> Translated | None:
 
 
 FIELDS: tuple[Field, ...] = (
+    Field("doubtful", {"en": "Doubtful fields", "ja": "要確認の項目"}, _doubtful),
     Field("raw", {"en": "Before calibration", "ja": "較正前"}, lambda item: _number(item.confidence.raw)),
     Field("interval", {"en": "90 % interval", "ja": "90 % 区間"}, _interval),
     Field("temperature", {"en": "Temperature", "ja": "温度"}, lambda item: _number(item.confidence.temperature)),
