@@ -220,6 +220,10 @@ class ConfidenceDict(Runnable[Any, dict[str, Any]]):
         """That of the bound Runnable."""
         return cast("type[BaseModel]", self.bound.get_input_schema(config))
 
+    def get_input_jsonschema(self, config: RunnableConfig | None = None) -> dict[str, Any]:
+        """That of the bound Runnable; graphs have one that their ``get_input_schema`` does not show."""
+        return self.bound.get_input_jsonschema(config)
+
     def get_output_schema(self, config: RunnableConfig | None = None) -> type[BaseModel]:
         """The keys of the dict and their types; of several answers each but ``output`` holds a dict."""
         several = len({place.path for place in self.places.values()}) > 1
