@@ -149,3 +149,8 @@ def test_relative_days_need_a_day_to_count_from():
 @pytest.mark.parametrize("text", ["13/13/2013", "25:61", "Q5 2023", "2024-13-01", "May I?", "march on", "二月三日坊主"])
 def test_no_whole_date(text):
     assert all(date.day is None or date.month is None or date.year is None for date in dates_in(text))
+
+
+@pytest.mark.parametrize("text", ["1984901", "1994101", "1984 901"])
+def test_digits_between_two_years_are_no_dash(text):
+    assert dates_in(text) == ()

@@ -208,7 +208,7 @@ def _working_week(match: re.Match[str]) -> tuple[Fields, ...]:
 
 PERIODS: tuple[tuple[str, Reader], ...] = (
     (
-        rf"\b{_FISCAL}\s?(?P<year>{_YEAR}|['\u2019]?[0-9]{{2}})(?:\s?[/{DASHES}]\s?(?P<until>{_YEAR}|[0-9]{{2}}))?(?![0-9])",
+        rf"\b{_FISCAL}\s?(?P<year>{_YEAR}|['\u2019]?[0-9]{{2}})(?:\s?[{DASHES}/]\s?(?P<until>{_YEAR}|[0-9]{{2}}))?(?![0-9])",
         _fiscal_year,
     ),
     (
@@ -226,7 +226,7 @@ PERIODS: tuple[tuple[str, Reader], ...] = (
         _season,
     ),
     (
-        rf"(?<![0-9{DASHES}/.])(?P<year>{_YEAR})\s?(?P<mark>[/{DASHES}])\s?(?P<until>{_YEAR}|[0-9]{{2}})(?![0-9{DASHES}/.])"
+        rf"(?<![0-9{DASHES}/.])(?P<year>{_YEAR})\s?(?P<mark>[{DASHES}/])\s?(?P<until>{_YEAR}|[0-9]{{2}})(?![0-9{DASHES}/.])"
         r"(?P<named>\s(?:season|(?:academic|school|financial|fiscal)\syear|シーズン))?",
         _span_of_years,
     ),
