@@ -46,7 +46,7 @@ _MINUS = re.compile(
 )
 _BRACKETED = re.compile(rf"^\s*({_MONEY}?)\(({_MONEY}?\s?[0-9][^()]{{0,30}})\)\s*[.。]?\s*$")
 _RANGE = re.compile(
-    rf"(?<![\w.,/:{DASHES}])([1-9][0-9]{{0,2}})\s?[{DASHES}~\u301c]\s?([1-9][0-9]{{0,2}})(?![0-9/:{DASHES}]|[.,][0-9])"
+    rf"(?<![{DASHES}\w.,/:])([1-9][0-9]{{0,2}})\s?[{DASHES}~\u301c]\s?([1-9][0-9]{{0,2}})(?![{DASHES}0-9/:]|[.,][0-9])"
 )
 _OPEN_END = re.compile(r"(?<=[0-9時分])\s?[~\u301c\uff5e]\s*$")
 _SEPARATED = re.compile(rf"(?<![\w.,]){TOKEN}(?![\w.,]*[0-9])")
