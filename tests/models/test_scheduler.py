@@ -19,8 +19,9 @@ from thermolang.errors import InvalidInputError, ModelBusyError, ModelError
 from thermolang.models.caches import WORTH_KEEPING, PrefixCache
 from thermolang.models.decoding import Sampling
 from thermolang.models.forward import ForwardPass
+from thermolang.models.limits import Limits
 from thermolang.models.local import LocalModel
-from thermolang.models.scheduler import Limits, Scheduler, scheduler_of
+from thermolang.models.scheduler import Scheduler, scheduler_of
 
 QUESTIONS = ["Why?", "What is the capital of France?", "x", "12 + 13", "Who wrote it, and when was that? " * 4]
 

@@ -267,11 +267,6 @@ class ChatTokenizer:
         ids = declared if isinstance(declared, list) else [declared]
         return frozenset(i for i in [*ids, self.tokenizer.eos_token_id] if i is not None)
 
-    @property
-    def _pad_id(self) -> int:
-        # Padded positions are masked, so any id will do where a tokenizer has none.
-        return int(self.tokenizer.pad_token_id or 0)
-
 
 def single_token_ids(
     spellings: Sequence[Sequence[str]], encode: Callable[[str], list[int]], *, names: Sequence[str], model_name: str

@@ -22,10 +22,11 @@ from weakref import WeakSet, WeakValueDictionary
 
 import torch
 
-from thermolang.errors import InvalidInputError, ModelBusyError, ModelError
+from thermolang.errors import ModelBusyError, ModelError
 from thermolang.models.caches import Prefix, PrefixCache, can_be_cut, inputs_after, left_padded
 from thermolang.models.decoding import Batch, Row
 from thermolang.models.forward import ForwardPass
+from thermolang.models.limits import Counters, Limits
 
 T = TypeVar("T")
 
@@ -40,61 +41,6 @@ READS_WAIT = 4
 
 PULSE = 0.2
 """Seconds after which a waiting caller is asked whether it still wants its answers."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much may run at once.
-
-    Attributes:
-        max_batch_size: Answers that grow together; further ones wait.
-        cache_bytes: KV caches of running answers at their longest; an answer waits until it fits, one always runs.
-        max_waiting: Answers that may wait; then calls are refused with ``ModelBusyError``.
-        prefix_bytes: Kept caches of earlier prompts; 0 keeps none.
-    """
-
-    max_batch_size: int = 32
-    cache_bytes: int = 2**32
-    max_waiting: int = 4096
-    prefix_bytes: int = 2**28
-
-    def __post_init__(self) -> None:
-        if min(self.max_batch_size, self.cache_bytes, self.max_waiting) < 1 or self.prefix_bytes < 0:
-            msg = f"limits are whole numbers of at least 1 (prefix_bytes: 0), got {self}"
-            raise InvalidInputError(msg)
-
-
-@dataclass
-class Counters:
-    """What a model has done since it was loaded.
-
-    Attributes:
-        tokens: Tokens generated.
-        steps: Forward passes that generated them; tokens / steps is the mean batch size.
-        reads: Forward passes that read scores.
-        rows_read: Scores they read.
-        prompt_tokens: Tokens of all prompts.
-        prefix_tokens: Those of them that were taken from an earlier prompt.
-        prefix_hits: Prompts that began as an earlier one.
-        waiting_seconds: Sum over answers of the time before their first token.
-        generating_seconds: Of the passes that generated.
-        reading_seconds: Of the passes that read scores: what the confidence costs.
-        failed: Answers that ended with an error.
-        cancelled: Answers that nobody waited for any more.
-    """
-
-    tokens: int = 0
-    steps: int = 0
-    reads: int = 0
-    rows_read: int = 0
-    prompt_tokens: int = 0
-    prefix_tokens: int = 0
-    prefix_hits: int = 0
-    waiting_seconds: float = 0.0
-    generating_seconds: float = 0.0
-    reading_seconds: float = 0.0
-    failed: int = 0
-    cancelled: int = 0
 
 
 @dataclass(eq=False)
