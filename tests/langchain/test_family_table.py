@@ -4,10 +4,11 @@ import copy
 
 import numpy as np
 import pytest
+from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 from tests.chat_templates import KINDS
-from tests.fakes import answered, says, tiny_llama, tiny_tokenizer
+from tests.fakes import answered, chat_huggingface, says, tiny_llama, tiny_tokenizer
 from thermolang import ChatThermolang, ConfidenceEstimator, LocalModel, with_confidence
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.training import TrainingConfig
@@ -132,6 +133,27 @@ def test_verdicts_are_learned_from(model, estimator):
     confidences = [estimator.score(messages, "Paris", task="learned") for messages in asked]
     assert estimator.learn([(confidence, False) for confidence in confidences]) == 8
     assert estimator.score(asked[0], "Paris", task="learned").value < confidences[0].value
+
+
+def test_a_chat_huggingface_over_it_is_read_once_more(model, estimator):
+    chat = with_confidence(chat_huggingface(model, max_new_tokens=6), task="t", estimator=estimator)
+    confidence = confidence_of(chat.invoke("hi"))
+    assert confidence.value is not None or confidence.reason_code == "empty_answer", confidence
+
+
+@pytest.mark.parametrize("model", ["mistral-0.3", "llama-3", "command-r"], indirect=True)
+def test_an_agent_goes_past_its_second_step(model, chat, monkeypatch):
+    said = iter([KINDS[model.name].call, KINDS[model.name].call, "It rains."])
+    generate = model.generate_batch
+
+    def saying(*args, **options):
+        says(model, monkeypatch, next(said))
+        return generate(*args, **options)
+
+    monkeypatch.setattr(model, "generate_batch", saying)
+    state = create_agent(chat, tools=[weather]).invoke({"messages": [HumanMessage("Weather in Oslo?")]})
+    assert [m.type for m in state["messages"]] == ["human", "ai", "tool", "ai", "tool", "ai"]
+    assert confidence_of(state["messages"][-1]).value is not None
 
 
 @pytest.mark.parametrize("model", TOOLED, indirect=True)

@@ -19,7 +19,10 @@ logger = logging.getLogger(__name__)
 UNLIMITED = 2**31
 """Stands for a context length that a model's configuration does not tell."""
 
-UNFINISHED = "the answer ended while the model was still thinking: allow more tokens, or switch its thinking off"
+UNFINISHED = (
+    "the answer ended while the model was still thinking: allow more tokens, or switch its thinking off "
+    "(template_arguments)"
+)
 
 
 def final_answer(text: str, family: Family | None = None) -> str | None:
