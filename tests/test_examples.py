@@ -100,6 +100,19 @@ def test_doubtful_free_text_is_held_back(example):
     assert sum(not row["question"].isascii() for row in rows) == 2
 
 
+def test_each_field_of_an_object_has_a_confidence(example):
+    found, printed = example("structured_output.py")
+    assert len(found["cities"]) == len(found["confidences"]) == 2
+    for city, confidences, decision in zip(found["cities"], found["confidences"], found["decisions"], strict=True):
+        assert set(city) == {"name", "country", "continent", "is_capital"} == set(confidences) - {"all of it"}
+        assert all(is_probability(value) for value in confidences.values())
+        assert confidences["all of it"] < min(confidences[name] for name in city)
+        below = {name for name in city if confidences[name] < 0.4}
+        assert below <= set(decision["fields"]) and (decision["action"] == "review") == bool(decision["item_id"])
+    assert found["taught"] == 4 * sum(d["action"] == "review" for d in found["decisions"]) > 0
+    assert f"{found['taught']} verdicts" in printed
+
+
 def test_the_self_check_reads_the_retrieved_passage(example):
     found, printed = example("rag_with_confidence.py")
     assert len(found["waiting"]) == 3

@@ -396,13 +396,22 @@ class Confidence(JsonRecord):
         samples = round(said / share) if share else 0
         return (Alternative(answer, max(0.0, 1 - share), samples - said), *self.alternatives)
 
-    def doubtful_fields(self, threshold: float) -> tuple[str, ...]:
-        """Paths of the fields whose confidence is below a threshold, or could not be computed.
+    def doubtful_fields(self, threshold: float, *, unsupported: bool = True) -> tuple[str, ...]:
+        """Paths of the fields that alone would not be accepted.
 
-        >>> Confidence(0.5, fields={"name": Confidence(0.9), "age": Confidence(0.6)}).doubtful_fields(0.7)
-        ('age',)
+        Args:
+            threshold: A field with less confidence is doubtful, as is one without.
+            unsupported: Whether one whose input is unlike the calibrator's training is doubtful, too.
+
+        Example:
+            >>> Confidence(0.5, fields={"name": Confidence(0.9), "age": Confidence(0.6)}).doubtful_fields(0.7)
+            ('age',)
         """
-        return tuple(path for path, one in self.fields.items() if one.value is None or not threshold <= one.value <= 1)
+
+        def accepted(one: Confidence) -> bool:
+            return one.value is not None and threshold <= one.value <= 1 and (one.supported or not unsupported)
+
+        return tuple(path for path, one in self.fields.items() if not accepted(one))
 
     def because(self, *reasons: Reason | None) -> Confidence:
         """A copy with further reasons; the code is that of the first reason it ever got."""

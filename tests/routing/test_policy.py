@@ -292,6 +292,13 @@ def test_a_field_without_a_confidence_is_doubtful():
     assert (decision.fields, decision.reason) == (("age",), "field age: no calibrator")
 
 
+def test_a_field_unlike_the_training_is_doubtful_unless_the_policy_says_otherwise():
+    odd = Confidence(0.8, supported=False, novelty=1.5)
+    confidence = Confidence(0.95, fields={"name": Confidence(0.9), "age": odd})
+    assert Policy(0.7).decide(confidence).fields == ("age",)
+    assert Policy(0.7, review_unsupported=False).decide(confidence).action == "accept"
+
+
 def test_with_good_fields_the_whole_decides():
     good = {"name": Confidence(0.9), "age": Confidence(0.8)}
     assert Policy(0.7).decide(Confidence(0.72, fields=good)).action == "accept"

@@ -131,7 +131,8 @@ class ReviewItem:
         if self.verdict is None:
             return []
         accepted, fields = self.verdict.action == "accept", self.confidence.fields
-        whole = [(self.confidence, accepted)]
+        # The confidence of a whole structured answer is made of its fields', so only they have something to learn.
+        whole = [] if fields else [(self.confidence, accepted)]
         if accepted or self.verdict.action == "reject" or not fields:
             return whole + [(one, True) for one in fields.values() if accepted]
         kept = unchanged(self.answer, self.verdict.corrected_answer or "")

@@ -184,7 +184,9 @@ class Policy:
         """
         policy = self.for_task(confidence.task)
         judged = policy._judge(confidence)
-        doubtful = confidence.doubtful_fields(policy.threshold) if judged.action != "reject" else ()
+        doubtful = confidence.doubtful_fields(policy.threshold, unsupported=policy.review_unsupported)
+        if judged.action == "reject":
+            doubtful = ()
         if doubtful:
             judged = _doubtful(doubtful, policy._judge(confidence.fields[doubtful[0]]))
         return Decision(
