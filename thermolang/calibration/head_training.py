@@ -151,13 +151,13 @@ class Answers:
 
     Attributes:
         hidden: Shape (N, d).
-        right: Shape (N,), bool.
+        right: Shape (N,), bool, or a share in [0, 1] of right answers.
         offset: Shape (N,), log-odds to start from.
         features: Shape (N, C); C may be 0.
     """
 
     hidden: FloatArray
-    right: np.ndarray[Any, np.dtype[np.bool_]]
+    right: np.ndarray[Any, Any]
     offset: FloatArray
     features: FloatArray
 
@@ -448,63 +448,3 @@ def _mean(values: FloatArray) -> float:
     """Mean of those that are defined; 0 if none is."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if defined.size else 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class Probe:
-    """Logistic regression on hidden states, pooled over tasks (as in Azaria & Mitchell, 2023, and Kapoor et al., 2024).
-
-    Attributes:
-        constant: Log-odds where the hidden state is 0.
-        weights: Shape (d,).
-        hyperparameters: What was chosen.
-    """
-
-    constant: float
-    weights: FloatArray
-    hyperparameters: Hyperparameters
-
-    def predict(self, hidden: FloatArray) -> FloatArray:
-        """P(right) from hidden states (N, d), shape (N,).
-
-        Raises:
-            InvalidInputError: The shape does not fit, or a number is not finite.
-        """
-        h = np.asarray(hidden, dtype=np.float64)
-        if h.ndim != 2 or h.shape[1] != len(self.weights) or not np.isfinite(h).all():
-            finite = np.isfinite(h).all()
-            msg = f"hidden states must be finite and (N, {len(self.weights)}), got {h.shape}, finite: {finite}"
-            raise InvalidInputError(msg)
-        return np.asarray(expit(self.constant + (h * self.weights).sum(1)))
-
-
-def fit_probe(
-    tasks: Sequence[TaskFeatures], groups: Sequence[str] | None = None, *, config: HeadConfig | None = None
-) -> Probe:
-    """Fit a probe; components and ridge have the lowest NLL on left-out tasks, mean over groups.
-
-    Args:
-        tasks: Labelled tasks.
-        groups: For each task its group, left out together; by default as the tasks say.
-        config: Candidates, folds and seed; its features are not used.
-
-    Raises:
-        NotEnoughDataError: Tasks of fewer than three groups.
-        InvalidInputError: Tasks and groups do not fit together.
-    """
-    config = config or HeadConfig()
-    names = task_groups(tasks, groups)
-    answers = [Answers(t.hidden, t.right, np.zeros(len(t)), np.zeros((len(t), 0))) for t in tasks]
-    left_out = leaving_out(answers, group_folds(names, config.folds, config.seed), max(config.components), None)
-
-    def loss(hyperparameters: Hyperparameters) -> float:
-        odds = left_out(hyperparameters)
-        nll = [np.logaddexp(0, np.where(a.right, -o, o)).mean() for o, a in zip(odds, answers, strict=True)]
-        return float(group_means(np.array(nll), names).mean())
-
-    best = min(
-        (Hyperparameters(components=r, hidden_spread=s) for r in config.components for s in config.hidden_spreads),
-        key=loss,
-    )
-    line = Regression(answers, best.components, None).fit(best)
-    return Probe(line.constant, line.hidden, best)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import expit
 
-from thermolang.calibration.head_training import fit_probe
 from thermolang.calibration.kinds import choice_probabilities, self_check_probability, with_probability
 from thermolang.calibration.learner import Learner
 from thermolang.calibration.level import task_signals
 from thermolang.calibration.posterior import robust_posterior
+from thermolang.calibration.probe import fit_probe
 from thermolang.calibration.semantic import ROUNDS, SampledTask, adaptive
 from thermolang.calibration.temperature import Isotonic, Platt, fit_task_temperature, fit_temperature, spread_of
 from thermolang.calibration.training import TrainingConfig
