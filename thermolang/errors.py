@@ -2,7 +2,8 @@
 
 ThermolangError
 ├── ModelError             (RuntimeError)  a model cannot be found, loaded or used
-│   └── ModelBusyError                     too many calls wait for it
+│   ├── ModelBusyError                     too many calls wait for it
+│   └── ModelTimeoutError                  an answer took longer than its call allows
 ├── CalibratorMismatchError (ValueError)   a calibrator belongs to another model
 ├── CalibratorFormatError  (ValueError)    a calibrator's files are damaged or foreign
 ├── TaskFormatError        (ValueError)    a file of questions cannot be read
@@ -31,6 +32,10 @@ class ModelError(ThermolangError, RuntimeError):
 
 class ModelBusyError(ModelError):
     """Too many calls wait for the model already; the message says how many, and what to do."""
+
+
+class ModelTimeoutError(ModelError, TimeoutError):
+    """An answer was not finished in the time that its call allows; the message says how far it came."""
 
 
 class CalibratorMismatchError(ThermolangError, ValueError):

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from tests.chat_templates import KINDS
 from tests.fakes import chat_huggingface, tiny_llama, tiny_tokenizer
 from thermolang import ChatThermolang, ConfidenceEstimator, LocalModel, confidence_of, with_confidence
-from thermolang.errors import InvalidInputError, ModelError
+from thermolang.errors import InvalidInputError, ModelError, ModelTimeoutError
 
 TEXT = "hello world, how are you?"
 TALK = [SystemMessage("Be brief."), HumanMessage("Why?"), AIMessage("Because."), HumanMessage("What is the capital?")]
@@ -210,3 +210,12 @@ def test_the_users_model_is_copied_after_it_was_used(how):
     assert again.logits == pytest.approx(scores.logits, abs=1e-5)
     assert COPIES[how](model).identity == model.identity
     assert COPIES[how](chat_huggingface(model)).invoke("Why?").content == chat_huggingface(model).invoke("Why?").content
+
+
+# Time
+
+
+def test_an_answer_that_takes_too_long_is_an_error_and_the_next_is_not(chat):
+    with pytest.raises(ModelTimeoutError, match="within 1e-09 seconds"):
+        chat.invoke(TALK, timeout=1e-9)
+    assert chat.invoke(TALK).text == chat.invoke(TALK, timeout=600).text

@@ -1,6 +1,7 @@
 """Concurrent calls share the model: each gets what it would get alone, and one's trouble is not another's."""
 
 import multiprocessing
+import os
 import subprocess
 import sys
 import threading
@@ -15,13 +16,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.models.test_decoding import ask
-from thermolang.errors import InvalidInputError, ModelBusyError, ModelError
+from thermolang.errors import InvalidInputError, ModelBusyError, ModelError, ModelTimeoutError
 from thermolang.models.caches import WORTH_KEEPING, PrefixCache
 from thermolang.models.decoding import Sampling
 from thermolang.models.forward import ForwardPass
 from thermolang.models.limits import Limits
 from thermolang.models.local import LocalModel
 from thermolang.models.scheduler import Scheduler, scheduler_of
+
+EXAMPLES = int(os.environ.get("THERMOLANG_SCHEDULES", "60"))
+"""Random schedules; a long run takes a thousand."""
 
 QUESTIONS = ["Why?", "What is the capital of France?", "x", "12 + 13", "Who wrote it, and when was that? " * 4]
 
@@ -66,7 +70,7 @@ SCHEDULES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SCHEDULES)
 def test_each_call_gets_what_it_would_get_alone(tiny_model, alone, schedule):
     def call(question, tokens, how, seed, stop, delay, cancelled_after):
@@ -242,6 +246,24 @@ def test_a_full_queue_is_an_error_that_says_so(tiny_model, monkeypatch, passes):
             model.generate(ask("Why?"))
         passes.gate.set()
         assert all(len(f.result().token_ids) == 2 for f in running)
+
+
+def test_an_answer_that_takes_too_long_fails_alone(tiny_model, passes):
+    passes.gate.clear()
+    with ThreadPoolExecutor(2) as pool:
+        other = pool.submit(tiny_model.generate, ask("Why?"), max_new_tokens=3)
+        late = pool.submit(tiny_model.generate_batch, [ask("How?")], Sampling(3, timeout=0.01))
+        with pytest.raises(ModelTimeoutError, match=r"1 of 1 answers were not finished within 0.01 seconds"):
+            late.result()
+        passes.gate.set()
+        assert len(other.result().token_ids) == 3
+    until(lambda: not tiny_model.scheduler._calls)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_a_timeout_is_a_number_of_seconds(seconds):
+    with pytest.raises(ModelError, match="a timeout is a number of seconds above 0"):
+        Sampling(timeout=seconds)
 
 
 @pytest.mark.parametrize("limits", [{"max_batch_size": 2}, {"cache_bytes": 1}])

@@ -49,7 +49,7 @@ from thermolang.types import Confidence, Generation, Message, Reason
 CALLS_AT_ONCE = 256
 """Async calls that may wait for a model at the same time; asyncio's own threads are a few more than the cores."""
 
-OPTIONS = ("temperature", "top_p", "max_tokens", "seed", "n", "logprobs")
+OPTIONS = ("temperature", "top_p", "max_tokens", "seed", "timeout", "n", "logprobs")
 _MEANT_FOR_OTHERS = ("stream", "ls_structured_output_format", "structured_output_format", *FORM_OPTIONS)
 ALIASES = {"max_new_tokens": "max_tokens", "stop_sequences": "stop"}
 """Hugging Face's names for some options."""
@@ -109,7 +109,9 @@ def call_of(
         raise InvalidInputError(msg)
     stop = given.get("stop") or stop
     ends = (stop,) if isinstance(stop, str) else tuple(stop)
-    sampling = Sampling(used["max_tokens"], used["temperature"], used["top_p"], used["seed"], ends)
+    sampling = Sampling(
+        used["max_tokens"], used["temperature"], used["top_p"], used["seed"], ends, timeout=used["timeout"]
+    )
     return Call(messages, sampling, used["n"], bool(used["logprobs"]), tuple(given.get("tools") or ()))
 
 
@@ -260,6 +262,8 @@ class ChatThermolang(BaseChatModel):
         max_tokens: Most tokens of an answer.
         seed: Of an answer's own random numbers; the global generators are left alone.
         stop: An answer ends before the first of these strings.
+        timeout: Seconds, waiting for other calls included, after which an unfinished answer fails with
+            ``ModelTimeoutError``; None for no limit.
         n: Answers to each conversation, all with one prefill; ``generate`` returns them all, ``invoke`` the first.
         logprobs: Whether ``response_metadata["logprobs"]`` holds each token and its log-probability.
         batch_size: Most conversations that ``batch`` puts through the model at once.
@@ -278,6 +282,7 @@ class ChatThermolang(BaseChatModel):
     max_tokens: int = Field(default=256, validation_alias=AliasChoices("max_tokens", "max_new_tokens"))
     seed: int | None = None
     stop: list[str] | None = Field(default=None, validation_alias=AliasChoices("stop", "stop_sequences"))
+    timeout: float | None = Field(default=None, gt=0)
     n: int = Field(default=1, ge=1)
     logprobs: bool = False
     batch_size: int = Field(default=8, ge=1)

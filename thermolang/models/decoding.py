@@ -35,6 +35,7 @@ class Sampling:
         seed: Of an answer's own random numbers; None draws a fresh one.
         stop: The answer ends before the first of these strings.
         thoughts: Whether a reasoning model may think before it answers.
+        timeout: Seconds, waiting included, after which an unfinished answer fails; None for no limit.
     """
 
     max_new_tokens: int = 256
@@ -43,11 +44,15 @@ class Sampling:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     thoughts: bool = True
+    timeout: float | None = None
 
     def __post_init__(self) -> None:
         # Written so that NaN fails too.
         if not (self.max_new_tokens >= 1 and 0 <= self.temperature < math.inf and 0 < self.top_p <= 1):
             msg = f"max_new_tokens >= 1, a finite temperature >= 0 and 0 < top_p <= 1 are needed, got {self}"
+            raise ModelError(msg)
+        if self.timeout is not None and not self.timeout > 0:
+            msg = f"a timeout is a number of seconds above 0, or None for no limit, not {self.timeout}"
             raise ModelError(msg)
         if "" in self.stop:
             msg = f"a stop string must not be empty: every answer would end at once; got {self}"

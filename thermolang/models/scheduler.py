@@ -8,6 +8,7 @@ whose cache cannot be cut, as with sliding windows, runs the batches of its call
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import queue
 import threading
@@ -22,7 +23,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 import torch
 
-from thermolang.errors import ModelBusyError, ModelError
+from thermolang.errors import ModelBusyError, ModelError, ModelTimeoutError
 from thermolang.models.caches import Prefix, PrefixCache, can_be_cut, inputs_after, left_padded
 from thermolang.models.decoding import Batch, Row
 from thermolang.models.forward import ForwardPass
@@ -31,7 +32,7 @@ from thermolang.models.limits import Counters, Limits
 T = TypeVar("T")
 
 LINGER = 0.002
-"""Seconds that a pass waits for calls which were made at the same time as the one it is for."""
+"""Seconds after a call, or after the last of several, that a pass waits for more which are made at the same time."""
 
 IDLE = 5.0
 """Seconds without work after which the thread ends; the next call starts another."""
@@ -136,16 +137,21 @@ class Scheduler:
 
         Raises:
             ModelBusyError: Too many answers wait already.
+            ModelTimeoutError: They are not finished in the time that their sampling allows.
             ModelError: The model failed, for one of these answers.
         """
         call = Answers(rows)
+        allowed = min((row.sampling.timeout for row in rows if row.sampling.timeout is not None), default=math.inf)
+        end = time.monotonic() + allowed
         self._submit(call, prefixes or [Prefix()] * len(rows), first)
         try:
             while True:
-                _next_tick(call.ticks)
+                _next_tick(call.ticks, min(PULSE, max(end - time.monotonic(), 0.0)))
                 for error in (row.error for row in rows if row.error is not None):
                     raise error
                 done = all(row.finish_reason for row in rows)
+                if not done and time.monotonic() > end:
+                    raise _too_late(rows, allowed)
                 yield
                 if done:
                     return
@@ -243,13 +249,19 @@ class Scheduler:
                 self._fail_all(ModelError("Python exited before the answer was finished"))
                 return False
             if idle:
-                # Those that ended together come back together, with a question about their answers.
-                self._changed.wait_for(lambda: self._pending() >= max(self._just_ended, 2), timeout=self._linger())
+                self._linger()
             self._just_ended = 0
             return True
 
-    def _linger(self) -> float:
-        return LINGER * (5 if self._just_ended > 1 else 1)
+    def _linger(self) -> None:
+        """Wait until no more calls come, so that those made together begin together."""
+        if self._just_ended > 1:
+            # Those that ended together come back together, with a question about their answers.
+            self._changed.wait_for(lambda: self._pending() >= self._just_ended, timeout=5 * LINGER)
+        come = 0
+        while come < self._pending() < self.limits.max_batch_size:
+            come = self._pending()
+            self._changed.wait_for(lambda n=come: self._pending() > n, timeout=LINGER)
 
     def _pending(self) -> int:
         return len(self._waiting) + len(self._reads) + len(self._works)
@@ -476,10 +488,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
-def _next_tick(ticks: queue.SimpleQueue[None]) -> None:
+def _too_late(rows: Sequence[Row], seconds: float) -> ModelTimeoutError:
+    missing = [row for row in rows if not row.finish_reason]
+    least = min(len(row.token_ids) for row in missing)
+    return ModelTimeoutError(
+        f"{len(missing)} of {len(rows)} answers were not finished within {seconds:g} seconds, the shortest after "
+        f"{least} tokens: allow more time, fewer tokens, or fewer calls at once"
+    )
+
+
+def _next_tick(ticks: queue.SimpleQueue[None], seconds: float) -> None:
     """Wait for a token, or for a while; several that have come by now count as one."""
     try:
-        ticks.get(timeout=PULSE)
+        ticks.get(timeout=seconds)
         while True:
             ticks.get_nowait()
     except queue.Empty:
