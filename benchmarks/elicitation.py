@@ -4,9 +4,9 @@
 
 Reads what `thermolang collect --samples 8` or `thermolang calibrate --samples 8` kept. One data set at a time is left
 out; of the others so many answers get their label, drawn at random, while agreement (the share of 8 sampled answers
-that mean what the answer means) is known of all and needs no label. Prints, as Markdown, the mean AUROC within a
-left-out task of: a probe on the labels; the same started from a probe of agreement (EliCal, arXiv 2510.17509); beside
-them the self-check, the answer's log-probability, and agreement itself, which costs 8 answers more for each question.
+that mean what the answer means) is known of all and needs no label. Prints, as Markdown, the mean AUROC in a data set
+that was left out, of: a probe on the labels; the same started from a probe of agreement (EliCal, arXiv 2510.17509);
+beside them the self-check, the log-probability of the answer, and agreement itself, which costs 8 answers more.
 """
 
 import argparse
@@ -15,10 +15,14 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
+from thermolang.calibration.kinds import SELF_CHECK
 from thermolang.calibration.metrics import auroc
 from thermolang.calibration.probe import fit_probe
 from thermolang.training.samples import with_samples
 from thermolang.training.store import load
+
+LEAST = 10
+"""Answers of a data set, below which an AUROC says nothing."""
 
 
 def labelled(tasks, n, rng):
@@ -30,9 +34,9 @@ def labelled(tasks, n, rng):
     return [t.take(np.sort(p)) for t, p in zip(tasks, parts, strict=True) if len(p) >= 2]
 
 
-def within(tasks, scores):
-    """AUROC in each task."""
-    return [auroc(score, task.right) for task, score in zip(tasks, scores, strict=True)]
+def reached(tasks, score):
+    """AUROC over the answers of a data set that was left out."""
+    return auroc(np.concatenate([score(t) for t in tasks]), np.concatenate([t.right for t in tasks]))
 
 
 def main():
@@ -43,31 +47,33 @@ def main():
     parser.add_argument("--draws", type=int, default=5)
     args = parser.parse_args()
     tasks = with_samples(load(args.features, args.model, kind="self_check"), args.features, args.model)
-    tasks = [t for t in tasks if "share" in t.signals and np.isfinite(t.signals["share"]).sum() >= 10]
+    tasks = [t for t in tasks if "share" in t.signals and np.isfinite(t.signals["share"]).sum() >= 2]
     tasks = [t.take(np.flatnonzero(np.isfinite(t.signals["share"]))) for t in tasks]
     groups = list(dict.fromkeys(t.group or t.name for t in tasks))
     print(f"{len(tasks)} tasks of {len(groups)} data sets, {sum(map(len, tasks))} answers")
     found = {}
 
-    def add(method, labels, values):
-        found.setdefault((method, labels), []).extend(values)
+    def add(method, labels, value):
+        found.setdefault((method, labels), []).append(value)
 
     for fold, group in enumerate(track(groups, description="data sets left out")):
         out = [t for t in tasks if (t.group or t.name) == group]
+        if sum(map(len, out)) < LEAST:
+            continue
         rest = [t for t in tasks if (t.group or t.name) != group]
         agreement = fit_probe(rest, agreement=True)
-        add("agreement learned, no label", 0, within(out, [agreement.predict(t.hidden) for t in out]))
-        add("self-check", 0, within(out, [t.logits[:, 0] - t.logits[:, 1] for t in out]))
-        add("log-probability", 0, within(out, [t.signals["mean_logprob"] for t in out]))
-        add("agreement of 8 samples", 0, within(out, [t.signals["share"] for t in out]))
+        add("agreement learned, no label", 0, reached(out, lambda t, p=agreement: p.predict(t.hidden)))
+        add("self-check", 0, reached(out, lambda t: SELF_CHECK.probability(t.logits, (1.0, 0.0))))
+        add("log-probability", 0, reached(out, lambda t: t.signals["mean_logprob"]))
+        add("agreement of 8 samples", 0, reached(out, lambda t: t.signals["share"]))
         for n in [*args.labels, 0]:
             for draw in range(args.draws if n else 1):
                 known = labelled(rest, n, np.random.default_rng([fold, n, draw]))
                 size = n or "all"
                 alone, after = fit_probe(known), fit_probe(known, start=agreement)
-                add("labels", size, within(out, [alone.predict(t.hidden) for t in out]))
-                add("agreement, then labels", size, within(out, [after.predict(t.hidden) for t in out]))
-    print("\n| | labels | AUROC in a task |\n|---|---|---|")
+                add("labels", size, reached(out, lambda t, p=alone: p.predict(t.hidden)))
+                add("agreement, then labels", size, reached(out, lambda t, p=after: p.predict(t.hidden)))
+    print("\n| | labels | AUROC in a data set |\n|---|---|---|")
     for (method, n), values in found.items():
         print(f"| {method} | {n} | {np.nanmean(values):.3f} |")
 
