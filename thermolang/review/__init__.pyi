@@ -1,3 +1,12 @@
+from .audit import Head as Head
+from .audit import Problem as Problem
+from .audit import Verification as Verification
+from .audit import head as head
+from .audit import purge as purge
+from .audit import verify as verify
+from .feedback import Audit as Audit
+from .feedback import Detection as Detection
+from .feedback import detects as detects
 from .schema import ACTIONS as ACTIONS
 from .schema import REJECT_CODES as REJECT_CODES
 from .schema import ROLES as ROLES
