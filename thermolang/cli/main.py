@@ -101,7 +101,8 @@ def demo(
 
     # What earlier runs have seen would change the figures: without a memory the same seed gives the same ones.
     estimator = _estimator(model, remember=False)
-    with opened(store) as reviews:
+    # What waits is what the figures call reviewed: nothing is drawn from the accepted answers.
+    with opened(store, audit=0.0) as reviews:
         chosen = _chosen_threshold(estimator, batch_size) if threshold is None else job.Threshold(threshold)
         show_threshold(console, chosen)
         asked = job.questions(questions, seed=seed)

@@ -71,8 +71,8 @@ class Head(NamedTuple):
         """
         length, _, found = written.strip().partition(":")
         if not (length.isdecimal() and len(found) == len(START) and set(found) <= set("0123456789abcdef")):
-            msg = f"a head is the number of lines, a colon and 64 hexadecimal digits, as `audit head` prints it; not {written!r}"
-            raise InvalidInputError(msg)
+            msg = "a head is the number of lines, a colon and 64 hexadecimal digits, as `audit head` prints it"
+            raise InvalidInputError(f"{msg}; not {written!r}")
         return cls(int(length), found)
 
 
@@ -314,7 +314,7 @@ def _head(session: Session) -> Head:
 
 
 def _next_head(before: str, row: EventRow, item: ItemRow | None) -> str:
-    """The head after a line: a hash of the one before and of the line's public part and the digest of its private one."""
+    """The head after a line: a hash of the one before, the line's public part and the digest of its private one."""
     detail = {key: value for key, value in row.detail.items() if key not in PRIVATE}
     facts = {name: getattr(item, name) for name in _FACTS} | {"at": _time(item.created_at)} if item else {}
     line = [before, row.item_id, _time(row.at), row.actor, row.what, detail, facts, row.private]

@@ -1,13 +1,24 @@
-"""The random audit of accepted answers: which ones are drawn, and how soon it notices that errors have become more."""
+"""What verdicts are good for: a random audit of accepted answers, labels that certify, lessons for an estimator."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from thermolang.errors import InvalidInputError
+from sqlalchemy import func, or_, select
+
+from thermolang.errors import InvalidInputError, NotEnoughDataError
+from thermolang.review.schema import ItemRow
+from thermolang.types import Confidence
+
+if TYPE_CHECKING:
+    from thermolang.review.store import ReviewStore
+    from thermolang.routing.certificates import Label
 
 
 @dataclass(frozen=True)
@@ -15,8 +26,8 @@ class Audit:
     """Draws accepted answers at random, so that people judge some of those that nobody would have looked at.
 
     An answer is drawn if a hash of it, as a number in [0, 1), is below the rate. So the draw can be repeated and
-    checked, does not depend on the order in which answers come, and knows nothing of confidences and verdicts. ``detects``
-    says what a rate is enough for.
+    checked, does not depend on the order in which answers come, and knows nothing of confidences and verdicts.
+    ``detects`` says what a rate is enough for.
 
     Attributes:
         rate: Share of the accepted answers that is drawn, in [0, 1].
@@ -28,7 +39,7 @@ class Audit:
     Example:
         >>> audit = Audit(0.5)
         >>> [audit.draw("capitals", question) < audit.rate for question in ("Peru?", "Chad?", "Oman?", "Fiji?")]
-        [True, True, True, False]
+        [False, True, True, True]
     """
 
     rate: float = 0.05
@@ -84,9 +95,9 @@ def detects(rate: float, *, error: float, rise: float, certainty: float = 0.95, 
 
     Example:
         >>> detects(0.05, error=0.1, rise=0.05)
-        Detection(labels=239, answers=4780)
+        Detection(labels=270, answers=5400)
         >>> detects(0.05, error=0.1, rise=0.2).labels
-        21
+        25
     """
     from scipy.stats import binom
 
@@ -108,3 +119,82 @@ def detects(rate: float, *, error: float, rise: float, certainty: float = 0.95, 
             return Detection(labels, math.ceil(labels / rate - 1e-9))
         # Few sizes at first, as most questions need few; then ever more.
         first, size = first + size, 2 * size
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The verdicts of a store that certify: those on a random sample of the answers.
+
+    Attributes:
+        labels: One for each verdict.
+        audited: How many of them are of the audit; the others were sent to review together with all others.
+        contradicted: Verdicts on answers that were also judged otherwise; they count as wrong.
+    """
+
+    labels: tuple[Label, ...]
+    audited: int
+    contradicted: int
+
+
+def random_sample(store: ReviewStore, *, task: str | None = None, until: datetime | None = None) -> Sample:
+    """The verdicts on answers that were drawn by the audit, or sent to review whatever their confidence was.
+
+    All other verdicts are on answers that a policy found doubtful, or that somebody chose: these say nothing about
+    accepted ones. The sample must have been judged as a whole, as operators do not take answers at random.
+
+    Args:
+        store: The store.
+        task: Only answers of this task.
+        until: Only answers that came before. Choose it without looking at verdicts.
+
+    Raises:
+        NotEnoughDataError: There are no such verdicts, or some of the sample wait for theirs.
+    """
+    where = [] if task is None else [ItemRow.task == task]
+    with store._transaction() as session:
+        items = session.scalar(select(func.count()).select_from(ItemRow).where(*where)) or 0
+        query = select(ItemRow).where(or_(ItemRow.audit, ItemRow.decision_threshold >= 1), *where)
+        if until is not None:
+            query = query.where(ItemRow.created_at < until)
+        rows = session.scalars(query.order_by(ItemRow.created_at, ItemRow.id)).unique().all()
+    if not rows:
+        raise NotEnoughDataError(_no_sample(items, task, until))
+    if waiting := sum(row.status == "pending" for row in rows):
+        msg = (
+            f"{waiting} of the {len(rows)} answers of the sample still wait for a verdict; operators do not take them "
+            "at random, so the judged ones are no random sample: judge all of them, or name a date until which all are"
+        )
+        raise NotEnoughDataError(msg)
+    disputed = _contradicted(rows)
+    return Sample(tuple(_label(row, row.id in disputed) for row in rows), sum(row.audit for row in rows), len(disputed))
+
+
+def _no_sample(items: int, task: str | None, until: datetime | None) -> str:
+    of = "" if task is None else f" of the task {task!r}"
+    if not items:
+        return f"the store holds no judged answers{of}, so no threshold can be found"
+    if until is not None:
+        return f"the store holds no random sample of answers{of} from before {until:%Y-%m-%d}"
+    return (
+        f"the store holds only answers{of} that a policy found doubtful, which say nothing about those it accepts: "
+        "let the audit draw some of these (on by default), or collect a sample under Policy(review_all=True); and "
+        "judge all of it"
+    )
+
+
+def _contradicted(rows: Sequence[ItemRow]) -> set[str]:
+    """Ids of items whose very answer was also judged otherwise."""
+    judged: dict[tuple[str, ...], list[ItemRow]] = {}
+    for row in rows:
+        # Without its texts an item cannot be compared any more.
+        if row.status != "pending" and row.purged_at is None:
+            judged.setdefault((row.task, row.question, row.context, row.answer), []).append(row)
+    return {row.id for alike in judged.values() if len({r.status == "accepted" for r in alike}) > 1 for row in alike}
+
+
+def _label(row: ItemRow, disputed: bool) -> Label:
+    from thermolang.routing.certificates import Label
+
+    scored = Confidence.from_dict(row.confidence_record)
+    correct, above = row.status == "accepted" and not disputed, row.decision_threshold if row.audit else 0.0
+    return Label(scored.value, correct, scored.supported, row.task, scored.calibrator, scored.task_version, above)
