@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Protocol
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import Session
 
 from thermolang.errors import InvalidInputError, NotEnoughDataError
-from thermolang.review.schema import ItemRow
+from thermolang.review.schema import ItemRow, LearnedRow
 from thermolang.types import Confidence
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def random_sample(store: ReviewStore, *, task: str | None = None, until: datetim
     Raises:
         NotEnoughDataError: There are no such verdicts, or some of the sample wait for theirs.
     """
-    where = [] if task is None else [ItemRow.task == task]
+    where = _of(task)
     with store._transaction() as session:
         items = session.scalar(select(func.count()).select_from(ItemRow).where(*where)) or 0
         query = select(ItemRow).where(or_(ItemRow.audit, ItemRow.decision_threshold >= 1), *where)
@@ -167,6 +168,10 @@ def random_sample(store: ReviewStore, *, task: str | None = None, until: datetim
         raise NotEnoughDataError(msg)
     disputed = _contradicted(rows)
     return Sample(tuple(_label(row, row.id in disputed) for row in rows), sum(row.audit for row in rows), len(disputed))
+
+
+def _of(task: str | None) -> list[ColumnElement[bool]]:
+    return [] if task is None else [ItemRow.task == task]
 
 
 def _no_sample(items: int, task: str | None, until: datetime | None) -> str:
@@ -198,3 +203,121 @@ def _label(row: ItemRow, disputed: bool) -> Label:
     scored = Confidence.from_dict(row.confidence_record)
     correct, above = row.status == "accepted" and not disputed, row.decision_threshold if row.audit else 0.0
     return Label(scored.value, correct, scored.supported, row.task, scored.calibrator, scored.task_version, above)
+
+
+SETTLED = timedelta(seconds=60)
+"""Age at which a verdict can no longer be undone by who gave it."""
+
+
+class Teachable(Protocol):
+    """What learns from verdicts; a ``ConfidenceEstimator`` does."""
+
+    @property
+    def calibrator(self) -> _Named | None:
+        """What verdicts teach."""
+
+    def learn(self, verdicts: Iterable[tuple[Confidence, bool]]) -> int:
+        """Learn, and say how many verdicts could be used."""
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What became of verdicts that were not learned before.
+
+    Attributes:
+        verdicts: How many were taken.
+        lessons: How many lessons they gave that could be used: one for an answer, or one for each field of it.
+        contradicted: Left out, as the same answer was also judged otherwise.
+        thinned: Left out, as they were selected by more than the estimator's scores show.
+        waiting: Left for the next time, as they can still be undone.
+        tasks: By task, how many verdicts were taken.
+    """
+
+    verdicts: int
+    lessons: int
+    contradicted: int
+    thinned: int
+    waiting: int
+    tasks: dict[str, int]
+
+
+def learn_from(
+    store: ReviewStore,
+    estimator: Teachable,
+    *,
+    task: str | None = None,
+    settled: timedelta = SETTLED,
+    again: bool = False,
+) -> Learned:
+    """Let an estimator learn from the verdicts of a store that it has not learned from, each once.
+
+    The store remembers which ones, for each calibrator. A verdict is written there after it was learned, and learning
+    it twice changes nothing, so a crash in between does no harm.
+
+    **Why doubtful answers, which are judged more often, need no weights.** What is learned is a posterior given the
+    scores of each answer, and whether an answer was judged depends on these scores alone. Such a selection is
+    ignorable: it cancels in Bayes' rule (Rubin, 1976). Weights of 1 / probability of selection (Horvitz and Thompson,
+    1952) would only add variance. A confidence by sampled answers (``"meaning"``) depends on more than the scores that
+    are learned from, and then the selection is not ignorable. Of these only a random sample is learned: answers of the
+    audit, and of the doubtful ones those that it would have drawn, too, had they been accepted. That is rejection
+    sampling (Zadrozny, 2004), and leaves every answer the same probability to be learned from.
+
+    Args:
+        store: Where the verdicts are.
+        estimator: Learns.
+        task: Only verdicts on answers of this task.
+        settled: Younger verdicts wait, as whoever gave them can still undo them.
+        again: Also those that were learned already, such as after task states were lost.
+
+    Raises:
+        InvalidInputError: The estimator has no calibrator, or is a snapshot; then nothing counts as learned.
+    """
+    if estimator.calibrator is None:
+        msg = "there is no calibrator that could learn: thermolang calibrate --model NAME"
+        raise InvalidInputError(msg)
+    name, now = estimator.calibrator.id, datetime.now(timezone.utc)
+    with store._transaction() as session:
+        rows = _unlearned(session, name, task, again=again)
+        disputed = _disputed(session, task)
+    from thermolang.review.store import item_from
+
+    ripe = [row for row in rows if row.verdict is not None and row.verdict.created_at <= now - settled]
+    agreed = [row for row in ripe if row.id not in disputed]
+    random = [row for row in agreed if _ignorable(row)]
+    lessons = [lesson for row in random for lesson in item_from(row).lessons]
+    used = estimator.learn(lessons) if lessons else 0
+    with store._transaction() as session:
+        for row in ripe:
+            session.merge(LearnedRow(item_id=row.id, calibrator=name, version=row.version, at=now))
+    tasks: dict[str, int] = {}
+    for row in random:
+        tasks[row.task] = tasks.get(row.task, 0) + 1
+    left_out = len(ripe) - len(agreed), len(agreed) - len(random)
+    return Learned(len(random), used, *left_out, len(rows) - len(ripe), tasks)
+
+
+def _unlearned(session: Session, calibrator: str, task: str | None, *, again: bool) -> Sequence[ItemRow]:
+    """Judged items whose verdict this calibrator has not learned from."""
+    same = and_(LearnedRow.item_id == ItemRow.id, LearnedRow.calibrator == calibrator)
+    query = select(ItemRow).outerjoin(LearnedRow, and_(same, LearnedRow.version == ItemRow.version))
+    query = query.where(ItemRow.status != "pending", *_of(task))
+    if not again:
+        query = query.where(LearnedRow.item_id.is_(None))
+    return session.scalars(query.order_by(ItemRow.created_at, ItemRow.id)).unique().all()
+
+
+def _disputed(session: Session, task: str | None) -> set[str]:
+    query = select(ItemRow).where(ItemRow.status != "pending", *_of(task))
+    return _contradicted(session.scalars(query).unique().all())
+
+
+def _ignorable(row: ItemRow) -> bool:
+    """Whether the selection of an item for review says no more than the scores that a lesson is learned from."""
+    if row.confidence_record["source"] != "meaning" or row.audit or row.decision_threshold >= 1:
+        return True
+    return row.draw is not None and row.audit_rate is not None and row.draw < row.audit_rate
