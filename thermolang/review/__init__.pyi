@@ -6,11 +6,13 @@ from .audit import purge as purge
 from .audit import verify as verify
 from .feedback import Audit as Audit
 from .feedback import Detection as Detection
+from .feedback import Judged as Judged
 from .feedback import Learned as Learned
 from .feedback import Sample as Sample
 from .feedback import detects as detects
 from .feedback import learn_from as learn_from
 from .feedback import random_sample as random_sample
+from .feedback import weighted_verdicts as weighted_verdicts
 from .schema import ACTIONS as ACTIONS
 from .schema import REJECT_CODES as REJECT_CODES
 from .schema import ROLES as ROLES

@@ -321,3 +321,52 @@ def _ignorable(row: ItemRow) -> bool:
     if row.confidence_record["source"] != "meaning" or row.audit or row.decision_threshold >= 1:
         return True
     return row.draw is not None and row.audit_rate is not None and row.draw < row.audit_rate
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One verdict, and how many answers it stands for.
+
+    Attributes:
+        item: Id of the item, with the path of the field that it is about.
+        confidence: That the answer, or the field, had before the verdict.
+        right: The verdict.
+        weight: 1 / the probability with which the answer was selected for review.
+        random: Whether it was selected whatever its confidence was.
+    """
+
+    item: str
+    confidence: Confidence
+    right: bool
+    weight: float = 1.0
+    random: bool = False
+
+
+def weighted_verdicts(store: ReviewStore, *, task: str | None = None) -> list[Judged]:
+    """All verdicts of a store with their weights.
+
+    A doubtful answer is always reviewed, so it stands for itself; one of an audit with rate r for 1 / r answers
+    (Horvitz and Thompson, 1952). Left out are accepted answers that somebody chose by hand, of which nobody knows how
+    many they stand for, and answers that were also judged otherwise.
+
+    Args:
+        store: The store.
+        task: Only answers of this task.
+    """
+    from thermolang.review.store import item_from
+
+    with store._transaction() as session:
+        query = select(ItemRow).where(ItemRow.status != "pending", *_of(task))
+        rows = session.scalars(query.order_by(ItemRow.created_at, ItemRow.id)).unique().all()
+    disputed, found = _contradicted(rows), []
+    for row in rows:
+        by_hand = row.decision_action == "accept" and not row.audit
+        if row.id in disputed or by_hand:
+            continue
+        weight = 1 / row.audit_rate if row.audit and row.audit_rate else 1.0
+        random = row.audit or row.decision_threshold >= 1
+        found += [
+            Judged(f"{row.id} {i}", confidence, right, weight, random)
+            for i, (confidence, right) in enumerate(item_from(row).lessons)
+        ]
+    return found

@@ -341,7 +341,7 @@ class ReviewStore:
             audit=audit,
             draw=draw,
             audit_rate=self.audit.rate,
-            **_decision_columns(decision, self._text),
+            **_decision_columns(decision, confidence, self._text),
         )
         session.add(row)
         session.flush()
@@ -413,6 +413,12 @@ class ReviewStore:
             for status, count in session.execute(query):
                 counts[status] = count
         return counts
+
+    def newest_calibrator(self) -> str:
+        """Id of the calibrator that scored the newest answer here; empty if none names one."""
+        query = select(ItemRow.calibrator).where(ItemRow.calibrator != "").order_by(ItemRow.created_at.desc()).limit(1)
+        with self._transaction() as session:
+            return session.scalar(query) or ""
 
     def decide(
         self,
@@ -543,8 +549,9 @@ def _change_texts(record: dict[str, Any], text: Callable[[str], str]) -> None:
         _change_texts(one, text)
 
 
-def _decision_columns(decision: Decision, text: Callable[[str], str]) -> dict[str, Any]:
-    """What an item keeps of a decision."""
+def _decision_columns(decision: Decision, confidence: Confidence, text: Callable[[str], str]) -> dict[str, Any]:
+    """What an item keeps of a decision; of one that no policy made, the versions are those of the confidence."""
+    versions: Decision | Confidence = decision if decision.calibrator else confidence
     return {
         "reason": text(decision.reason),
         "reason_ja": text(decision.reason_ja),
@@ -553,8 +560,8 @@ def _decision_columns(decision: Decision, text: Callable[[str], str]) -> dict[st
         "decision_code": decision.code or "",
         "decision_mode": decision.mode,
         "decision_fields": [clean_text(path) for path in decision.fields],
-        "calibrator": clean_text(decision.calibrator),
-        "task_version": decision.task_version,
+        "calibrator": clean_text(versions.calibrator),
+        "task_version": versions.task_version if versions.calibrator else None,
         "policy": clean_text(decision.policy),
     }
 
