@@ -440,6 +440,9 @@ class Decision(JsonRecord):
         mode: ``"shadow"`` if the answer goes on whatever the action says.
         reason_ja: The sentence in Japanese; empty where there is none.
         fields: Paths of a structured answer's fields that keep it from being accepted.
+        calibrator: Id of the calibrator whose confidence was judged; empty without one.
+        task_version: Version of the task's state that it was computed under; None where unknown.
+        policy: Fingerprint of the policy that decided; empty for decisions that no policy made.
     """
 
     action: Action
@@ -451,6 +454,9 @@ class Decision(JsonRecord):
     mode: PolicyMode = "enforce"
     reason_ja: str = ""
     fields: tuple[str, ...] = ()
+    calibrator: str = ""
+    task_version: int | None = None
+    policy: str = ""
 
     @property
     def holds(self) -> bool:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from thermolang import Confidence, Policy, ReviewStore
+from thermolang.review import Audit
 from thermolang.routing import load_certificates
 
 RIGHT, WRONG = '{"confidence": 0.95, "correct": true}', '{"confidence": 0.3, "correct": false}'
@@ -114,8 +115,8 @@ def judged(url, right, wrong, policy, *, waiting=0):
     with ReviewStore(url) as store:
         for count, value, action in [(right, 0.95, "accept"), (wrong, 0.3, "reject"), (waiting, 0.5, None)]:
             confidence = Confidence(value, task="mail", calibrator="tiny-1")
-            for _ in range(count):
-                item = store.submit("q", "a", confidence=confidence, decision=policy.decide(confidence))
+            for i in range(count):
+                item = store.submit(f"q{i}", str(value), confidence=confidence, decision=policy.decide(confidence))
                 if action:
                     store.decide(item.id, action, operator="ann")
 
@@ -144,3 +145,71 @@ def test_an_empty_store_and_none_are_refused(run, url, tmp_path):
     assert not (tmp_path / "reviews.db").exists()
     judged(url, 0, 0, Policy())
     assert "holds no judged answers" in run("threshold", "--store", url)[2]
+
+
+def audited(url, right, wrong, *, waiting=0, threshold=0.8):
+    """A store with accepted answers that the audit has drawn, and doubtful ones, all judged."""
+    policy = Policy(threshold)
+    with ReviewStore(url, audit=Audit(1.0)) as store:
+        for count, value, action in [(right, 0.95, "accept"), (wrong, 0.85, "reject"), (waiting, 0.9, None)]:
+            confidence = Confidence(value, task="mail", calibrator="tiny-1")
+            for i in range(count):
+                item = store.submit_accepted(
+                    f"q{i}", str(value), confidence=confidence, decision=policy.decide(confidence)
+                )
+                if action:
+                    store.decide(item.id, action, operator="ann")
+
+
+def test_verdicts_of_the_audit_are_labels_and_certify_no_lower_threshold(run, url):
+    audited(url, 90, 10)
+    judged(url, 30, 50, Policy(0.97))  # doubtful answers, which count for nothing
+    code, said, _ = run("threshold", "--store", url)
+    assert code == 0
+    assert said.startswith("100 labelled answers, 10.0 % of them wrong. Only accepted ones were drawn, so no threshold")
+    assert "mail: accept from 0.86." in said
+    _, said, _ = run("threshold", "--store", url, "--max-error", 0.4)
+    assert "mail: accept from 0.8." in said
+
+
+def test_an_audit_that_is_judged_in_part_is_refused_but_up_to_a_date(run, url):
+    audited(url, 90, 0, waiting=3)
+    assert "3 of the 93 answers of the sample still wait" in run("threshold", "--store", url)[2]
+    with ReviewStore(url) as store, store._engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE items SET created_at = '2026-01-01 00:00:00' WHERE status <> 'pending'")
+    code, said, _ = run("threshold", "--store", url, "--until", "2026-01-02")
+    assert code == 0
+    assert "90 labelled answers" in said
+    assert (
+        "no random sample of answers from before 2025" in run("threshold", "--store", url, "--until", "2025-01-02")[2]
+    )
+
+
+def test_two_people_who_contradict_each_other_are_told_and_certify_nothing_good(run, url):
+    policy, scored = Policy(review_all=True), Confidence(0.95, task="mail")
+    with ReviewStore(url) as store:
+        for operator, action in (("ann", "accept"), ("bob", "reject")):
+            for i in range(70):
+                item = store.submit(f"q{i}", "a", confidence=scored, decision=policy.decide(scored))
+                store.decide(item.id, action, operator=operator)
+    code, said, errors = run("threshold", "--store", url, "--max-error", 0.4)
+    assert code == 1
+    assert "140 verdicts contradict another one on the same answer; they count as wrong" in errors
+    assert "140 labelled answers, 100.0 % of them wrong" in said
+    assert "no threshold qualifies" in said
+
+
+def test_ten_labels_are_too_few(run, url):
+    audited(url, 10, 0)
+    code, said, _ = run("threshold", "--store", url)
+    assert code == 1
+    assert "no threshold qualifies. About" in said
+
+
+def test_a_policy_of_another_task_accepts_nothing(run, labels, tmp_path):
+    path = labels(90, 60)
+    path.write_text(path.read_text().replace('"correct"', '"task": "mail", "correct"'))
+    run("threshold", "--labels", path, "--out", tmp_path / "policy.toml")
+    decision = Policy.load(tmp_path / "policy.toml").decide(Confidence(0.99, task="contracts"))
+    assert (decision.action, decision.code) == ("review", "other_task")
+    assert "no threshold for the task 'contracts', only for 'mail'" in decision.reason

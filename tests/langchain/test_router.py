@@ -14,6 +14,7 @@ from thermolang.errors import InvalidInputError
 from thermolang.langchain.messages import KEY, attach
 from thermolang.langchain.router import PLACEHOLDER, ConfidenceRouter
 from thermolang.langchain.wrapper import with_confidence
+from thermolang.review import Audit
 
 QUESTIONS = [f"What is the capital of country {i}?" for i in range(8)]
 BARE = ChatPromptTemplate.from_template("{question}")
@@ -274,3 +275,21 @@ def test_without_a_policy_of_its_own_it_keeps_the_decision_on_the_message(chat, 
 def test_options_that_mean_nothing_are_refused(store, options, match):
     with pytest.raises(InvalidInputError, match=match):
         ConfidenceRouter(store, **options)
+
+
+def test_of_accepted_answers_the_audit_stores_its_share_unmarked(url):
+    with ReviewStore(url, audit=Audit(1.0)) as store:
+        routed = ConfidenceRouter(store, Policy(0.8)).invoke(answered(Confidence(0.9)))
+        (item,) = store.list()
+    decision = routed.response_metadata[KEY]["decision"]
+    # Who gets the answer does not learn of it either.
+    assert (routed.content, decision["action"], decision["item_id"]) == ("Sydney", "accept", None)
+    assert (item.answer, item.question, item.model) == ("Sydney", "Capital of Australia?", "tiny")
+
+
+def test_an_answer_goes_on_although_the_audit_cannot_store_it(store, caplog):
+    store.audit = Audit(1.0)
+    store.close()
+    routed = ConfidenceRouter(store, Policy(0.8)).invoke(answered(Confidence(0.9)))
+    assert routed.response_metadata[KEY]["decision"]["action"] == "accept"
+    assert "could not be offered to the audit" in caplog.text

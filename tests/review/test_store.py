@@ -20,7 +20,7 @@ from sqlalchemy import event
 
 from thermolang import Confidence, Decision, Policy, ReviewStore
 from thermolang.errors import ConflictError, StoreError
-from thermolang.review import database
+from thermolang.review import Audit, Draft, Filter, ReviewService, database
 from thermolang.review import store as store_module
 from thermolang.types import Alternative
 
@@ -71,6 +71,98 @@ def test_what_was_submitted_comes_back(store):
     assert (found.status, found.version, found.verdict) == ("pending", 1, None)
     assert found.created_at.tzinfo is timezone.utc
     assert len(found.id) == 32
+
+
+def test_all_of_a_policys_decision_comes_back(store):
+    policy = Policy(0.8, mode="shadow")
+    scored = Confidence(0.62, task="qa", supported=False, novelty=1.4, calibrator="tiny@1", task_version=3)
+    item = store.submit("q", "a", confidence=scored, decision=policy.decide(scored))
+    found = store.get(item.id).decision
+    assert found == policy.decide(scored)
+    assert (found.code, found.mode, found.policy) == ("unsupported", "shadow", policy.fingerprint)
+    assert "学習時の課題" in found.reason_ja
+    assert (found.calibrator, found.task_version) == ("tiny@1", 3)
+
+
+def test_doubtful_fields_are_kept_as_they_were_decided(store):
+    scored = Confidence(0.5, fields={"name": Confidence(0.95), "age": Confidence(0.6)})
+    decision = Policy(0.7, review_all=True).decide(scored)
+    item = store.submit("q", "{}", confidence=scored, decision=decision)
+    assert item.decision.fields == decision.fields
+
+
+ACCEPTED = Decision("accept", "93 % reaches the 80 % needed", 0.8, code="accepted", reason_ja="達しています")
+
+
+def offer(store, question, value=0.93, **options):
+    confidence = Confidence(value, task="qa")
+    return store.submit_accepted(question, "Canberra", confidence=confidence, decision=ACCEPTED, **options)
+
+
+def test_of_accepted_answers_the_audit_keeps_its_share(tmp_path):
+    with ReviewStore("sqlite://", audit=Audit(0.2)) as store:
+        drawn = [question for question in map(str, range(500)) if offer(store, question)]
+        assert 70 < len(drawn) < 130  # 100, and 3.4 standard deviations of 8.9
+        assert store.counts()["pending"] == len(drawn)
+        assert [offer(store, question) is not None for question in drawn] == [True] * len(drawn)
+        assert store.counts()["pending"] == len(drawn)  # nothing is stored twice
+    with ReviewStore("sqlite://", audit=Audit(0.2)) as other:
+        backwards = [q for q in map(str, reversed(range(500))) if offer(other, q)]
+    assert sorted(backwards) == sorted(drawn)  # in whatever order they come
+
+
+def test_each_occurrence_with_a_key_of_its_own_is_drawn_anew():
+    with ReviewStore("sqlite://", audit=Audit(0.5)) as store:
+        drawn = sum(offer(store, "q", key=str(i)) is not None for i in range(100))
+        assert 30 < drawn < 70
+        assert store.counts()["pending"] == drawn
+
+
+def test_only_accepted_answers_are_audited(store):
+    with pytest.raises(StoreError, match="the audit is of accepted answers, not of one with 'review'"):
+        store.submit_accepted("q", "a", confidence=Confidence(0.3), decision=REVIEW)
+
+
+def test_an_audited_item_tells_an_operator_nothing(url):
+    with ReviewStore(url, audit=Audit(1.0)) as store:
+        drawn = offer(store, "q")
+        chosen = store.submit("q", "a", confidence=Confidence(0.93), decision=Decision("review", "x", 0.8))
+        assert drawn == store.get(drawn.id) == store.list(task="qa")[0]
+        told = repr(drawn) + repr(store.events(drawn.id)) + repr(ReviewService(store).search(Filter(task="qa")))
+        assert "audit" not in told
+        assert "accept" not in told.replace("'accepted'", "")
+        assert (drawn.decision.action, drawn.reason) == ("review", "chosen for review")
+        assert drawn.reason_code == chosen.reason_code == "chosen"
+
+
+def test_audited_items_stand_anywhere_in_the_queue(url):
+    with ReviewStore(url, audit=Audit(1.0)) as store:
+        for value in range(60):
+            submit(store, value / 100)
+        drawn = {offer(store, str(i)).id for i in range(60)}
+        first = [item.id for item in store.list(limit=60)]
+    # Half of the first half; 15 is 3.9 standard deviations off.
+    assert 15 < len(drawn & set(first)) < 45
+
+
+def test_texts_are_redacted_before_anything_is_stored(tmp_path):
+    path = tmp_path / "review.db"
+    with ReviewStore(f"sqlite:///{path}", redact=lambda text: text.replace("Smith", "[name]")) as store:
+        scored = Confidence(0.3, alternatives=(Alternative("Smith!", 0.4, 2),), reason="Smith?")
+        policy = Decision("review", "Smith", 0.8)
+        item = store.submit("Who is Smith?", "Smith", confidence=scored, decision=policy, context="Mr Smith")
+        ReviewService(store).save_draft(item.id, "ann", Draft("Smith", "Smith"))
+        store.decide(item.id, "correct", operator="ann", corrected_answer="John Smith", note="Smith")
+        assert store.get(item.id).verdict.corrected_answer == "John [name]"
+    assert not any(b"Smith" in file.read_bytes() for file in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("redact", [lambda text: 1 / 0, lambda text: None])
+def test_what_cannot_be_redacted_is_not_stored(url, redact):
+    with ReviewStore(url, redact=redact) as store:
+        with pytest.raises(StoreError, match="nothing was stored"):
+            submit(store)
+        assert store.counts()["pending"] == 0
 
 
 def test_the_items_survive_closing(url):

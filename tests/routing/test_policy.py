@@ -41,7 +41,7 @@ POLICY = Policy(threshold=0.7, reject_below=0.2)
     ],
 )
 def test_the_value_decides(value, action, code, reason, reason_ja):
-    expected = Decision(action, reason, 0.7, code=code, value=value, reason_ja=reason_ja)
+    expected = Decision(action, reason, 0.7, code=code, value=value, reason_ja=reason_ja, policy=POLICY.fingerprint)
     assert POLICY.decide(Confidence(value)) == expected
 
 
@@ -223,6 +223,14 @@ def test_a_file_that_is_no_policy_says_where(tmp_path, text, said):
     with pytest.raises(InvalidInputError, match=re.escape(said)) as caught:
         Policy.load(file)
     assert str(file) in str(caught.value)
+
+
+def test_a_decision_names_what_it_rests_on():
+    policy = Policy(tasks={"mail": Policy(0.9)})
+    decision = policy.decide(Confidence(0.8, task="mail", task_version=4, calibrator="tiny@1"))
+    assert (decision.calibrator, decision.task_version) == ("tiny@1", 4)
+    assert decision.policy == policy.tasks["mail"].fingerprint != policy.fingerprint
+    assert policy.decide(Confidence(None)).task_version is None
 
 
 def test_the_fingerprint_follows_what_is_accepted():

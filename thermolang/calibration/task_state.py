@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -297,6 +297,36 @@ class TaskState:
         except OSError as failure:
             logger.warning("the state of task %r stays in memory: %s", self.task, failure)
             self._path = None
+
+
+def task_in(path: Path) -> str | None:
+    """The task that a state's file is of; None if it cannot be read."""
+    try:
+        return _read(path).task
+    except (OSError, *_DAMAGE):
+        return None
+
+
+def carry(
+    old: Path, new: Path, *, prior: Prior, learner: Learner, change: Callable[[AnswerScores], AnswerScores]
+) -> TaskState:
+    """The state of a task under another version of its calibrator, from what was seen and judged under the old one.
+
+    Args:
+        old: The state's file under the old version.
+        new: Its file under the new one.
+        prior: Of the new version.
+        learner: Of the new version.
+        change: From the scores of an answer under the old version to those under the new one.
+    """
+    saved = _read(old)
+    state = TaskState(saved.task, prior, learner=learner, path=new)
+    state._seen = {
+        key: replace(one, answer=one.answer and change(one.answer)) for key, one in saved.seen.items()
+    } | state._seen
+    answers = [(change(verdict.answer), verdict.right) for verdict in saved.verdicts.values()]
+    state._update({digest(repr(a)): Verdict(right, a) for a, right in answers}, anew=True)
+    return state
 
 
 def _read(path: Path) -> StateRecord:

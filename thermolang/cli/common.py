@@ -44,13 +44,14 @@ StoreOption = Annotated[
 ]
 
 
-def opened(store: str | None) -> ReviewStore:
-    """The review store of a command."""
+def opened(store: str | None, *, audit: float | None = None) -> ReviewStore:
+    """The review store of a command; ``audit`` is the rate of its audit, by default the usual one."""
     require("sqlalchemy", "store")
     require("alembic", "store")
+    from thermolang.review.feedback import Audit
     from thermolang.review.store import ReviewStore
 
-    return ReviewStore(store)
+    return ReviewStore(store, audit=None if audit is None else Audit(audit))
 
 
 def local_model(name: str) -> Any:

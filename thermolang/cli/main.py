@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from thermolang._version import __version__
+from thermolang.cli import audit as cli_audit
 from thermolang.cli import calibration as cli_calibration
 from thermolang.cli import evaluation as cli_evaluation
+from thermolang.cli import feedback as cli_feedback
 from thermolang.cli import threshold as cli_threshold
 from thermolang.cli import users as cli_users
 from thermolang.cli.common import (
@@ -48,6 +50,10 @@ app.command()(cli_calibration.calibrate)
 for command in (cli_evaluation.collect, cli_evaluation.train, cli_evaluation.evaluate, cli_evaluation.score):
     app.command()(command)
 app.command()(cli_threshold.threshold)
+for command in (cli_feedback.learn, cli_feedback.refit, cli_feedback.rollback):
+    app.command()(command)
+app.add_typer(cli_audit.app, name="audit")
+app.command()(cli_audit.purge)
 
 
 LOOPBACK = "127.0.0.1"
@@ -101,7 +107,8 @@ def demo(
 
     # What earlier runs have seen would change the figures: without a memory the same seed gives the same ones.
     estimator = _estimator(model, remember=False)
-    with opened(store) as reviews:
+    # What waits is what the figures call reviewed: nothing is drawn from the accepted answers.
+    with opened(store, audit=0.0) as reviews:
         chosen = _chosen_threshold(estimator, batch_size) if threshold is None else job.Threshold(threshold)
         show_threshold(console, chosen)
         asked = job.questions(questions, seed=seed)

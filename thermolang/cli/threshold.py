@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,6 @@ from thermolang.cli.common import console, errors, to_json, writable
 from thermolang.errors import InvalidInputError, NotEnoughDataError, require
 
 if TYPE_CHECKING:
-    from thermolang.review.store import ReviewItem
     from thermolang.routing.certificates import Certified, Label
     from thermolang.routing.guarantees import GuaranteedThreshold, Kind
 
@@ -24,7 +23,15 @@ def threshold(
         typer.Option(help='JSONL file of judged answers: {"confidence": 0.93, "correct": true} in each line.'),
     ] = None,
     store: Annotated[
-        str | None, typer.Option(help="Or the verdicts of a review database, such as sqlite:///reviews.db.")
+        str | None,
+        typer.Option(
+            help="Or a review database, such as sqlite:///reviews.db: the verdicts on answers that the audit drew, and "
+            "on those that all went to review. Others, on doubtful answers, certify nothing and are left out."
+        ),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(help="With --store: only answers from before this date; choose it without looking at verdicts."),
     ] = None,
     task: Annotated[
         str | None, typer.Option(help="Only the answers of this task; by default each has its own.")
@@ -49,13 +56,16 @@ def threshold(
     The labels must be a random sample of the answers to come, judged by people. Two guarantees: with high probability
     (the default), or on average over draws of the labels (--expected), which accepts far more on few labels and
     exceeds the share in up to half of the draws. Lines may also have "task", for thresholds of their own; "calibrator"
-    and "task_version", which the certificate then names; and "supported".
+    and "task_version", which the certificate then names; "supported"; and "above", if only answers of at least that
+    confidence were drawn.
 
     If no threshold qualifies, it says how many labels would be needed, writes nothing, and exits with 1.
 
     For example:
 
     thermolang threshold --labels judged.jsonl --max-error 0.05 --certainty 0.95 --out policy.toml
+
+    thermolang threshold --store sqlite:///reviews.db --max-error 0.05 --until 2026-11-01
     """
     from thermolang.routing.certificates import certify, read_labels, save_certificates
     from thermolang.routing.guarantees import check_share, must_review
@@ -68,14 +78,18 @@ def threshold(
     certificate = out.with_suffix(".certificate.json") if out else None
     for path in (out, certificate):
         _new(path)
-    judged = read_labels(labels) if labels else _labels_in(store)
+    judged = read_labels(labels) if labels else _labels_in(store, task, until)
     judged = [label for label in judged if task is None or label.task == task]
     if not judged:
         msg = f"there are no judged answers of the task {task!r}"
         raise NotEnoughDataError(msg)
     if not as_json:
         wrong = sum(not label.correct for label in judged) / len(judged)
-        _say(_feasible(len(judged), wrong, must_review(wrong, max_error), max_error))
+        above = max(label.above for label in judged)
+        if above:
+            _say(_audited(len(judged), wrong, above))
+        else:
+            _say(_feasible(len(judged), wrong, must_review(wrong, max_error), max_error))
     kind: Kind = "expected_error" if expected else "high_probability"
     found = certify(judged, kind=kind, alpha=max_error, delta=1 - certainty)
     if as_json:
@@ -98,12 +112,13 @@ def _new(path: Path | None) -> None:
         raise InvalidInputError(msg)
 
 
-def _labels_in(url: str | None) -> list[Label]:
-    """The verdicts of a store, if they are a random sample: all answers went to review, and all were judged."""
+def _labels_in(url: str | None, task: str | None, until: datetime | None) -> list[Label]:
+    """The verdicts of a store that are on a random sample."""
     require("sqlalchemy", "store")
     require("alembic", "store")
     from sqlalchemy.engine import make_url
 
+    from thermolang.review.feedback import random_sample
     from thermolang.review.store import ReviewStore
 
     file = make_url(url or "").database
@@ -111,33 +126,11 @@ def _labels_in(url: str | None) -> list[Label]:
         msg = f"there is no review database {file}"
         raise InvalidInputError(msg)
     with ReviewStore(url) as opened:
-        items = opened.list(status=None, limit=sys.maxsize)
-    sample = [item for item in items if item.decision.threshold >= 1]
-    if items and not sample:
-        msg = (
-            "the store holds only answers that a policy found doubtful, which say nothing about those it accepts: "
-            "collect a sample under Policy(review_all=True), and judge all of it"
-        )
-        raise NotEnoughDataError(msg)
-    if waiting := sum(item.status == "pending" for item in sample):
-        msg = (
-            f"{waiting} of the {len(sample)} answers of the sample still wait for a verdict; the doubtful ones are "
-            "judged first, so the judged ones are no random sample: judge all of them"
-        )
-        raise NotEnoughDataError(msg)
-    if not sample:
-        msg = "the store holds no judged answers, so no threshold can be found"
-        raise NotEnoughDataError(msg)
-    return [_label(item) for item in sample]
-
-
-def _label(item: ReviewItem) -> Label:
-    from thermolang.routing.certificates import Label
-
-    scored = item.confidence
-    return Label(
-        scored.value, item.status == "accepted", scored.supported, item.task, scored.calibrator, scored.task_version
-    )
+        found = random_sample(opened, task=task, until=until.astimezone() if until else None)
+    if found.contradicted:
+        said = f"{found.contradicted} verdicts contradict another one on the same answer; they count as wrong answers"
+        errors.print(said, markup=False, soft_wrap=True)
+    return list(found.labels)
 
 
 def _shadow(found: Certified) -> Certified:
@@ -165,6 +158,15 @@ def _feasible(labels: int, wrong: float, least: float, alpha: float) -> str:
         return f"{said} That is within the {percent(alpha, 1)} allowed already."
     needed = f"at least {percent(least, 1)} must be reviewed, whatever the confidence knows"
     return f"{said} For at most {percent(alpha, 1)} {needed}."
+
+
+def _audited(labels: int, wrong: float, above: float) -> str:
+    from thermolang.routing.policy import percent
+
+    said = (
+        f"{labels} labelled answers, {percent(wrong, 1)} of them wrong. Only accepted ones were drawn, so no threshold"
+    )
+    return f"{said} below {above:g} can be certified."
 
 
 def _show(found: Certified, expected: bool) -> None:

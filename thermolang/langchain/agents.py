@@ -21,6 +21,7 @@ from thermolang.langchain.messages import (
     attach,
     attach_decision,
     attach_review,
+    audited,
     decision_record,
     question_of,
     read,
@@ -132,7 +133,8 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
         policy: What is doubtful; by default everything below 0.7. What it rejects is reviewed too. In its mode
             ``"shadow"`` nothing pauses.
         max_reviews: After so many rejections of one question the next answer passes, marked so.
-        store: Where the requests wait as well, for the review desk; see ``resume_from_store``.
+        store: Where the requests wait as well, for the review desk; see ``resume_from_store``. Its ``audit`` draws
+            some of the accepted answers, on which no agent waits.
         written_elsewhere: Whether other weights than the estimator's write the answers; by default the weights, and the
             name on the message, are compared. Say False for a chat model of your own class over the same weights.
 
@@ -229,6 +231,8 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
         if decision.action != "accept" and reviews < self.max_reviews and self.store is not None:
             told = {"question": question, "model": model}
             decision, item_id = submitted(self.store, decision, confidence, str(answer.text), told)
+        elif decision.action == "accept" and self.store is not None:
+            audited(self.store, decision, confidence, str(answer.text), {"question": question, "model": model})
         return replace(response, result=[*response.result[:-1], attach_decision(answer, decision, item_id)])
 
     def _score(self, request: ModelRequest[Any], answer: AIMessage) -> Confidence:

@@ -326,10 +326,26 @@ def submitted(
 
     If the store is down the id is None and the decision says so: the answer must not be lost for that.
     """
-    told = {key: str(payload.get(key, "")) for key in ("model", "context")}
-    question = str(payload.get("question", ""))
+    question, told = _told(payload)
     try:
         return decision, store.submit(question, answer, confidence=confidence, decision=decision, **told).id
     except StoreError as error:
         logger.error("a doubtful answer could not be stored: %s", error)
         return replace(decision, reason=f"{decision.reason}; not stored: {error}"), None
+
+
+def audited(
+    store: ReviewStore, decision: Decision, confidence: Confidence, answer: str, payload: Mapping[str, Any]
+) -> None:
+    """Offer an accepted answer to the store's audit; a store that is down is logged, and the answer goes on."""
+    question, told = _told(payload)
+    try:
+        store.submit_accepted(question, answer, confidence=confidence, decision=decision, **told)
+    except StoreError as error:
+        logger.error("an accepted answer could not be offered to the audit: %s", error)
+
+
+def _told(payload: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    """The question, and what else an item says of where its answer comes from."""
+    told = {key: str(payload.get(key, "")) for key in ("model", "context")}
+    return str(payload.get("question", "")), told

@@ -13,7 +13,7 @@ from langchain_core.runnables.config import run_in_executor
 
 from thermolang.errors import InvalidInputError
 from thermolang.langchain.chains import Path
-from thermolang.langchain.messages import KEY, attach_decision, decided, decision_record, read, submitted
+from thermolang.langchain.messages import KEY, attach_decision, audited, decided, decision_record, read, submitted
 from thermolang.langchain.structured import answer_text
 from thermolang.routing.policy import Policy
 from thermolang.types import Action, Confidence, Decision, Reason
@@ -36,13 +36,15 @@ logger = logging.getLogger(__name__)
 class ConfidenceRouter(Runnable[Any, Any]):
     """Sends doubtful answers to the review store and marks every answer with the decision.
 
+    Of the accepted answers the store's audit draws a random share, which wait there unmarked among the doubtful ones.
+
     Takes and returns an ``AIMessage`` that carries a confidence, or the dict of
     ``with_confidence(output="dict")``. A message gets ``response_metadata["thermolang"]["decision"]``, a dict gets the
     key ``"decision"``: action, reason, threshold and, for items that wait in the store, their ``item_id``. Of an output
     that is a dict itself only the answer is held back, and of several answers each has a decision under its key.
 
     Args:
-        store: Where doubtful answers wait.
+        store: Where doubtful answers wait, and what its ``audit`` draws.
         policy: What is doubtful; by default what ``with_confidence(threshold=...)`` decided, else everything below 0.7.
             In its mode ``"shadow"`` doubtful answers wait in the store, too, and go on as they are.
         on_review: What goes on in place of an answer that is not accepted: ``"flag"`` the answer itself, marked;
@@ -165,6 +167,9 @@ class ConfidenceRouter(Runnable[Any, Any]):
     def _decide(self, confidence: Confidence, answer: str, payload: dict[str, Any]) -> tuple[Decision, str | None]:
         before = decided(payload) if self.policy is None else None
         decision = before or (self.policy or Policy()).decide(confidence)
+        if decision.action == "accept":
+            # The item's id is for nobody: who gets the answer must not know either that it was drawn.
+            audited(self.store, decision, confidence, answer, payload)
         if decision.action != "review":
             return decision, None
         return submitted(self.store, decision, confidence, answer, payload)

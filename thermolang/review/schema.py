@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
-from thermolang.types import Action
+from thermolang.types import Action, PolicyMode
 
 # What a person can do with an item, and what the item then is: the only place where these words are listed. Both are
 # in the same order; an item without a verdict is pending.
@@ -110,6 +110,10 @@ class ItemRow(Base):
         Index(None, "task", "status", "band", "id"),
         Index(None, "reason_code", "status", "band", "id"),
         Index(None, "flagged", "status", "band", "id"),
+        # The audit's own items, to be counted and to find out whether an answer was drawn before.
+        Index(None, "audit", "draw"),
+        # What is old enough to be purged.
+        Index(None, "purged_at", "created_at"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -132,6 +136,22 @@ class ItemRow(Base):
     reason_code: Mapped[str] = mapped_column(String(30), server_default="")
     # Whether it waits for a lead, because a reviewer could not tell.
     flagged: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    # What the decision said and rested on; empty where no policy decided, and in items from before it was kept.
+    decision_code: Mapped[str] = mapped_column(String(30), server_default="")
+    decision_mode: Mapped[PolicyMode] = mapped_column(String(10), server_default="enforce")
+    # None in items from before they were kept.
+    decision_fields: Mapped[list[str] | None] = mapped_column(JSON)
+    reason_ja: Mapped[str] = mapped_column(Text, server_default="")
+    calibrator: Mapped[str] = mapped_column(Text, server_default="")
+    task_version: Mapped[int | None]
+    policy: Mapped[str] = mapped_column(String(64), server_default="")
+    # Whether it was drawn at random from the accepted answers; the number in [0, 1) that it was drawn by, and the
+    # rate at that time. None for items from before there was an audit.
+    audit: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    draw: Mapped[float | None] = mapped_column(Double)
+    audit_rate: Mapped[float | None] = mapped_column(Double)
+    # When its texts were deleted.
+    purged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     verdict: Mapped[VerdictRow | None] = relationship(lazy="joined")
 
@@ -159,10 +179,10 @@ class VerdictRow(Base):
 
 
 class EventRow(Base):
-    """One line of the audit trail; rows are added and never changed."""
+    """One line of the audit trail; rows are added and never changed, except that a purge deletes texts and salt."""
 
     __tablename__ = "events"
-    __table_args__ = (Index(None, "item_id", "id"),)
+    __table_args__ = (Index(None, "item_id", "id"), Index(None, "position", unique=True))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     item_id: Mapped[str] = mapped_column(ForeignKey("items.id"))
@@ -170,6 +190,35 @@ class EventRow(Base):
     actor: Mapped[str] = mapped_column(Text)
     what: Mapped[str] = mapped_column(String(20))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+    # Its place in the hash chain, the salted digest of what a purge deletes, and the chain's head after this line; see
+    # ``audit``. Lines from before there was a chain have none.
+    position: Mapped[int | None]
+    salt: Mapped[str] = mapped_column(String(32), server_default="")
+    private: Mapped[str] = mapped_column(String(64), server_default="")
+    head: Mapped[str] = mapped_column(String(64), server_default="")
+
+
+class ChainRow(Base):
+    """The end of the hash chain over all events; there is one such row."""
+
+    __tablename__ = "chain"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    length: Mapped[int]
+    head: Mapped[str] = mapped_column(String(64))
+    # Id of the last event from before there was a chain.
+    begun_after: Mapped[int]
+
+
+class LearnedRow(Base):
+    """An item's verdict that a calibrator has learned from; a later verdict belongs to a later version of the item."""
+
+    __tablename__ = "learned"
+
+    item_id: Mapped[str] = mapped_column(ForeignKey("items.id"), primary_key=True)
+    calibrator: Mapped[str] = mapped_column(String(200), primary_key=True)
+    version: Mapped[int]
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class LeaseRow(Base):

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from thermolang.errors import ConflictError
 from thermolang.review import search as searching
-from thermolang.review.checks import check, check_lengths, check_operator, check_version, clean_text
+from thermolang.review.checks import check, check_lengths, check_operator, check_version
 from thermolang.review.schema import (
     BAND_LIMITS,
     STATUSES,
@@ -223,7 +223,7 @@ class ReviewService:
             values = {"item_id": item_id, "operator": operator, "kind": kind, "at": at}
             self._upsert(session, PassRow, values, ("kind", "at"))
             if kind == "cannot_tell":
-                detail = {"note": clean_text(note)}
+                detail = {"note": self._store._text(note)}
                 session.add(event_row(item_id, actor=operator, what="cannot_tell", detail=detail))
                 self._forget(session, item_id, operator)
             else:
@@ -282,8 +282,8 @@ class ReviewService:
         """
         check_operator(operator)
         check_lengths(note=draft.note, corrected_answer=draft.correction or "")
-        correction = None if draft.correction is None else clean_text(draft.correction)
-        content = {"correction": correction, "note": clean_text(draft.note)}
+        correction = None if draft.correction is None else self._store._text(draft.correction)
+        content = {"correction": correction, "note": self._store._text(draft.note)}
         with self._store._transaction() as session:
             self._store._row(session, item_id)
             values = _draft_values(item_id, operator, content, self._clock())
@@ -420,7 +420,7 @@ class ReviewService:
         if result.rowcount != 1:
             msg = f"the item has changed since it was read: version {row.version}, not {version}; read it again"
             raise ConflictError(msg)
-        detail = {"verdict": row.verdict.action if row.verdict else "", "note": clean_text(note)}
+        detail = {"verdict": row.verdict.action if row.verdict else "", "note": self._store._text(note)}
         session.execute(delete(VerdictRow).where(VerdictRow.item_id == row.id))
         session.add(event_row(row.id, actor=actor, what=what, detail=detail))
         session.flush()

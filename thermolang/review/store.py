@@ -6,20 +6,22 @@ import builtins  # within the class, ``list`` is the method
 import json
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from types import TracebackType
-from typing import Any, Literal, NoReturn, cast
+from typing import Any, Literal, NamedTuple, NoReturn, cast
 
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 from sqlalchemy.orm import Session
 
 from thermolang.answers.json_fields import unchanged
 from thermolang.errors import ConflictError, RefusedError, StoreError
+from thermolang.review.audit import seal
 from thermolang.review.checks import check, check_lengths, check_verdict, check_version, clean_text
 from thermolang.review.database import open_engine, parse_url, store_errors, without_password
+from thermolang.review.feedback import Audit
 from thermolang.review.schema import (
     STATUS_AFTER,
     STATUSES,
@@ -35,6 +37,9 @@ from thermolang.storage import default_store_url
 from thermolang.types import Confidence, Decision, DecisionCode
 
 __all__ = ["Event", "ReviewItem", "ReviewStore", "Verdict"]
+
+CHOSEN, CHOSEN_JA = "chosen for review", "確認の対象に選ばれました"
+"""All that an operator is told of an answer that the audit has drawn."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,8 @@ class ReviewItem:
         question: What was asked.
         answer: What the model answered.
         confidence: The confidence of the answer, with all that was kept of it.
-        decision: What the policy decided, and why a person should look at the answer.
+        decision: What the policy decided, why a person should look at the answer, and the versions of calibrator, task
+            state and policy. Of an answer that the audit has drawn it says no more than of one chosen by hand.
         status: ``"pending"`` until somebody decides.
         version: Grows with each change; ``ReviewStore.decide`` compares it.
         context: The passage the question is about.
@@ -139,6 +145,26 @@ class ReviewItem:
         return whole if kept is None else whole + [(one, path in kept) for path, one in fields.items()]
 
 
+class _Session(Session):
+    """A session that knows which events it has written."""
+
+
+@event.listens_for(_Session, "before_flush")
+def _note_events(session: Session, *_: object) -> None:
+    session.info.setdefault("events", []).extend(row for row in session.new if isinstance(row, EventRow))
+
+
+class _Given(NamedTuple):
+    """The texts of a submitted answer, and what names this occurrence of it."""
+
+    question: str
+    answer: str
+    context: str
+    model: str
+    task: str
+    key: str = ""
+
+
 class ReviewStore:
     """Doubtful answers, the verdicts of people on them and an audit trail, in SQLite or PostgreSQL.
 
@@ -148,6 +174,9 @@ class ReviewStore:
         url: Such as ``sqlite:///review.db`` or ``postgresql://user@host/name``; the default is
             THERMOLANG_STORE or a file in the user's data folder. A missing SQLite file is created.
         timeout: Seconds to wait for a locked database or a server.
+        audit: How many of the accepted answers are drawn at random for review; 5 % by default, ``Audit(0)`` draws none.
+        redact: Changes every text of users, models and operators before it is stored, such as names into blanks. What
+            it leaves out is nowhere: operators see the redacted text, and agents get it as well.
 
     Example:
         >>> with ReviewStore("sqlite://") as store:
@@ -162,7 +191,15 @@ class ReviewStore:
         'corrected'
     """
 
-    def __init__(self, url: str | None = None, *, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        timeout: float = 10.0,
+        audit: Audit | None = None,
+        redact: Callable[[str], str] | None = None,
+    ) -> None:
+        self.audit, self._redact = audit or Audit(), redact
         self._url = parse_url(url or default_store_url())
         self._engine = open_engine(self._url, timeout=timeout)
         self._closed = False
@@ -215,41 +252,122 @@ class ReviewStore:
         Raises:
             StoreError: The confidence is outside [0, 1], a text is too long, or the database cannot be written.
         """
-        texts = {"question": question, "answer": answer, "context": context, "model": model, "reason": decision.reason}
-        task = confidence.task if task is None else task
-        check_lengths(**texts, task=task)
+        given = _Given(question, answer, context, model, confidence.task if task is None else task)
         with self._transaction() as session:
-            # Inside the transaction, where an error of JSON becomes a StoreError.
-            record = _confidence_record(confidence)
-            value = record["value"]
-            check(value is None or 0 <= value <= 1, f"a confidence lies between 0 and 1, got {value}")
-            place = _another_place(session) if value is None else value
-            row = ItemRow(
-                id=uuid.uuid4().hex,
-                created_at=utc_now(),
-                task=clean_text(task),
-                question=clean_text(question),
-                context=clean_text(context),
-                answer=clean_text(answer),
-                model=clean_text(model),
-                confidence=value,
-                confidence_record=record,
-                reason=clean_text(decision.reason),
-                decision_action=decision.action,
-                decision_threshold=decision.threshold,
-                status="pending",
-                version=1,
-                verdict=None,
-                place=place,
-                band=band_of(place),
-                reason_code=_reason_code(record, decision),
-                flagged=False,
-            )
-            session.add(row)
-            session.flush()
-            detail = {"value": value, "decision": row.decision_action}
-            session.add(event_row(row.id, actor=row.model or "thermolang", what="submitted", detail=detail))
-            return item_from(row)
+            return self._add(session, given, confidence, decision)
+
+    def submit_accepted(
+        self,
+        question: str,
+        answer: str,
+        *,
+        confidence: Confidence,
+        decision: Decision,
+        context: str = "",
+        model: str = "",
+        task: str | None = None,
+        key: str = "",
+    ) -> ReviewItem | None:
+        """Offer an accepted answer to the audit, which keeps a random share of them for review.
+
+        Whether it is drawn depends on its task, question, context, answer and ``key`` alone, so neither on when it
+        came nor on what came before; one that is there already is not stored twice.
+
+        Args:
+            question: What was asked.
+            answer: What the model answered.
+            confidence: Its confidence.
+            decision: The policy's; its action is ``"accept"``.
+            context: The passage the question is about.
+            model: Name of the model.
+            task: Name of the task; by default that of the confidence.
+            key: Names this occurrence, such as a request's id, so that the same answer to the same question is drawn
+                each time anew.
+
+        Returns:
+            The item, if the answer was drawn. To an operator it looks like any other.
+
+        Raises:
+            StoreError: The decision is another one, or as for ``submit``.
+        """
+        check(decision.action == "accept", f"the audit is of accepted answers, not of one with {decision.action!r}")
+        given = _Given(question, answer, context, model, confidence.task if task is None else task, key)
+        # Most answers end here, without the database.
+        if self.audit.draw(*self._texts_of(given)) >= self.audit.rate:
+            return None
+        with self._transaction() as session:
+            return self._add(session, given, confidence, decision, audit=True)
+
+    def _add(
+        self, session: Session, given: _Given, confidence: Confidence, decision: Decision, *, audit: bool = False
+    ) -> ReviewItem:
+        """Write an item and its first event within a transaction."""
+        check_lengths(
+            question=given.question,
+            answer=given.answer,
+            context=given.context,
+            model=given.model,
+            task=given.task,
+            reason=decision.reason,
+        )
+        # Inside the transaction, where an error of JSON becomes a StoreError.
+        record = _confidence_record(confidence, self._text)
+        value = record["value"]
+        check(value is None or 0 <= value <= 1, f"a confidence lies between 0 and 1, got {value}")
+        draw = self.audit.draw(*self._texts_of(given))
+        if audit:
+            again = select(ItemRow).where(ItemRow.audit, ItemRow.draw == draw, ItemRow.task == clean_text(given.task))
+            if (known := session.scalars(again).first()) is not None:
+                return item_from(known)
+        # An audited answer stands anywhere in the queue: at its own place, the last ones, it would wait for ever.
+        place = _another_place(session) if value is None or audit else value
+        row = ItemRow(
+            id=uuid.uuid4().hex,
+            created_at=utc_now(),
+            task=clean_text(given.task),
+            question=self._text(given.question),
+            context=self._text(given.context),
+            answer=self._text(given.answer),
+            model=clean_text(given.model),
+            confidence=value,
+            confidence_record=record,
+            status="pending",
+            version=1,
+            verdict=None,
+            place=place,
+            band=band_of(place),
+            reason_code="chosen" if audit else _reason_code(record, decision),
+            flagged=False,
+            audit=audit,
+            draw=draw,
+            audit_rate=self.audit.rate,
+            **_decision_columns(decision, confidence, self._text),
+        )
+        session.add(row)
+        session.flush()
+        item = item_from(row)
+        detail = {"value": value, "decision": item.decision.action}
+        session.add(event_row(row.id, actor=row.model or "thermolang", what="submitted", detail=detail))
+        return item
+
+    def _text(self, text: str) -> str:
+        """A text as it is stored: redacted, and without what no database can hold."""
+        if self._redact is None or not text:
+            return clean_text(text)
+        try:
+            redacted = self._redact(text)
+        except Exception as error:
+            msg = f"redact failed, so nothing was stored: {type(error).__name__}: {error}"
+            raise StoreError(msg) from error
+        if not isinstance(redacted, str):
+            msg = f"redact returns the text to store, not {type(redacted).__name__}; nothing was stored"
+            raise StoreError(msg)
+        return clean_text(redacted)
+
+    def _texts_of(self, given: _Given) -> tuple[str, ...]:
+        """What decides whether an answer is drawn; as it is stored, so that the number gives nothing else away."""
+        texts = (self._text(text) for text in (given.question, given.context, given.answer))
+        return (clean_text(given.task), *texts, given.key)
 
     def get(self, item_id: str) -> ReviewItem:
         """Return one item.
@@ -296,6 +414,12 @@ class ReviewStore:
                 counts[status] = count
         return counts
 
+    def newest_calibrator(self) -> str:
+        """Id of the calibrator that scored the newest answer here; empty if none names one."""
+        query = select(ItemRow.calibrator).where(ItemRow.calibrator != "").order_by(ItemRow.created_at.desc()).limit(1)
+        with self._transaction() as session:
+            return session.scalar(query) or ""
+
     def decide(
         self,
         item_id: str,
@@ -336,9 +460,9 @@ class ReviewStore:
         verdict = VerdictRow(
             item_id=item_id,
             action=given.action,
-            corrected_answer=None if given.corrected_answer is None else clean_text(given.corrected_answer),
+            corrected_answer=None if given.corrected_answer is None else self._text(given.corrected_answer),
             operator=clean_text(given.operator.strip()),
-            note=clean_text(given.note),
+            note=self._text(given.note),
             created_at=given.created_at,
             reason_code=given.reason_code,
         )
@@ -371,10 +495,13 @@ class ReviewStore:
             raise StoreError(msg)
         with (
             store_errors(self._url),
-            Session(self._engine, expire_on_commit=False) as session,
+            _Session(self._engine, expire_on_commit=False) as session,
             session.begin(),
         ):
             yield session
+            session.flush()
+            # Last, as from here to the commit all other writers wait.
+            seal(session, session.info.get("events", ()))
 
     def _row(self, session: Session, item_id: str) -> ItemRow:
         row = session.get(ItemRow, item_id)
@@ -399,13 +526,44 @@ class ReviewStore:
         raise ConflictError(_conflict(item_from(self._row(session, item_id)), version))
 
 
-def _confidence_record(confidence: Confidence) -> dict[str, Any]:
-    """The confidence as plain JSON; a number that is not finite becomes null, as not every database takes it."""
-    text = json.dumps(confidence.to_dict(), default=float)
-    record: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
+def _confidence_record(confidence: Confidence, text: Callable[[str], str]) -> dict[str, Any]:
+    """The confidence as plain JSON; a number that is not finite becomes null, as not every database takes it.
+
+    Args:
+        confidence: Of the answer.
+        text: Redacts the texts in it.
+    """
+    written = json.dumps(confidence.to_dict(), default=float)
+    record: dict[str, Any] = json.loads(written, parse_constant=lambda _: None)
+    _change_texts(record, text)
+    return record
+
+
+def _change_texts(record: dict[str, Any], text: Callable[[str], str]) -> None:
     if record["interval"] and None in record["interval"]:
         record["interval"] = None
-    return record
+    record["reason"] = text(record["reason"])
+    for part in (*record["alternatives"], *record["sentences"]):
+        part["text"] = text(part["text"])
+    for one in record["fields"].values():
+        _change_texts(one, text)
+
+
+def _decision_columns(decision: Decision, confidence: Confidence, text: Callable[[str], str]) -> dict[str, Any]:
+    """What an item keeps of a decision; of one that no policy made, the versions are those of the confidence."""
+    versions: Decision | Confidence = decision if decision.calibrator else confidence
+    return {
+        "reason": text(decision.reason),
+        "reason_ja": text(decision.reason_ja),
+        "decision_action": decision.action,
+        "decision_threshold": decision.threshold,
+        "decision_code": decision.code or "",
+        "decision_mode": decision.mode,
+        "decision_fields": [clean_text(path) for path in decision.fields],
+        "calibrator": clean_text(versions.calibrator),
+        "task_version": versions.task_version if versions.calibrator else None,
+        "policy": clean_text(decision.policy),
+    }
 
 
 def item_from(row: ItemRow) -> ReviewItem:
@@ -429,10 +587,29 @@ def item_from(row: ItemRow) -> ReviewItem:
 
 
 def _decision_from(row: ItemRow) -> Decision:
-    """What was decided; the doubtful fields are those that the confidence names."""
-    fields = Confidence.from_dict(row.confidence_record).doubtful_fields(row.decision_threshold)
-    code: DecisionCode | None = "doubtful_field" if fields else None
-    return Decision(row.decision_action, row.reason, row.decision_threshold, code, fields=fields)
+    """What was decided, as operators may see it."""
+    confidence = Confidence.from_dict(row.confidence_record)
+    code = cast("DecisionCode | None", row.decision_code or None)
+    # From before they were kept: those that the confidence names.
+    old = row.decision_fields is None
+    fields = confidence.doubtful_fields(row.decision_threshold) if old else tuple(row.decision_fields or ())
+    found = Decision(
+        row.decision_action,
+        row.reason,
+        row.decision_threshold,
+        code or ("doubtful_field" if fields else None),
+        value=confidence.value if code else None,
+        novelty=confidence.novelty if code else None,
+        mode=row.decision_mode,
+        reason_ja=row.reason_ja,
+        fields=fields,
+        calibrator=row.calibrator,
+        task_version=row.task_version,
+        policy=row.policy,
+    )
+    if not row.audit:
+        return found
+    return replace(found, action="review", reason=CHOSEN, reason_ja=CHOSEN_JA, code=None, value=None, novelty=None)
 
 
 def _verdict_from(row: VerdictRow) -> Verdict:
@@ -456,7 +633,8 @@ def _another_place(session: Session) -> float:
     """The place of an item drawn at random; ids are random, so those that follow a random id are."""
     start = f"{random.getrandbits(128):032x}"
     for half in (ItemRow.id >= start, ItemRow.id < start):
-        places = session.execute(select(ItemRow.confidence).where(half).order_by(ItemRow.id).limit(20))
+        others = select(ItemRow.confidence).where(half, ~ItemRow.audit)
+        places = session.execute(others.order_by(ItemRow.id).limit(20))
         for (place,) in places:
             if place is not None:
                 return float(place)

@@ -10,10 +10,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field, TypeAdapter
 
 from thermolang.errors import InvalidInputError, NotEnoughDataError, complaint
-from thermolang.routing.guarantees import GuaranteedThreshold, Kind, expected_error, high_probability
+from thermolang.routing.guarantees import GRID, GuaranteedThreshold, Kind, expected_error, high_probability
 from thermolang.routing.policy import Policy
 from thermolang.storage import write_atomically
 from thermolang.types import Confidence, JsonRecord
@@ -32,6 +33,8 @@ class Label(JsonRecord):
         task: Name of its task; thresholds are found for each task.
         calibrator: Id of the calibrator; empty if unknown.
         task_version: Version of the task's state under which it was scored; None if unknown.
+        above: Only answers of at least this confidence could become labels, as in an audit of accepted ones: no lower
+            threshold is certified.
     """
 
     confidence: Probability | None
@@ -40,6 +43,7 @@ class Label(JsonRecord):
     task: str = ""
     calibrator: str = ""
     task_version: int | None = None
+    above: Probability = 0.0
 
     @property
     def acceptable(self) -> float:
@@ -190,10 +194,17 @@ def _newest(labels: list[Label]) -> list[Label]:
 
 
 def _search(labels: list[Label], kind: Kind, alpha: float, delta: float) -> GuaranteedThreshold:
-    confidence, correct = [label.acceptable for label in labels], [label.correct for label in labels]
+    # Where labels were drawn above different thresholds, all of them are a random sample above the highest only.
+    lowest = max(label.above for label in labels)
+    sampled = [label for label in labels if label.acceptable >= lowest] if lowest else labels
+    if not sampled:
+        msg = f"the task {labels[0].task!r} has no labelled answers at or above {lowest:g}, from where they were drawn"
+        raise NotEnoughDataError(msg)
+    confidence, correct = [label.acceptable for label in sampled], [label.correct for label in sampled]
+    grid = np.unique([lowest, *GRID[lowest <= GRID]])
     if kind == "expected_error":
-        return expected_error(confidence, correct, alpha=alpha)
-    return high_probability(confidence, correct, alpha=alpha, delta=delta)
+        return expected_error(confidence, correct, alpha=alpha, grid=grid)
+    return high_probability(confidence, correct, alpha=alpha, delta=delta, grid=grid)
 
 
 def _policy(found: dict[str, GuaranteedThreshold]) -> Policy:

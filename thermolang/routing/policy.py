@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -165,7 +166,7 @@ class Policy:
             parts.append(f"[tasks.{quoted}]\n{_keys(policy)}")
         return "\n".join(parts)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Names what this policy accepts: it changes with anything that matters for that, and not with the mode."""
         record = asdict(replace(self, mode="enforce", tasks={}))
@@ -199,6 +200,9 @@ class Policy:
             mode=policy.mode,
             reason_ja=judged.ja,
             fields=doubtful,
+            calibrator=confidence.calibrator,
+            task_version=confidence.task_version if confidence.calibrator else None,
+            policy=policy.fingerprint,
         )
 
     def _judge(self, confidence: Confidence) -> _Judged:
