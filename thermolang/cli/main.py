@@ -12,6 +12,7 @@ import typer
 from thermolang._version import __version__
 from thermolang.cli import calibration as cli_calibration
 from thermolang.cli import evaluation as cli_evaluation
+from thermolang.cli import poc as cli_poc
 from thermolang.cli import threshold as cli_threshold
 from thermolang.cli import users as cli_users
 from thermolang.cli.common import (
@@ -48,6 +49,7 @@ app.command()(cli_calibration.calibrate)
 for command in (cli_evaluation.collect, cli_evaluation.train, cli_evaluation.evaluate, cli_evaluation.score):
     app.command()(command)
 app.command()(cli_threshold.threshold)
+app.command()(cli_poc.poc)
 
 
 LOOPBACK = "127.0.0.1"

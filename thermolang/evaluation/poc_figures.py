@@ -215,6 +215,7 @@ def latency(pairs: Sequence[Pair]) -> dict[str, Any]:
         "alone": float(np.median(alone)),
         "together": float(np.median([p.together for p in pairs])),
         "confidence": float(np.median([p.confidence for p in pairs])),
+        "share": float(np.median([p.confidence / p.together for p in pairs])),
         "overhead": asdict(interval(np.median(ratios[draws], axis=-1))),
         "same": sum(p.same for p in pairs),
         "points": [[p.alone, p.together] for p in pairs],
