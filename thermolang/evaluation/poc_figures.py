@@ -30,6 +30,9 @@ ALPHAS = (0.05, 0.1, 0.2)
 KINDS: tuple[Kind, Kind] = ("high_probability", "expected_error")
 RESAMPLES = 2000
 
+USEFUL = 200
+"""Labels that a session of labelling aims at: from about so many on, the expected-error guarantee accepts something."""
+
 
 @dataclass(frozen=True)
 class Prices:
@@ -343,5 +346,5 @@ def _decision(asked: dict[str, Any], counts: dict[str, Any]) -> dict[str, Any]:
 def _undecided(found: dict[str, Any]) -> dict[str, Any]:
     counts = found["counts"]
     code = "few_labels" if counts["labelled"] else "no_labels"
-    return {"code": code, "threshold": None, "more_labels": max(FEWEST, 200) - counts["labelled"]}
+    return {"code": code, "threshold": None, "more_labels": min(USEFUL, counts["questions"]) - counts["labelled"]}
 

@@ -124,6 +124,7 @@ def _view(results: Record, texts: Texts) -> dict[str, Any]:
     return {
         "model": results["model"].rstrip("/").rsplit("/", 1)[-1],
         "date": results["created"][:10],
+        "gap": "" if texts.lang == "ja" else " ",
         "ours": OURS,
         "raw": RAW,
         "metric_names": [m for m in METRIC_NAMES if results["labelled"]],
