@@ -14,6 +14,7 @@ from thermolang.cli import audit as cli_audit
 from thermolang.cli import calibration as cli_calibration
 from thermolang.cli import evaluation as cli_evaluation
 from thermolang.cli import feedback as cli_feedback
+from thermolang.cli import poc as cli_poc
 from thermolang.cli import threshold as cli_threshold
 from thermolang.cli import users as cli_users
 from thermolang.cli.common import (
@@ -54,6 +55,7 @@ for command in (cli_feedback.learn, cli_feedback.refit, cli_feedback.rollback):
     app.command()(command)
 app.add_typer(cli_audit.app, name="audit")
 app.command()(cli_audit.purge)
+app.command()(cli_poc.poc)
 
 
 LOOPBACK = "127.0.0.1"

@@ -121,8 +121,19 @@ MOST_TICKS = 7
 TEMPERATURES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 20, 50, 100)
 
 
+AXES = ("confidence", "share right", "items")
+"""What the axes of a reliability diagram are called."""
+
+
 @styled
-def reliability(bins: Sequence[Record], label: str, *, key: str, look: Record | None = None) -> str:
+def reliability(
+    bins: Sequence[Record],
+    label: str,
+    *,
+    key: str,
+    look: Record | None = None,
+    axes_called: tuple[str, str, str] = AXES,
+) -> str:
     """Reliability diagram of one method with Wilson whiskers, the number of items in each bin below it."""
     figure = new_figure(2.5, 3.2, layout=None)  # fixed places: the diagram square, the bars exactly below its bins
     top, bottom = (figure.add_axes((0.22, low / 3.2, 0.74, high / 3.2)) for low, high in ((1.1, 1.85), (0.45, 0.45)))
@@ -136,9 +147,9 @@ def reliability(bins: Sequence[Record], label: str, *, key: str, look: Record | 
     width = np.maximum(high - low, 0.01) * 0.9
     bottom.bar((low + high) / 2, count, width=width, color=style["color"], alpha=0.55)
     most = int(count.max(initial=1))
-    bottom.set(xlabel="confidence", xlim=(0, 1), xticks=[0, 0.5, 1], xticklabels=["0", "0.5", "1"])
+    bottom.set(xlabel=axes_called[0], xlim=(0, 1), xticks=[0, 0.5, 1], xticklabels=["0", "0.5", "1"])
     bottom.set_yticks([0, most], ["0", f"{most / 1000:.1f}k" if most >= 1000 else str(most)])
-    for axes, name in ((top, "share right"), (bottom, "items")):
+    for axes, name in ((top, axes_called[1]), (bottom, axes_called[2])):
         axes.set_ylabel(name)
         axes.yaxis.set_label_coords(-0.2, 0.5)
     bottom.grid(False)

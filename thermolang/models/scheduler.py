@@ -121,6 +121,10 @@ class Scheduler:
         """Answers that have not begun."""
         return len(self._waiting)
 
+    def forget_prompts(self) -> None:
+        """Forget the caches of earlier prompts: the same prompt again is then as much work as a new one."""
+        self._prefixes.clear()
+
     # The side of the calls.
 
     def answers(self, rows: Sequence[Row], prefixes: Sequence[Prefix] = (), *, first: bool = False) -> Iterator[None]:

@@ -108,13 +108,14 @@ def drop_hub(row: Row) -> list[Example]:
     return [Example(row["question"].strip(), spans if len(spans) == 1 else (), context=row["passage"].strip())]
 
 
-def own_example(place: str, row: Row, columns: Columns | None = None) -> Example:
+def own_example(place: str, row: Row, columns: Columns | None = None, *, needs_gold: bool = True) -> Example:
     """Make a question of a row of the user's own.
 
     Args:
         place: Where it stands, for errors.
         row: The row; its columns are told by their names, in ``columns.NAMES``.
         columns: Names of columns as the user gave them.
+        needs_gold: Whether it must have a right answer; else one without has neither answers nor a label.
 
     Raises:
         TaskFormatError: Naming the place, what was found and what was expected.
@@ -126,10 +127,12 @@ def own_example(place: str, row: Row, columns: Columns | None = None) -> Example
     answers = () if options or odd else tuple(_solution(a) for a in _texts(found.get("answers")) if a)
     # Beside choices there is one right answer; a list of accepted ones in another column would say something else.
     twice = bool(choices) and named(row, names) != named(row, names, one_answer=True)
-    if not isinstance(question, str) or not question.strip() or twice or not (answers or choices):
+    missing = not (answers or choices) and (needs_gold or bool(odd))
+    if not isinstance(question, str) or not question.strip() or twice or missing:
         msg = f"{place}: {EXPECTED}; found {odd or listed(row)}"
         raise TaskFormatError(msg)
-    label = _label(place, values(row, names, one_answer=True), choices) if choices else None
+    has_gold = needs_gold or "answers" in found
+    label = _label(place, values(row, names, one_answer=True), choices) if choices and has_gold else None
     return Example(question, answers, choices, label, str(found.get("context") or ""))
 
 
@@ -237,12 +240,15 @@ def tasks_of(name: str, rows: Sequence[Located], columns: Columns | None = None)
     return [Task(part, _usable(part, found)) for part, found in parts.items()]
 
 
-def examples_of(rows: Sequence[Located], columns: Columns | None = None) -> list[Example]:
-    """All questions of rows that share the first one's format, those without a gold answer too.
+def examples_of(
+    rows: Sequence[Located], columns: Columns | None = None, *, needs_gold: bool = True
+) -> list[Example]:
+    """All questions of rows that share the first one's format; of a benchmark, those without a gold answer too.
 
     Args:
         rows: At least one, each with its place.
         columns: As in ``tasks_of``.
+        needs_gold: Whether the user's own questions must have a right answer.
 
     Raises:
         TaskFormatError: Naming the place, what was found and what was expected.
@@ -252,8 +258,8 @@ def examples_of(rows: Sequence[Located], columns: Columns | None = None) -> list
         return [example for place, row in known.prepared(rows) for example in _examples(known, place, row)]
     require_columns(place, first, columns or {})
     found = named(first, columns or {})
-    if "question" in found and found.keys() & {"answers", "choices"}:
-        return [own_example(place, row, columns) for place, row in rows]
+    if "question" in found and (not needs_gold or found.keys() & {"answers", "choices"}):
+        return [own_example(place, row, columns, needs_gold=needs_gold) for place, row in rows]
     remedy = "name yours with --columns question=NAME,answers=NAME"
     if isinstance(first, TableRow):
         remedy = f"the first line of a table names its columns; {remedy}"

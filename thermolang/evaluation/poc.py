@@ -1,0 +1,200 @@
+"""A proof of concept on a company's own questions: from a file to numbers, a policy, and a session of labelling.
+
+``run_poc`` is the whole of it; ``poc_report`` makes the page. The folder of a run holds:
+
+    report.html        the page, without anything from outside
+    results.json       all numbers
+    answers.jsonl      each question with its answer, confidence, decision and label
+    policy.toml        what the numbers allow, in shadow mode; beside it the certificate, if there is one
+    items.jsonl        the answers that nobody has judged, in random order, for the review desk
+    run.json, features, latency.jsonl   what a run that was stopped goes on from
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from thermolang._version import __version__
+from thermolang.estimator import ConfidenceEstimator
+from thermolang.evaluation.poc_figures import Aim, certified, figures
+from thermolang.evaluation.poc_questions import GRADER, Judged, Labels, gold_of, judge, spoken, without_gold
+from thermolang.evaluation.poc_run import PAIRED, Answered, answered, check_estimator, run_folder, timed_pairs
+from thermolang.evaluation.results import save
+from thermolang.routing.certificates import Certified, save_certificates
+from thermolang.routing.policy import Policy
+from thermolang.storage import write_atomically
+from thermolang.training.collect import Report
+from thermolang.training.store import text_key
+from thermolang.types import Task
+
+FORMAT = 1
+"""Of ``results.json``."""
+
+POLICY, CERTIFICATE = "policy.toml", "policy.certificate.json"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run may vary.
+
+    Attributes:
+        aim: What is asked of the accepted answers.
+        grader: One of ``answers.grading.GRADERS``, for free-form answers without a verdict.
+        samples: Also sample so many answers to each free-form question, to compare with; 0 samples none.
+        pairs: How many questions are timed with and without a confidence.
+    """
+
+    aim: Aim = Aim()
+    grader: str = GRADER
+    samples: int = 0
+    pairs: int = PAIRED
+
+
+def run_poc(
+    estimator: ConfidenceEstimator,
+    task: Task,
+    out: Path,
+    *,
+    labels: Labels | None = None,
+    options: Options | None = None,
+    report: Report = lambda at: None,
+) -> dict[str, Any]:
+    """Answer the questions, score and time the answers, and write everything but the page.
+
+    A run that is stopped goes on from where it was. With other labels, aims or prices nothing is answered again.
+
+    Args:
+        estimator: Over a ``LocalModel``; its task states must not be remembered (``state_dir=None``).
+        task: As ``read_questions`` gives them.
+        out: The run's folder.
+        labels: What is known beyond the right answers in ``task``.
+        options: What may vary.
+        report: Called with the progress.
+
+    Returns:
+        All numbers, as ``results.json`` holds them.
+
+    Raises:
+        InvalidInputError: The folder belongs to another run, or the model has no calibrator for such answers.
+    """
+    chosen, known, asked = options or Options(), labels or Labels(), without_gold(task)
+    check_estimator(estimator, asked)
+    with run_folder(out, asked, estimator.model):
+        found = answered(estimator, asked, out, samples=chosen.samples, report=report)
+        pairs = timed_pairs(estimator, asked, out, count=chosen.pairs, report=report)
+        judged = judge(task, found.answers, known, grader=chosen.grader)
+        gold = [gold_of(example, known) for example in task.examples]
+        numbers = figures(found, judged, gold, pairs, estimator.calibrator, chosen.aim)
+        results = _about(estimator, task, chosen) | numbers
+        policy = _write_policy(out, found, judged, results)
+        results["policy"] = {"fingerprint": policy.fingerprint, "certificate": (out / CERTIFICATE).exists()}
+        _write_answers(out, task, found, judged, policy)
+        _write_items(out, task, found, judged, estimator.model.name)
+        save(results, out / "results.json")
+    return results
+
+
+def _about(estimator: ConfidenceEstimator, task: Task, options: Options) -> dict[str, Any]:
+    model, calibrator = estimator.model, estimator.calibrator
+    warning = estimator.warning.text if estimator.warning else ""
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "task": task.name,
+        "model": model.name,
+        "calibrator": calibrator.id if calibrator else "",
+        "warning": warning,
+        "grader": options.grader,
+        "samples": options.samples,
+    }
+
+
+def _write_policy(out: Path, found: Answered, judged: Judged, results: Mapping[str, Any]) -> Policy:
+    """The policy that the numbers allow, in shadow mode, and its certificate; without one all answers go to review."""
+    decision = results["decision"]["code"]
+    kind = {"certified": "high_probability", "expected": "expected_error"}.get(decision)
+    aim = Aim(results["aim"]["max_error"], results["aim"]["certainty"])
+    certificate = out / CERTIFICATE
+    certificate.unlink(missing_ok=True)
+    policy = Policy(review_all=True, mode="shadow")
+    if kind in ("high_probability", "expected_error"):
+        made: Certified = certified(found, judged, kind, aim)
+        shadow = {name: replace(p, mode="shadow") for name, p in made.policy.tasks.items()}
+        policy = replace(made.policy, mode="shadow", tasks=shadow)
+        save_certificates(certificate, made.certificates)
+    head = "\n".join(f"# {line}" for line in _policy_notes(decision, results))
+    write_atomically(out / POLICY, f"{head}\n\n{policy.to_toml()}")
+    return policy
+
+
+def _policy_notes(decision: str, results: Mapping[str, Any]) -> list[str]:
+    aim, task = results["aim"], results["task"]
+    why = {
+        "certified": f"The error among accepted answers of {task!r} is at most {aim['max_error']:g}, with a probability "
+        f"of {aim['certainty']:g} over the draw of the labels.",
+        "expected": f"The error among accepted answers of {task!r} is at most {aim['max_error']:g} on average over draws "
+        "of the labels; in single draws it is larger in up to half of the cases.",
+    }.get(decision, "No threshold is certified, so all answers go to review; judged, they are the sample that is needed.")
+    return [
+        f"thermolang poc, {results['created'][:10]}: {results['model']}, calibrator {results['calibrator']}.",
+        why,
+        'Shadow decides and records, and holds nothing back. Change mode to "enforce" when people agree.',
+    ]
+
+
+def _write_answers(out: Path, task: Task, found: Answered, judged: Judged, policy: Policy) -> None:
+    lines = []
+    for example, row, confidence, right in zip(
+        task.examples, found.rows, found.confidences, judged.right, strict=True
+    ):
+        record = {
+            "key": text_key(example),
+            "question": example.question,
+            "answer": spoken(example, row.answer),
+            "correct": right,
+            "confidence": confidence.to_dict(),
+            "decision": policy.decide(confidence).to_dict(),
+        }
+        lines.append(json.dumps(record, ensure_ascii=False))
+    write_atomically(out / "answers.jsonl", "".join(f"{line}\n" for line in lines))
+
+
+def _write_items(out: Path, task: Task, found: Answered, judged: Judged, model: str) -> None:
+    """Answers without a verdict for the desk, as ``ReviewStore.submit`` takes them.
+
+    In random order, so that whoever stops early has judged a random sample.
+    """
+    everything, items = Policy(review_all=True), []
+    for example, row, confidence, right in zip(
+        task.examples, found.rows, found.confidences, judged.right, strict=True
+    ):
+        if right is None:
+            items.append(
+                {
+                    "key": text_key(example),
+                    "question": _asked(example.question, example.choices),
+                    "answer": spoken(example, row.answer),
+                    "confidence": confidence.to_dict(),
+                    "decision": everything.decide(confidence).to_dict(),
+                    "context": example.context,
+                    "model": model,
+                    "task": task.name,
+                }
+            )
+    random.Random(task.name).shuffle(items)
+    path = out / "items.jsonl"
+    path.unlink(missing_ok=True)
+    if items:
+        write_atomically(path, "".join(f"{json.dumps(i, ensure_ascii=False)}\n" for i in items))
+
+
+def _asked(question: str, choices: Sequence[str]) -> str:
+    return "\n".join([question, *(f"- {choice}" for choice in choices)])
+
