@@ -26,6 +26,7 @@ from thermolang.review.schema import (
     EventRow,
     ItemRow,
     RejectCode,
+    RepeatRow,
     Status,
     VerdictAction,
     VerdictRow,
@@ -35,6 +36,8 @@ from thermolang.storage import default_store_url
 from thermolang.types import Confidence, Decision, DecisionCode
 
 __all__ = ["Event", "ReviewItem", "ReviewStore", "Verdict"]
+
+_REPEATS = select(RepeatRow.item_id)
 
 
 @dataclass(frozen=True)
@@ -265,6 +268,8 @@ class ReviewStore:
     ) -> builtins.list[ReviewItem]:
         """Return items by ascending confidence; those without one are spread evenly among the others.
 
+        Copies that test how people judge are left out; see ``LeadService``.
+
         Args:
             status: Only this status; None for all.
             task: Only this task; None for all.
@@ -278,6 +283,7 @@ class ReviewStore:
         check(limit >= 0 and offset >= 0, f"limit and offset must not be negative, got {limit} and {offset}")
         # The id settles ties, so that pages neither overlap nor leave an item out.
         query = select(ItemRow).order_by(ItemRow.place, ItemRow.created_at, ItemRow.id).limit(limit).offset(offset)
+        query = query.where(ItemRow.id.not_in(_REPEATS))
         if status is not None:
             query = query.where(ItemRow.status == status)
         if task is not None:
@@ -287,7 +293,7 @@ class ReviewStore:
 
     def counts(self, task: str | None = None) -> dict[str, int]:
         """Return the number of items by status; every status is a key."""
-        query = select(ItemRow.status, func.count()).group_by(ItemRow.status)
+        query = select(ItemRow.status, func.count()).where(ItemRow.id.not_in(_REPEATS)).group_by(ItemRow.status)
         if task is not None:
             query = query.where(ItemRow.task == task)
         counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
