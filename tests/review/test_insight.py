@@ -50,7 +50,9 @@ def test_the_interval_of_a_median_has_the_ranks_of_the_binomial_distribution():
 
 
 def test_a_number_that_helps():
-    found = insight.helps(some(45) + some(5, accepted=False) + some(30, number=False) + some(20, number=False, right=False))
+    found = insight.helps(
+        some(45) + some(5, accepted=False) + some(30, number=False) + some(20, number=False, right=False)
+    )
     assert (found.with_number.accuracy.share, found.without_number.accuracy.share) == (0.9, 0.6)
     assert found.gain == pytest.approx(0.3)
     assert found.low > 0 and found.finding == "helps"

@@ -83,7 +83,9 @@ def test_lists_of_blind_tasks_tell_nothing_by_number_reason_filter_or_order(desk
     settle_on(leads, "closed", mode="blind")
     page = desk.search(Filter(task="closed"))
     assert [row.question for row in page.rows] == [str(value) for value in values]
-    assert {(row.confidence, row.threshold, row.reason_code, row.blind) for row in page.rows} == {(None, None, "", True)}
+    assert {(row.confidence, row.threshold, row.reason_code, row.blind) for row in page.rows} == {
+        (None, None, "", True)
+    }
     assert texts(desk, "ann", band="very_low") == texts(desk, "ann", reason_code="below_threshold") == ["seen"]
     assert [row.confidence for row in desk.search(Filter(task="open")).rows] == [0.15]
 
@@ -144,7 +146,12 @@ def test_a_probe_comes_as_an_ordinary_item(desk, leads, probe, any_store, draws)
     assert texts(desk, "ann") == ["new", "known"]
     draws.value = 0.1
     lease = desk.next("ann")
-    assert (lease.item.question, lease.item.status, lease.item.version, lease.item.verdict) == ("known", "pending", 1, None)
+    assert (lease.item.question, lease.item.status, lease.item.version, lease.item.verdict) == (
+        "known",
+        "pending",
+        1,
+        None,
+    )
     assert lease.item.id != probe.id
     decide(desk, lease)
     (trial,) = leads.trials()

@@ -144,7 +144,10 @@ class LeadService:
 
     def probes(self) -> list[Probe]:
         """The probes, the newest first, up to 200."""
-        copy, well = aliased(ItemRow), func.sum(case(((VerdictRow.action == "accept") == ProbeRow.known_right, 1), else_=0))
+        copy, well = (
+            aliased(ItemRow),
+            func.sum(case(((VerdictRow.action == "accept") == ProbeRow.known_right, 1), else_=0)),
+        )
         counted = (
             select(RepeatRow.original_id, func.count(), well)
             .join(copy, copy.id == RepeatRow.item_id)
@@ -293,4 +296,3 @@ class LeadService:
         code = given.reason_code
         verdict = Verdict(given.action, operator, self._clock(), given.corrected_answer, note, code)  # type: ignore[arg-type]
         self._store._record(session, item_id, verdict, row.version)
-

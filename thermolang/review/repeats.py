@@ -190,5 +190,3 @@ def _copy(session: Session, original: ItemRow, at: datetime) -> ItemRow:
     event: EventRow = event_row(copy.id, actor=copy.model or "thermolang", what="submitted", detail=detail)
     session.add(event)
     return copy
-
-

@@ -100,4 +100,3 @@ def read_settings(session: Session) -> Settings:
         for row in session.scalars(select(TaskSettingRow))
     }
     return Settings(found.pop(EVERY_TASK, TaskSettings()), found)
-

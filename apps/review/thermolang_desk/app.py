@@ -42,6 +42,7 @@ def create_app(store: ReviewStore, access: Access, *, hosts: Collection[str] = L
     """
     app = FastAPI(title="thermolang desk", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.store, app.state.access, app.state.service = store, access, ReviewService(store)
+    app.state.prepare_at = {}
     app.include_router(api.router)
     app.add_api_route("/", _page, response_class=HTMLResponse)
     app.add_api_route("/static/{name}", _static)

@@ -51,21 +51,26 @@ def login(language: Language, theme: str) -> str:
 
 def rows(found: Sequence[Row], language: Language) -> str:
     """Rows of the table of items."""
-    shown = [(row, why(row.reason_code, row.confidence, row.threshold, language)) for row in found]
-    return _render("rows", words=WORDS[language], rows=shown)
+    words = WORDS[language]
+
+    def told(row: Row) -> str:
+        return words["blind"] if row.blind else why(row.reason_code, row.confidence, row.threshold, language)
+
+    return _render("rows", words=words, rows=[(row, told(row)) for row in found])
 
 
-def detail(item: ReviewItem, language: Language, *, whose: str = "") -> str:
+def detail(item: ReviewItem, language: Language, *, whose: str = "", with_number: bool = True) -> str:
     """Everything about one item.
 
     Args:
         item: The item.
         language: The reader's language.
         whose: Somebody else who is working on it.
+        with_number: Whether also its confidence, and all that tells of it.
     """
     confidence = item.confidence
     # How often each meaning was said when the model was asked again, the answer's own first.
-    said = confidence.meanings(item.answer) if confidence.source else ()
+    said = confidence.meanings(item.answer) if confidence.source and with_number else ()
     return _render(
         "detail",
         words=WORDS[language],
@@ -73,15 +78,16 @@ def detail(item: ReviewItem, language: Language, *, whose: str = "") -> str:
         whose=whose if item.status == "pending" else "",
         why=why(item.reason_code, confidence.value, item.decision.threshold, language) or item.reason,
         reasons=dict.fromkeys(reason for reason in (item.reason, confidence.reason) if reason),
-        facts=fields.facts(item, language),
+        with_number=with_number,
+        facts=fields.facts(item, language) if with_number else [],
         said=said,
-        others=said or confidence.alternatives,
+        others=(said or confidence.alternatives) if with_number else (),
         markdown=texts.markdown(item.answer) if texts.is_markdown(item.answer) else None,
         longest=texts.LONGEST_TEXT,
     )
 
 
-def why(code: str, value: float | None, threshold: float, language: Language) -> str:
+def why(code: str, value: float | None, threshold: float | None, language: Language) -> str:
     """Why an item waits, in the reader's language; empty for a code that the desk does not know.
 
     Args:
