@@ -6,7 +6,7 @@ import pytest
 from thermolang_desk import api
 
 from tests.desk.conftest import REVIEW
-from tests.desk.test_api import FULL, post, take
+from tests.desk.test_api import post, take
 from thermolang import Confidence, Decision
 from thermolang.review import LeadService, TaskSettings
 from thermolang.types import Alternative

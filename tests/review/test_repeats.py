@@ -210,7 +210,7 @@ def test_taking_a_probe_runs_the_same_statements_as_taking_another_item(desk, le
 
 def test_the_share_of_probes_is_that_of_the_settings(any_store, clock, leads):
     settle_on(leads, probe_share=0.2)
-    for number in range(60):
+    for _ in range(60):
         item = submit(any_store, 0.1, question="known")
         any_store.decide(item.id, "accept", operator="lea")
         leads.mark_probe(item.id, operator="lea")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from thermolang.review import Band, Draft, Filter, Lease, Order, ReviewItem, ReviewService, Status, User
+from thermolang.review import Band, Draft, Filter, LeadService, Lease, Order, ReviewItem, ReviewService, Status, User
 from thermolang_desk import components
 from thermolang_desk.access import COOKIE, Lead, Reviewer, address_of, set_cookie
 from thermolang_desk.i18n import language_for
@@ -251,6 +251,9 @@ def lease_view(lease: Lease, user: User, request: Request) -> dict[str, Any]:
         "operator": lease.operator,
         "mine": mine,
         "draft": asdict(lease.draft),
+        "probe": user.may("lead")
+        and item.verdict is not None
+        and LeadService(request.app.state.store).is_probe(item.id),
         "html": components.detail(
             item, language_for(request), whose="" if mine else lease.operator, with_number=lease.with_number
         ),

@@ -5,43 +5,85 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.ext import Extension
+from markupsafe import Markup
 
-from thermolang.review import BANDS, REJECT_CODES, ReviewItem, Row, User, Verdict
+from thermolang.review import BANDS, REJECT_CODES, SHOW_MODES, CurvePoint, Preview, ReviewItem, Row, User, Verdict
 from thermolang_desk import fields, texts
 from thermolang_desk.i18n import LANGUAGES, WORDS, Language
 
 # The first limit that a confidence is below decides on the word.
 _LEVELS = ((0.25, "very_low"), (0.5, "low"), (0.75, "medium"), (float("inf"), "high"))
+LEAD_PAGES = ("quality", "load", "people", "settings")
 LEVELS = ("unknown", *(word for _, word in _LEVELS))
 
 
-def page(user: User, language: Language, theme: str, *, alone: bool) -> str:
-    """The whole page, without items.
+@dataclass(frozen=True)
+class Frame:
+    """What all pages have around them.
 
-    Args:
+    Attributes:
         user: Who is logged in.
         language: The reader's language.
         theme: ``"dark"``, ``"light"`` or empty for the browser's.
         alone: Whether there is no login, and so no logout.
     """
-    return _render(
+
+    user: User
+    language: Language
+    theme: str
+    alone: bool
+
+
+def page(frame: Frame) -> str:
+    """The operators' page, without items."""
+    words = WORDS[frame.language]
+    return _framed(
         "page",
-        words=WORDS[language],
-        user=user,
-        alone=alone,
-        theme=theme,
-        language=language,
-        languages=LANGUAGES,
+        frame,
         bands=BANDS,
         codes=REASON_CODES,
         reject_codes=REJECT_CODES,
         # What the script says; it reads it from an attribute.
-        said=json.dumps({key.removeprefix("js_"): word for key, word in WORDS[language].items() if key[:3] == "js_"}),
+        said=json.dumps({key.removeprefix("js_"): word for key, word in words.items() if key[:3] == "js_"}),
     )
+
+
+def lead_page(frame: Frame, name: str, **context: Any) -> str:
+    """One of the leads' pages.
+
+    Args:
+        frame: What is around it.
+        name: ``"quality"``, ``"load"``, ``"people"`` or ``"settings"``.
+        context: What its template shows.
+    """
+    return _framed(f"lead_{name}", frame, page=name, pages=LEAD_PAGES, modes=SHOW_MODES, **context)
+
+
+def preview(
+    found: Preview,
+    points: Sequence[CurvePoint],
+    plot: Markup,
+    present: float | None,
+    judged: int,
+    language: Language,
+) -> str:
+    """What a threshold would change.
+
+    Args:
+        found: Its figures.
+        points: Of the curve.
+        plot: The curve.
+        present: The threshold in use.
+        judged: How many verdicts the figures rest on.
+        language: The reader's language.
+    """
+    shown = {"found": found, "points": points, "plot": plot, "present": present, "judged": judged}
+    return _render("lead_preview", words=WORDS[language], **shown)
 
 
 def login(language: Language, theme: str) -> str:
@@ -118,9 +160,14 @@ def number(value: float | None) -> str:
     return "\N{EN DASH}" if value is None else f"{value:.2f}"
 
 
-def percent(share: float) -> str:
-    """A share in [0, 1] as whole per cent; also a width of SVG."""
-    return f"{share:.0%}"
+def percent(share: float | None) -> str:
+    """A share in [0, 1] as whole per cent; also a width of SVG. A dash stands for None."""
+    return "\N{EN DASH}" if share is None else f"{share:.0%}"
+
+
+def percent_fine(share: float) -> str:
+    """A share in [0, 1] as per cent with a digit after the point where it has one."""
+    return f"{100 * share:.1f} %".replace(".0 %", " %")
 
 
 class _JoinLines(Extension):
@@ -128,6 +175,11 @@ class _JoinLines(Extension):
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         return re.sub(r"(?<=[>}])\s*\n\s*", "", source)
+
+
+def _framed(template: str, frame: Frame, **context: Any) -> str:
+    around = {"user": frame.user, "language": frame.language, "theme": frame.theme, "alone": frame.alone}
+    return _render(template, words=WORDS[frame.language], languages=LANGUAGES, **around, **context)
 
 
 def _render(name: str, **context: Any) -> str:
@@ -143,6 +195,7 @@ _templates.filters |= {
     "level": level,
     "number": number,
     "percent": percent,
+    "percent_fine": percent_fine,
     "plain": texts.plain,
     "visible": texts.visible,
 }
