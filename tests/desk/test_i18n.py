@@ -15,7 +15,20 @@ from thermolang.review import BANDS, REJECT_CODES, STATUSES, User
 # Looked up by an item's status or confidence, or by a role.
 BY_VALUE = {*STATUSES, *components.LEVELS, *BANDS, "all", "flagged"}
 # Looked up by the rest of their names: reasons, codes of verdicts, orders, keys, and what the script says.
-BY_BEGINNING = ("why_", "code_", "order_", "key_", "js_", "login_")
+BY_BEGINNING = (
+    "why_",
+    "code_",
+    "order_",
+    "key_",
+    "js_",
+    "login_",
+    "mode_",
+    "page_",
+    "below_",
+    "help_",
+    "promise_",
+    "set_",
+)
 SCRIPT = (Path(thermolang_desk.__file__).parent / "static" / "desk.js").read_text(encoding="utf-8")
 
 

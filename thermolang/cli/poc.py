@@ -50,9 +50,7 @@ def poc(
     samples: Annotated[
         int, typer.Option(min=0, help="Also compare with so many sampled answers a question; 8 are usual, and slow.")
     ] = 0,
-    pairs: Annotated[
-        int, typer.Option(min=2, help="Questions that are timed with and without a confidence.")
-    ] = 30,
+    pairs: Annotated[int, typer.Option(min=2, help="Questions that are timed with and without a confidence.")] = 30,
     examples: Annotated[
         int, typer.Option(min=0, help="Worst cases in the report, of each sort; 0 keeps questions out of it.")
     ] = 5,
@@ -104,4 +102,3 @@ def poc(
     for line in decisions(results):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     errors.print(f"Report: {page}", markup=False, soft_wrap=True)
-

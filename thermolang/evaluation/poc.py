@@ -141,7 +141,9 @@ def _policy_notes(decision: str, results: Mapping[str, Any]) -> list[str]:
         f"of {aim['certainty']:g} over the draw of the labels.",
         "expected": f"The error among accepted answers of {task!r} is at most {aim['max_error']:g} on average over draws "
         "of the labels; in single draws it is larger in up to half of the cases.",
-    }.get(decision, "No threshold is certified, so all answers go to review; judged, they are the sample that is needed.")
+    }.get(
+        decision, "No threshold is certified, so all answers go to review; judged, they are the sample that is needed."
+    )
     return [
         f"thermolang poc, {results['created'][:10]}: {results['model']}, calibrator {results['calibrator']}.",
         why,
@@ -151,9 +153,7 @@ def _policy_notes(decision: str, results: Mapping[str, Any]) -> list[str]:
 
 def _write_answers(out: Path, task: Task, found: Answered, judged: Judged, policy: Policy) -> None:
     lines = []
-    for example, row, confidence, right in zip(
-        task.examples, found.rows, found.confidences, judged.right, strict=True
-    ):
+    for example, row, confidence, right in zip(task.examples, found.rows, found.confidences, judged.right, strict=True):
         record = {
             "key": text_key(example),
             "question": example.question,
@@ -172,9 +172,7 @@ def _write_items(out: Path, task: Task, found: Answered, judged: Judged, model: 
     In random order, so that whoever stops early has judged a random sample.
     """
     everything, items = Policy(review_all=True), []
-    for example, row, confidence, right in zip(
-        task.examples, found.rows, found.confidences, judged.right, strict=True
-    ):
+    for example, row, confidence, right in zip(task.examples, found.rows, found.confidences, judged.right, strict=True):
         if right is None:
             items.append(
                 {
@@ -197,4 +195,3 @@ def _write_items(out: Path, task: Task, found: Answered, judged: Judged, model: 
 
 def _asked(question: str, choices: Sequence[str]) -> str:
     return "\n".join([question, *(f"- {choice}" for choice in choices)])
-

@@ -282,7 +282,10 @@ def _money_rows(results: Record, texts: Texts) -> Any:
     """Who looks at the answers, and what it costs; the least is marked."""
     if not results["aim"]["prices"]:
         return
-    rows = [(texts("money.at", threshold=f"{r['threshold']:g}"), r["money"], r.get("money_at_most")) for r in results["thresholds"]]
+    rows = [
+        (texts("money.at", threshold=f"{r['threshold']:g}"), r["money"], r.get("money_at_most"))
+        for r in results["thresholds"]
+    ]
     if results["labelled"]:
         rows = [
             (texts("money.nobody"), results["nobody_looks"], None),

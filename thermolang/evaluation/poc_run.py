@@ -78,7 +78,11 @@ def run_folder(out: Path, task: Task, model: LocalModel) -> Iterator[None]:
     known = out / RUN
     if known.is_file():
         found = _record(known)
-        differ = [n.replace("_name", "") for n in mine if n in ("format", "questions", "model_name") and found.get(n) != mine[n]]
+        differ = [
+            n.replace("_name", "")
+            for n in mine
+            if n in ("format", "questions", "model_name") and found.get(n) != mine[n]
+        ]
         if differ or found.get("model") != mine["model"]:
             what = " and ".join(differ or ["model"])
             msg = f"{out} holds a run with another {what} ({found.get('model_name')}, {found.get('file')}): {remedy}"
@@ -119,12 +123,12 @@ def check_estimator(estimator: ConfidenceEstimator, task: Task) -> None:
         raise InvalidInputError(missing.text)
     if estimator.calibrator and kind.name not in estimator.calibrator.fits:
         msg = f"the calibrator {estimator.calibrator.id} knows nothing of {kind.plural}: "
-        raise InvalidInputError(f"{msg}thermolang calibrate --model {estimator.model.name} --tasks FILE makes one that does")
+        raise InvalidInputError(
+            f"{msg}thermolang calibrate --model {estimator.model.name} --tasks FILE makes one that does"
+        )
 
 
-def answered(
-    estimator: ConfidenceEstimator, task: Task, out: Path, *, samples: int = 0, report: Report
-) -> Answered:
+def answered(estimator: ConfidenceEstimator, task: Task, out: Path, *, samples: int = 0, report: Report) -> Answered:
     """Let the model answer all questions and read each answer, or take from disk what was done before.
 
     Args:
@@ -146,9 +150,7 @@ def answered(
     return Answered(task, features, rows, tuple(_confidences(estimator, task, rows)))
 
 
-def _confidences(
-    estimator: ConfidenceEstimator, task: Task, rows: Sequence[CollectedItem]
-) -> Iterator[Confidence]:
+def _confidences(estimator: ConfidenceEstimator, task: Task, rows: Sequence[CollectedItem]) -> Iterator[Confidence]:
     """The confidences as in use once the task has settled: its state first sees all questions, none of their labels."""
     kind = CHOICE if is_choice(task) else SELF_CHECK
     for score in (estimator.calibrate, estimator.snapshot().calibrate):
@@ -236,9 +238,7 @@ def _kept(path: Path) -> list[Pair]:
     return found
 
 
-def _timer(
-    estimator: ConfidenceEstimator, task: Task
-) -> Callable[..., tuple[str, float, float]]:
+def _timer(estimator: ConfidenceEstimator, task: Task) -> Callable[..., tuple[str, float, float]]:
     """Answers one question; returns the text, the seconds in all, and those that the confidence took."""
     model, choice = estimator.model, is_choice(task)
 

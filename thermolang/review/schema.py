@@ -35,6 +35,10 @@ RejectCode = Literal["wrong", "unsupported", "incomplete", "off_topic", "harmful
 # How a person leaves an item undecided.
 PassKind = Literal["skip", "cannot_tell"]
 Role = Literal["reviewer", "lead", "admin"]
+# Whether operators see the confidence before they decide: always, never, or by chance.
+ShowMode = Literal["shown", "blind", "random"]
+# Why an item comes a second time: its answer is known to be right or wrong, or a second person is to judge it.
+RepeatKind = Literal["probe", "second"]
 
 ACTIONS: tuple[VerdictAction, ...] = get_args(VerdictAction)
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -253,6 +257,73 @@ class DraftRow(Base):
     operator: Mapped[str] = mapped_column(String(200), primary_key=True)
     content: Mapped[dict[str, Any]] = mapped_column(JSON)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class TaskSettingRow(Base):
+    """How the items of a task are reviewed."""
+
+    __tablename__ = "task_settings"
+    __table_args__ = (_one_of("mode", get_args(ShowMode), name="mode"),)
+
+    task: Mapped[str] = mapped_column(String(500), primary_key=True)
+    mode: Mapped[ShowMode] = mapped_column(String(10))
+    blind_share: Mapped[float] = mapped_column(Double)
+    probe_share: Mapped[float] = mapped_column(Double)
+    double_share: Mapped[float] = mapped_column(Double)
+    changed_by: Mapped[str] = mapped_column(String(200))
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ShowingRow(Base):
+    """An item was shown to an operator, with its confidence or without."""
+
+    __tablename__ = "showings"
+
+    item_id: Mapped[str] = mapped_column(ForeignKey("items.id"), primary_key=True)
+    operator: Mapped[str] = mapped_column(String(200), primary_key=True)
+    with_number: Mapped[bool] = mapped_column(Boolean)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    # From the last time that it was shown to the verdict.
+    seconds: Mapped[float | None] = mapped_column(Double)
+
+
+class ProbeRow(Base):
+    """A decided item whose answer is known to be right or wrong; copies of it test how people judge."""
+
+    __tablename__ = "probes"
+
+    item_id: Mapped[str] = mapped_column(ForeignKey("items.id"), primary_key=True)
+    known_right: Mapped[bool] = mapped_column(Boolean)
+    marked_by: Mapped[str] = mapped_column(String(200))
+    marked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class RepeatRow(Base):
+    """An item that is a copy of another one, for one operator; for nobody where the operator is empty."""
+
+    __tablename__ = "repeats"
+    __table_args__ = (_one_of("kind", get_args(RepeatKind), name="kind"), Index(None, "operator"))
+
+    item_id: Mapped[str] = mapped_column(ForeignKey("items.id"), primary_key=True)
+    original_id: Mapped[str] = mapped_column(ForeignKey("items.id"), index=True)
+    kind: Mapped[RepeatKind] = mapped_column(String(10))
+    operator: Mapped[str] = mapped_column(String(200))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class DoubleRow(Base):
+    """A decided item that a second person judges without knowing the first verdict."""
+
+    __tablename__ = "doubles"
+
+    item_id: Mapped[str] = mapped_column(ForeignKey("items.id"), primary_key=True)
+    first_operator: Mapped[str] = mapped_column(String(200))
+    first_right: Mapped[bool] = mapped_column(Boolean)
+    copy_id: Mapped[str | None] = mapped_column(ForeignKey("items.id"), unique=True)
+    second_operator: Mapped[str | None] = mapped_column(String(200))
+    second_right: Mapped[bool | None] = mapped_column(Boolean)
+    settled_by: Mapped[str | None] = mapped_column(String(200))
+    settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class UserRow(Base):

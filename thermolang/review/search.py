@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -12,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from thermolang.review.checks import check, check_lengths, clean_text
 from thermolang.review.schema import BAND_LIMITS, STATUSES, ItemRow, LeaseRow, Status, VerdictRow
+from thermolang.review.settings import Settings
 
 Band = Literal["very_low", "low", "medium", "high", "unknown"]
 Order = Literal["confidence", "oldest", "newest"]
@@ -71,12 +72,13 @@ class Row:
         task: Name of the task.
         question: The beginning of the question.
         answer: The beginning of the answer.
-        confidence: In [0, 1]; None if there is none.
-        threshold: The confidence from which answers are accepted.
-        reason_code: Why it waits.
+        confidence: In [0, 1]; None if there is none, or if it is hidden until the verdict.
+        threshold: The confidence from which answers are accepted; None if it is hidden.
+        reason_code: Why it waits; empty if it is hidden.
         status: What became of it.
         flagged: Whether it waits for a lead.
         operator: Who decided it, or who works on it now; empty if nobody.
+        blind: Whether the confidence and all that tells of it are hidden until the verdict.
     """
 
     id: str
@@ -86,11 +88,12 @@ class Row:
     question: str
     answer: str
     confidence: float | None
-    threshold: float
+    threshold: float | None
     reason_code: str
     status: Status
     flagged: bool
     operator: str
+    blind: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,16 +163,34 @@ def _in_band(band: Band | None) -> list[ColumnElement[bool]]:
     return limits if index == len(BAND_LIMITS) - 1 else [*limits, ItemRow.place < BAND_LIMITS[index]]
 
 
-def find(session: Session, chosen: Filter, order: Order, limit: int, offset: int, at: datetime) -> Page:
+def without_hidden(settings: Settings, chosen: Filter) -> list[ColumnElement[bool]]:
+    """Where a filter asks for what is hidden until the verdict, it must not find such items."""
+    asks = chosen.band is not None or chosen.reason_code is not None
+    return [~settings.hides()] if asks and settings.may_hide(chosen.task) else []
+
+
+def find(
+    session: Session,
+    chosen: Filter,
+    order: Order,
+    limit: int,
+    offset: int,
+    *,
+    at: datetime,
+    settings: Settings,
+    seen: Sequence[ColumnElement[bool]] = (),
+) -> Page:
     """A page of the items that a filter finds.
 
     Args:
         session: Of the database.
         chosen: The filter.
-        order: The order of the list.
+        order: The order of the list; where confidences may be hidden, "confidence" is by age: an order tells, too.
         limit: At most so many rows, up to 200.
         offset: Skip so many.
         at: The time now: leases that ended before are over.
+        settings: Say what is hidden.
+        seen: Further conditions on what the reader may see.
 
     Raises:
         StoreError: The filter, the order or a number is unknown.
@@ -178,11 +199,20 @@ def find(session: Session, chosen: Filter, order: Order, limit: int, offset: int
     check(order in ORDERS, f"unknown order {order!r}; one of {', '.join(ORDERS)}")
     check(0 < limit <= MAX_LIMIT, f"a page has 1 to {MAX_LIMIT} rows, got {limit}")
     check(0 <= offset <= MAX_OFFSET, f"a page starts at 0 to {MAX_OFFSET:,}, got {offset}")
-    where = restrict(session, chosen)
+    where = [*restrict(session, chosen), *without_hidden(settings, chosen), *seen]
+    if order == "confidence" and chosen.status in (None, "pending") and settings.may_hide(chosen.task):
+        order = "oldest"
     capped = select(literal_column("1")).select_from(ItemRow).where(*where).limit(MAX_COUNT + 1).subquery()
     total = session.scalar(select(func.count()).select_from(capped)) or 0
     rows = session.execute(_listed(where, order, at).limit(limit).offset(offset)).all() if total else []
-    return Page(tuple(Row(*row) for row in rows), min(total, MAX_COUNT), total > MAX_COUNT)
+    return Page(tuple(_masked(Row(*row), settings) for row in rows), min(total, MAX_COUNT), total > MAX_COUNT)
+
+
+def _masked(row: Row, settings: Settings) -> Row:
+    """A row as it may be seen; by chance hidden ones are all hidden in lists."""
+    if row.status != "pending" or settings.of(row.task).mode == "shown":
+        return row
+    return replace(row, confidence=None, threshold=None, reason_code="", blind=True)
 
 
 def tasks(session: Session) -> list[str]:

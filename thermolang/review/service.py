@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from thermolang.errors import ConflictError
+from thermolang.review import queue, repeats
 from thermolang.review import search as searching
 from thermolang.review.checks import check, check_lengths, check_operator, check_version
 from thermolang.review.schema import (
-    BAND_LIMITS,
     STATUSES,
     DraftRow,
     EventRow,
@@ -24,17 +24,18 @@ from thermolang.review.schema import (
     LeaseRow,
     PassKind,
     PassRow,
+    ProbeRow,
     RejectCode,
+    ShowingRow,
     VerdictAction,
     VerdictRow,
 )
 from thermolang.review.search import Filter, Order, Page
+from thermolang.review.settings import Settings, read_settings
 from thermolang.review.store import ReviewItem, ReviewStore, Verdict, event_row, item_from, utc_now
 
 LEASE = timedelta(seconds=90)
 UNDO = timedelta(seconds=60)
-# How many free items are looked at; others may be quicker with some of them.
-_CANDIDATES = 8
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,14 @@ class Lease:
         operator: Whose it is; somebody else's is read-only.
         until: When it becomes free, unless it is renewed; in UTC. None if it is decided.
         draft: What the operator had typed about it.
+        with_number: Whether the operator may see the confidence and what tells of it; see ``TaskSettings.mode``.
     """
 
     item: ReviewItem
     operator: str
     until: datetime | None
     draft: Draft
+    with_number: bool = True
 
 
 class ReviewService:
@@ -76,6 +79,7 @@ class ReviewService:
     Args:
         store: Where the items are; it stays open.
         clock: Returns the time now, aware.
+        draw: Returns random numbers in [0, 1), which decide on probes and second reviews.
 
     Example:
         >>> from thermolang import Confidence, Decision
@@ -87,16 +91,25 @@ class ReviewService:
         'corrected'
     """
 
-    def __init__(self, store: ReviewStore, *, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        store: ReviewStore,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._draw = draw
         self._counted: tuple[int, dict[str, int]] = (-1, {})
 
     def next(self, operator: str, chosen: Filter | None = None) -> Lease | None:
         """Lease the next item: the operator's own lease if there is one, otherwise the most doubtful band's.
 
         Within a band of confidence each operator goes through the items in another order. Items that the operator
-        passed come last, those of others' leases and those that wait for a lead not at all.
+        passed come last, those of others' leases and those that wait for a lead not at all. Where the settings ask
+        for probes and second reviews, these come among the others, and some items come from other bands. Where
+        confidences may be hidden, the bands come in random order.
 
         Args:
             operator: Who asks.
@@ -113,14 +126,13 @@ class ReviewService:
         searching.check_filter(chosen)
         at = self._clock()
         with self._store._transaction() as session:
-            mine = session.scalar(self._mine(session, operator, chosen, at))
+            settings = read_settings(session)
+            mine = session.scalar(queue.held(session, settings, operator, chosen, at))
             if mine and (row := self._lease(session, mine, operator, at)):
-                return self._leased(session, row, operator, at)
-            for passed in (False, True):
-                for query in self._candidates(session, operator, chosen, at, passed=passed):
-                    for item_id in session.scalars(query).all():
-                        if row := self._lease(session, item_id, operator, at):
-                            return self._leased(session, row, operator, at)
+                return self._shown(session, settings, row, operator, at)
+            for item_id in queue.offers(session, settings, operator, chosen, at, self._draw):
+                if row := self._lease(session, item_id, operator, at):
+                    return self._shown(session, settings, row, operator, at)
         return None
 
     def open(self, item_id: str, operator: str) -> Lease:
@@ -140,7 +152,7 @@ class ReviewService:
                 whose = row.verdict.operator if row.verdict else ""
                 return Lease(item_from(row), whose, None, _draft(session, item_id, operator))
             self._lease(session, item_id, operator, at)
-            return self._leased(session, row, operator, at)
+            return self._shown(session, read_settings(session), row, operator, at)
 
     def renew(self, item_id: str, operator: str) -> bool:
         """Keep a lease alive; the page calls it while it is open.
@@ -194,6 +206,10 @@ class ReviewService:
             item = self._store._record(session, item_id, given, version)
             self._refuse_others(session, item_id, operator, at)
             self._forget(session, item_id, operator)
+            if (showing := session.get(ShowingRow, (item_id, operator))) is not None:
+                showing.seconds = (at - showing.at).total_seconds()
+            settings, right = read_settings(session), action == "accept"
+            repeats.after_verdict(session, settings, item_id, item.task, operator, right=right, draw=self._draw())
             return item
 
     def leave(self, item_id: str, version: int, kind: PassKind, *, operator: str, note: str = "") -> None:
@@ -255,9 +271,10 @@ class ReviewService:
                 raise ConflictError(msg)
             draft = {"correction": row.verdict.corrected_answer, "note": row.verdict.note}
             self._take_back(session, row, version, actor=operator, what="undone", note="")
+            repeats.after_undo(session, item_id)
             self._upsert(session, DraftRow, _draft_values(item_id, operator, draft, at), ("content", "at"))
             self._lease(session, item_id, operator, at)
-            return self._leased(session, row, operator, at)
+            return self._shown(session, read_settings(session), row, operator, at)
 
     def reopen(self, item_id: str, version: int, *, operator: str, note: str = "") -> ReviewItem:
         """Make a decided item pending again; for leads, which the caller checks.
@@ -272,6 +289,7 @@ class ReviewService:
             row = self._store._row(session, item_id)
             check(row.verdict is not None, "the item is undecided: there is nothing to reopen")
             self._take_back(session, row, version, actor=operator, what="reopened", note=note)
+            repeats.after_undo(session, item_id)
             return item_from(row)
 
     def save_draft(self, item_id: str, operator: str, draft: Draft) -> None:
@@ -295,12 +313,21 @@ class ReviewService:
             return _draft(session, item_id, operator)
 
     def search(
-        self, chosen: Filter | None = None, *, order: Order = "confidence", limit: int = 50, offset: int = 0
+        self,
+        chosen: Filter | None = None,
+        *,
+        operator: str = "",
+        others: bool = True,
+        order: Order = "confidence",
+        limit: int = 50,
+        offset: int = 0,
     ) -> Page:
         """A page of items.
 
         Args:
             chosen: Which items; by default all that are pending.
+            operator: Who asks: sees the own repeats, and nobody else's.
+            others: Whether also items that others decided.
             order: ``"confidence"`` (the most doubtful first), ``"oldest"`` or ``"newest"``.
             limit: Rows, 1 to 200.
             offset: Skip so many.
@@ -308,8 +335,20 @@ class ReviewService:
         Raises:
             StoreError: The filter, the order or a number is unknown.
         """
+        seen = repeats.visible_to(operator, others=others)
         with self._store._transaction() as session:
-            return searching.find(session, chosen or Filter(), order, limit, offset, self._clock())
+            settings, at = read_settings(session), self._clock()
+            found = chosen or Filter()
+            return searching.find(session, found, order, limit, offset, at=at, settings=settings, seen=seen)
+
+    def prepare(self, operator: str) -> None:
+        """Make copies of probes and of items for a second review, which ``next`` then mixes into the operator's work.
+
+        The desk does so now and then for every reviewer whose page is open; others call it themselves.
+        """
+        check_operator(operator)
+        with self._store._transaction() as session:
+            repeats.prepare(session, read_settings(session), operator, self._clock())
 
     def changes(self) -> int:
         """A number that grows with everything that happens to items; cheap enough to ask every second."""
@@ -332,6 +371,8 @@ class ReviewService:
             others = select(func.count()).where(LeaseRow.until > at, LeaseRow.operator != operator)
             passed = select(func.count()).select_from(PassRow).join(ItemRow, ItemRow.id == PassRow.item_id)
             passed = passed.where(PassRow.operator == operator, ItemRow.status == "pending", ~ItemRow.flagged)
+            hidden = repeats.hidden_counts(session, operator)
+            counts = {name: count - hidden.get(name, 0) for name, count in counts.items()}
             work = {"leased": session.scalar(others) or 0, "passed": session.scalar(passed) or 0}
             return {**counts, **work, "changes": changes}
 
@@ -352,30 +393,6 @@ class ReviewService:
         self._counted = (changes, counts)
         return counts
 
-    def _mine(self, session: Session, operator: str, chosen: Filter, at: datetime) -> Select[Any]:
-        """The item that the operator already has and that fits the filter."""
-        query = select(ItemRow.id).join(LeaseRow, LeaseRow.item_id == ItemRow.id)
-        query = query.where(LeaseRow.operator == operator, LeaseRow.until > at, *searching.restrict(session, chosen))
-        return query.order_by(LeaseRow.until.desc()).limit(1)
-
-    def _candidates(
-        self, session: Session, operator: str, chosen: Filter, at: datetime, *, passed: bool
-    ) -> list[Select[Any]]:
-        """Queries for free items: band by band, in each from the operator's own place in the circle of ids on."""
-        taken = exists().where(LeaseRow.item_id == ItemRow.id, LeaseRow.until > at, LeaseRow.operator != operator)
-        left = exists().where(PassRow.item_id == ItemRow.id, PassRow.operator == operator)
-        free = [~taken, left if passed else ~left]
-        if not chosen.flagged:
-            free.append(~ItemRow.flagged)
-        queries = []
-        for band in range(len(BAND_LIMITS)):
-            where = [*searching.restrict(session, chosen, queue_band=band), *free]
-            start = hashlib.sha256(f"{band} {operator}".encode()).hexdigest()[:32]
-            for half in (ItemRow.id >= start, ItemRow.id < start):
-                query = select(ItemRow.id).where(half, *where)
-                queries.append(query.order_by(ItemRow.id).limit(_CANDIDATES))
-        return queries
-
     def _lease(self, session: Session, item_id: str, operator: str, at: datetime) -> ItemRow | None:
         """Lease an item, or renew the lease; None if it is somebody else's or decided."""
         values = {"item_id": item_id, "operator": operator, "until": at + LEASE}
@@ -389,11 +406,18 @@ class ReviewService:
         session.execute(delete(LeaseRow).where(LeaseRow.item_id == item_id))
         return None
 
-    def _leased(self, session: Session, row: ItemRow, operator: str, at: datetime) -> Lease:
+    def _shown(self, session: Session, settings: Settings, row: ItemRow, operator: str, at: datetime) -> Lease:
+        """The item as the operator sees it; what is seen is noted if it is the operator's to decide."""
         lease = session.get(LeaseRow, row.id, populate_existing=True)
         held = lease is not None and lease.until > at
         whose, until = (lease.operator, lease.until) if lease and held else ("", None)
-        return Lease(item_from(row), whose, until, _draft(session, row.id, operator))
+        before = session.get(ShowingRow, (row.id, operator), populate_existing=True)
+        # Once seen with its number, an item stays so.
+        number = before.with_number if before else settings.shows_number(row.id, row.task, operator)
+        if whose == operator:
+            values = {"item_id": row.id, "operator": operator, "with_number": number, "at": at}
+            self._upsert(session, ShowingRow, values, ("at",))
+        return Lease(item_from(row), whose, until, _draft(session, row.id, operator), number)
 
     def _refuse_others(self, session: Session, item_id: str, operator: str, at: datetime) -> None:
         """Raise, and so roll back, if somebody else's lease is alive."""
@@ -413,6 +437,7 @@ class ReviewService:
     def _take_back(self, session: Session, row: ItemRow, version: int, *, actor: str, what: str, note: str) -> None:
         """Make a decided item pending again, with its verdict kept in the audit trail."""
         check_version(version)
+        check(session.get(ProbeRow, row.id) is None, "the item is a probe: its verdict is known; unmark it first")
         where = [ItemRow.id == row.id, ItemRow.version == version, ItemRow.status != "pending"]
         changes = {"status": "pending", "version": ItemRow.version + 1}
         change = update(ItemRow).where(*where).values(changes).execution_options(synchronize_session=False)

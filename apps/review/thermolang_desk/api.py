@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import time
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from thermolang.review import Band, Draft, Filter, Lease, Order, ReviewItem, ReviewService, Status, User
+from thermolang.review import Band, Draft, Filter, LeadService, Lease, Order, ReviewItem, ReviewService, Status, User
 from thermolang_desk import components
 from thermolang_desk.access import COOKIE, Lead, Reviewer, address_of, set_cookie
 from thermolang_desk.i18n import language_for
@@ -16,6 +18,8 @@ from thermolang_desk.i18n import language_for
 router = APIRouter(prefix="/api/v1")
 
 MAX_VERSION = 2**31 - 1
+# How often copies of probes and second reviews are made for a reviewer.
+PREPARE_SECONDS = (20.0, 40.0)
 ItemId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 Text = Annotated[str, Field(max_length=200_000)]
 Note = Annotated[str, Field(max_length=10_000)]
@@ -129,8 +133,13 @@ def me(user: Reviewer) -> dict[str, Any]:
 
 
 @router.get("/changes")
-def changes(user: Reviewer, service: Service) -> dict[str, int]:
+def changes(user: Reviewer, service: Service, request: Request) -> dict[str, int]:
     """A number that grows with everything that happens; the page asks for it every two seconds."""
+    # Apart from taking and deciding, so that the time of neither tells of it. Leads know the probes.
+    due: dict[str, float] = request.app.state.prepare_at
+    if user.role == "reviewer" and time.monotonic() >= due.get(user.name, 0.0):
+        due[user.name] = time.monotonic() + random.uniform(*PREPARE_SECONDS)
+        service.prepare(user.name)
     return {"changes": service.changes()}
 
 
@@ -151,11 +160,12 @@ def items(
     user: Reviewer, service: Service, request: Request, listing: Annotated[Listing, Depends()], view: bool = False
 ) -> dict[str, Any]:
     """A page of items; with ``view`` also as the desk's page shows it."""
-    page = service.search(listing.filter, order=listing.order, limit=listing.limit, offset=listing.offset)
-    found = asdict(page)
+    # Who may be the second one to judge an item must not find the first verdict.
+    seen: dict[str, Any] = {"operator": user.name, "others": user.may("lead")}
+    page = service.search(listing.filter, **seen, order=listing.order, limit=listing.limit, offset=listing.offset)
     if view:
         return {"total": page.total, "more": page.more, "html": components.rows(page.rows, language_for(request))}
-    return found
+    return asdict(page)
 
 
 @router.post("/next")
@@ -226,7 +236,7 @@ def save_draft(item_id: ItemId, body: DraftBody, user: Reviewer, service: Servic
 
 
 @router.get("/items/{item_id}/events")
-def events(item_id: ItemId, user: Reviewer, request: Request) -> dict[str, Any]:
+def events(item_id: ItemId, user: Lead, request: Request) -> dict[str, Any]:
     """What happened to an item."""
     return {"events": [asdict(event) for event in request.app.state.store.events(item_id)]}
 
@@ -241,7 +251,12 @@ def lease_view(lease: Lease, user: User, request: Request) -> dict[str, Any]:
         "operator": lease.operator,
         "mine": mine,
         "draft": asdict(lease.draft),
-        "html": components.detail(item, language_for(request), whose="" if mine else lease.operator),
+        "probe": user.may("lead")
+        and item.verdict is not None
+        and LeadService(request.app.state.store).is_probe(item.id),
+        "html": components.detail(
+            item, language_for(request), whose="" if mine else lease.operator, with_number=lease.with_number
+        ),
     }
 
 

@@ -15,17 +15,19 @@ from starlette.exceptions import HTTPException
 from thermolang import ReviewStore
 from thermolang.errors import ConflictError, LoginError, RefusedError, StoreError
 from thermolang.review import ReviewService
-from thermolang_desk import api, components
+from thermolang_desk import api, components, lead
 from thermolang_desk.access import Access
 from thermolang_desk.guard import Guard
-from thermolang_desk.i18n import WORDS, language_for
+from thermolang_desk.i18n import WORDS, language_for, theme_for
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _STATIC = Path(__file__).parent / "static"
 _FILES = {
     "desk.css": "text/css",
     "desk.js": "text/javascript",
+    "lead.js": "text/javascript",
     "login.js": "text/javascript",
+    "shell.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 
@@ -42,7 +44,9 @@ def create_app(store: ReviewStore, access: Access, *, hosts: Collection[str] = L
     """
     app = FastAPI(title="thermolang desk", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.store, app.state.access, app.state.service = store, access, ReviewService(store)
+    app.state.prepare_at = {}
     app.include_router(api.router)
+    app.include_router(lead.router)
     app.add_api_route("/", _page, response_class=HTMLResponse)
     app.add_api_route("/static/{name}", _static)
     app.add_api_route("/healthz", _healthz)
@@ -56,13 +60,17 @@ def create_app(store: ReviewStore, access: Access, *, hosts: Collection[str] = L
 
 def _page(request: Request) -> HTMLResponse:
     """The desk; without a session the page on which one logs in."""
-    language, theme = language_for(request), request.cookies.get("desk_theme", "")
-    theme = theme if theme in ("dark", "light") else ""
     access: Access = request.app.state.access
     user = access.user_of(request)
     if user is None:
-        return HTMLResponse(components.login(language, theme), status_code=HTTPStatus.UNAUTHORIZED)
-    return HTMLResponse(components.page(user, language, theme, alone=access.alone is not None))
+        return _login(request)
+    frame = components.Frame(user, language_for(request), theme_for(request), alone=access.alone is not None)
+    return HTMLResponse(components.page(frame))
+
+
+def _login(request: Request) -> HTMLResponse:
+    text = components.login(language_for(request), theme_for(request))
+    return HTMLResponse(text, status_code=HTTPStatus.UNAUTHORIZED)
 
 
 def _static(name: str) -> Response:
@@ -86,8 +94,10 @@ def _readyz(request: Request) -> JSONResponse:
     return JSONResponse({"status": "ok"})
 
 
-def _http_error(request: Request, error: Exception) -> JSONResponse:
+def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.UNAUTHORIZED and request.url.path.startswith("/lead"):
+        return _login(request)
     return _said(error.status_code, HTTPStatus(error.status_code).name.lower(), str(error.detail))
 
 

@@ -5,43 +5,85 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.ext import Extension
+from markupsafe import Markup
 
-from thermolang.review import BANDS, REJECT_CODES, ReviewItem, Row, User, Verdict
+from thermolang.review import BANDS, REJECT_CODES, SHOW_MODES, CurvePoint, Preview, ReviewItem, Row, User, Verdict
 from thermolang_desk import fields, texts
 from thermolang_desk.i18n import LANGUAGES, WORDS, Language
 
 # The first limit that a confidence is below decides on the word.
 _LEVELS = ((0.25, "very_low"), (0.5, "low"), (0.75, "medium"), (float("inf"), "high"))
+LEAD_PAGES = ("quality", "load", "people", "settings")
 LEVELS = ("unknown", *(word for _, word in _LEVELS))
 
 
-def page(user: User, language: Language, theme: str, *, alone: bool) -> str:
-    """The whole page, without items.
+@dataclass(frozen=True)
+class Frame:
+    """What all pages have around them.
 
-    Args:
+    Attributes:
         user: Who is logged in.
         language: The reader's language.
         theme: ``"dark"``, ``"light"`` or empty for the browser's.
         alone: Whether there is no login, and so no logout.
     """
-    return _render(
+
+    user: User
+    language: Language
+    theme: str
+    alone: bool
+
+
+def page(frame: Frame) -> str:
+    """The operators' page, without items."""
+    words = WORDS[frame.language]
+    return _framed(
         "page",
-        words=WORDS[language],
-        user=user,
-        alone=alone,
-        theme=theme,
-        language=language,
-        languages=LANGUAGES,
+        frame,
         bands=BANDS,
         codes=REASON_CODES,
         reject_codes=REJECT_CODES,
         # What the script says; it reads it from an attribute.
-        said=json.dumps({key.removeprefix("js_"): word for key, word in WORDS[language].items() if key[:3] == "js_"}),
+        said=json.dumps({key.removeprefix("js_"): word for key, word in words.items() if key[:3] == "js_"}),
     )
+
+
+def lead_page(frame: Frame, name: str, **context: Any) -> str:
+    """One of the leads' pages.
+
+    Args:
+        frame: What is around it.
+        name: ``"quality"``, ``"load"``, ``"people"`` or ``"settings"``.
+        context: What its template shows.
+    """
+    return _framed(f"lead_{name}", frame, page=name, pages=LEAD_PAGES, modes=SHOW_MODES, **context)
+
+
+def preview(
+    found: Preview,
+    points: Sequence[CurvePoint],
+    plot: Markup,
+    present: float | None,
+    judged: int,
+    language: Language,
+) -> str:
+    """What a threshold would change.
+
+    Args:
+        found: Its figures.
+        points: Of the curve.
+        plot: The curve.
+        present: The threshold in use.
+        judged: How many verdicts the figures rest on.
+        language: The reader's language.
+    """
+    shown = {"found": found, "points": points, "plot": plot, "present": present, "judged": judged}
+    return _render("lead_preview", words=WORDS[language], **shown)
 
 
 def login(language: Language, theme: str) -> str:
@@ -51,21 +93,26 @@ def login(language: Language, theme: str) -> str:
 
 def rows(found: Sequence[Row], language: Language) -> str:
     """Rows of the table of items."""
-    shown = [(row, why(row.reason_code, row.confidence, row.threshold, language)) for row in found]
-    return _render("rows", words=WORDS[language], rows=shown)
+    words = WORDS[language]
+
+    def told(row: Row) -> str:
+        return words["blind"] if row.blind else why(row.reason_code, row.confidence, row.threshold, language)
+
+    return _render("rows", words=words, rows=[(row, told(row)) for row in found])
 
 
-def detail(item: ReviewItem, language: Language, *, whose: str = "") -> str:
+def detail(item: ReviewItem, language: Language, *, whose: str = "", with_number: bool = True) -> str:
     """Everything about one item.
 
     Args:
         item: The item.
         language: The reader's language.
         whose: Somebody else who is working on it.
+        with_number: Whether also its confidence, and all that tells of it.
     """
     confidence = item.confidence
     # How often each meaning was said when the model was asked again, the answer's own first.
-    said = confidence.meanings(item.answer) if confidence.source else ()
+    said = confidence.meanings(item.answer) if confidence.source and with_number else ()
     return _render(
         "detail",
         words=WORDS[language],
@@ -73,15 +120,16 @@ def detail(item: ReviewItem, language: Language, *, whose: str = "") -> str:
         whose=whose if item.status == "pending" else "",
         why=why(item.reason_code, confidence.value, item.decision.threshold, language) or item.reason,
         reasons=dict.fromkeys(reason for reason in (item.reason, confidence.reason) if reason),
-        facts=fields.facts(item, language),
+        with_number=with_number,
+        facts=fields.facts(item, language) if with_number else [],
         said=said,
-        others=said or confidence.alternatives,
+        others=(said or confidence.alternatives) if with_number else (),
         markdown=texts.markdown(item.answer) if texts.is_markdown(item.answer) else None,
         longest=texts.LONGEST_TEXT,
     )
 
 
-def why(code: str, value: float | None, threshold: float, language: Language) -> str:
+def why(code: str, value: float | None, threshold: float | None, language: Language) -> str:
     """Why an item waits, in the reader's language; empty for a code that the desk does not know.
 
     Args:
@@ -112,9 +160,14 @@ def number(value: float | None) -> str:
     return "\N{EN DASH}" if value is None else f"{value:.2f}"
 
 
-def percent(share: float) -> str:
-    """A share in [0, 1] as whole per cent; also a width of SVG."""
-    return f"{share:.0%}"
+def percent(share: float | None) -> str:
+    """A share in [0, 1] as whole per cent; also a width of SVG. A dash stands for None."""
+    return "\N{EN DASH}" if share is None else f"{share:.0%}"
+
+
+def percent_fine(share: float) -> str:
+    """A share in [0, 1] as per cent with a digit after the point where it has one."""
+    return f"{100 * share:.1f} %".replace(".0 %", " %")
 
 
 class _JoinLines(Extension):
@@ -122,6 +175,11 @@ class _JoinLines(Extension):
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         return re.sub(r"(?<=[>}])\s*\n\s*", "", source)
+
+
+def _framed(template: str, frame: Frame, **context: Any) -> str:
+    around = {"user": frame.user, "language": frame.language, "theme": frame.theme, "alone": frame.alone}
+    return _render(template, words=WORDS[frame.language], languages=LANGUAGES, **around, **context)
 
 
 def _render(name: str, **context: Any) -> str:
@@ -137,6 +195,7 @@ _templates.filters |= {
     "level": level,
     "number": number,
     "percent": percent,
+    "percent_fine": percent_fine,
     "plain": texts.plain,
     "visible": texts.visible,
 }

@@ -16,6 +16,8 @@ CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types desk"
 )
+# A plot becomes a PNG by way of an image that the page itself has made.
+LEAD_POLICY = CONTENT_POLICY.replace("img-src 'self'", "img-src 'self' blob:")
 HEADERS: Mapping[str, str] = {
     "content-security-policy": CONTENT_POLICY,
     "x-content-type-options": "nosniff",
@@ -51,7 +53,7 @@ class Guard:
             return
         if scope["type"] != "http":
             return
-        with_headers = _adding_headers(send)
+        with_headers = _adding_headers(send, scope["path"])
         if refused := self._refusal(scope):
             status, text = refused
             await _error(status, text)(scope, receive, with_headers)
@@ -99,12 +101,14 @@ def _own_page(headers: Headers, path: str, host: str, *, safe: bool) -> bool:
     return opens_page and (site == "none" or not path.startswith("/api/"))
 
 
-def _adding_headers(send: Send) -> Send:
+def _adding_headers(send: Send, path: str) -> Send:
     async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers[name] = value
+            if path == "/lead" or path.startswith("/lead/"):
+                headers["content-security-policy"] = LEAD_POLICY
         await send(message)
 
     return wrapped

@@ -42,3 +42,9 @@ def language_for(request: HTTPConnection) -> Language:
         if request.cookies.get("desk_language") == language:
             return language
     return language_of(request.headers.get("accept-language", ""))
+
+
+def theme_for(request: HTTPConnection) -> str:
+    """``"dark"`` or ``"light"`` by the reader's choice, or empty for the browser's."""
+    theme = request.cookies.get("desk_theme", "")
+    return theme if theme in ("dark", "light") else ""

@@ -197,7 +197,8 @@
     $('form').hidden = !lease.mine && draft.correction === null && !draft.note;
     $('verdicts').hidden = !lease.mine;
     $('after').hidden = lease.mine;
-    if ($('reopen')) $('reopen').hidden = lease.item.status === 'pending';
+    for (const button of [$('reopen'), $('probe')]) if (button) button.hidden = lease.item.status === 'pending';
+    $('probe')?.setAttribute('aria-pressed', String(lease.probe));
     $('correction').value = draft.correction ?? lease.answer;
     $('note').value = draft.note;
     edit(draft.correction !== null, false);
@@ -319,6 +320,13 @@
     await ask('POST', `items/${current.id}/reopen`, {version: current.version});
     show((await ask('POST', `items/${current.id}/open`)).lease);
     toast(said.reopened);
+  });
+
+  const probe = () => current && alone(async () => {
+    const is = $('probe').getAttribute('aria-pressed') === 'true';
+    const found = await ask('POST', `items/${current.id}/probe`, {probe: !is});
+    $('probe').setAttribute('aria-pressed', String(found.probe));
+    toast(found.probe ? said.probe : said.no_probe);
   });
 
   function save() {
@@ -468,16 +476,10 @@
   });
 
   const clicks = {
-    accept: keys.a, correct: keys.c, reject: keys.r, cannot_tell: keys.t, skip: keys.s, save, cancel, undo, reopen,
+    accept: keys.a, correct: keys.c, reject: keys.r, cannot_tell: keys.t, skip: keys.s, save, cancel, undo, reopen, probe,
     next: take, plain, 'help-button': help, 'help-close': help,
     'previous-page': () => turn(-PAGE),
     'next-page': () => turn(PAGE),
-    'theme-button': () => {
-      const root = document.documentElement, system = matchMedia('(prefers-color-scheme: dark)').matches;
-      const dark = root.dataset.theme ? root.dataset.theme === 'dark' : system;
-      root.dataset.theme = dark ? 'light' : 'dark';
-      document.cookie = `desk_theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=strict`;
-    },
     logout: () => alone(async () => {
       await sendDrafts();
       await ask('POST', 'logout');
@@ -518,10 +520,6 @@
   filters.addEventListener('submit', event => event.preventDefault());
   $('form').addEventListener('submit', event => event.preventDefault());
   $('form').addEventListener('input', typed);
-  $('language').addEventListener('change', event => {
-    document.cookie = `desk_language=${event.target.value}; path=/; max-age=31536000; samesite=strict`;
-    location.reload();
-  });
 
   async function start() {
     const item = fromAddress();
