@@ -189,7 +189,8 @@ def applied(
             answer.place,
         ),
     )
-    return found.because(*_doubts(of, answer, version))
+    # Choices need no log-probabilities, and their inputs are all of one kind.
+    return found if fit.kind.is_choice else found.because(*_doubts(of, answer, version))
 
 
 def _doubts(of: InputKind | None, answer: AnswerScores, version: TaskVersion) -> Iterator[Reason]:

@@ -5,9 +5,11 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from tests.calibration.synthetic import choice_task, self_check_task
 from thermolang.calibration import fit as fitting
+from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.fit import (
     LEVEL,
     MIN_TASKS,
@@ -15,7 +17,9 @@ from thermolang.calibration.fit import (
     _prior_inputs,
     conformal_quantile,
     fit,
+    helps,
     prior_and_scales,
+    useful_level,
 )
 from thermolang.calibration.kinds import CHOICE, SELF_CHECK, choice_probabilities
 from thermolang.calibration.temperature import fit_temperature
@@ -217,3 +221,34 @@ def test_the_miss_of_an_accuracy_is_in_log_odds():
     expected = SELF_CHECK.probability(task.logits, (1.0, 0.7)).mean()
     observed = (task.right.sum() + 0.5) / 201
     assert fitting.task_log_odds_error(task, (1.0, 0.7)) == pytest.approx(abs(logit(observed) - logit(expected)))
+
+
+def sure_tasks(count, *, told):
+    """Choices among 4 whose accuracy shows in how sure they are, or is the same whatever they show."""
+    rng = np.random.default_rng(3)
+    found = []
+    for i, sure in enumerate(rng.uniform(-1.0, 3.0, count)):
+        z = np.column_stack([rng.normal(2.0 + sure, 1.0, 80), np.zeros((80, 3))])
+        wrong = rng.random(80) > expit(2.0 * sure - 1.0 if told else 0.0)
+        labels = np.where(wrong, z.argmin(1), z.argmax(1))
+        found.append(TaskFeatures(f"t{i}", np.zeros((80, 2), dtype=np.float32), z, labels))
+    return found
+
+
+def test_choices_get_a_level_only_where_that_lowers_the_nll_of_tasks_left_out():
+    for told in (True, False):
+        tasks = sure_tasks(24, told=told)
+        base = np.mean([t.right.mean() for t in tasks])
+        # What it must beat: the same accuracy for all, or what the level would find itself.
+        before = [np.full(80, logit(base))] * 24
+        found = useful_level(tasks, [t.name for t in tasks], before)
+        assert (found is not None) == told
+
+
+def test_a_gain_on_a_few_groups_alone_is_none():
+    tasks = sure_tasks(12, told=True)
+    before = [np.zeros(80)] * 12
+    better = [np.where(t.right, 0.5, -0.5) for t in tasks]
+    assert helps(tasks, before, better)
+    assert not helps(tasks, before, before)
+    assert not helps(tasks, before, [*better[:1], *before[1:]])

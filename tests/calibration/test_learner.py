@@ -249,3 +249,19 @@ def test_answers_without_log_probabilities_are_at_the_training_accuracy():
     start = learner.start(SCALE, unknown)
     assert learner.probability(unknown, start).mean() == pytest.approx(expit(LEVEL.start), abs=1e-9)
     assert learner.input_kind(unknown[0], start).estimate.half_width == LEVEL.steps[0].half_width
+
+
+@pytest.mark.parametrize("with_head", [True, False])
+def test_the_mean_confidence_of_choices_is_their_estimated_accuracy(with_head):
+    level = replace(LEVEL, coefficients=(0.0, 0.4, 0.1))
+    learner = Learner(CHOICE, PRIOR, head(kind=CHOICE) if with_head else None, level)
+    # Of different numbers of options, so that all of them count.
+    given = [*answers(20, options=4), *answers(20, options=3, seed=2)]
+    start = learner.start(Scale(0.8, 0.0), given)
+    odds = np.concatenate([CHOICE.log_odds(np.array([a.logits for a in part])) for part in (given[:20], given[20:])])
+    expected = expit(0.4 * odds.mean() + 0.1 * odds.std())
+    assert learner.probability(given, start).mean() == pytest.approx(expected, abs=1e-9)
+    mixed = [replace(a, logits=a.logits[::-1]) for a in given]
+    np.testing.assert_allclose(
+        learner.probability(mixed, learner.start(Scale(0.8, 0.0), mixed)), learner.probability(given, start)
+    )

@@ -6,7 +6,7 @@ from scipy.special import expit, logit
 
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.kinds import SELF_CHECK
-from thermolang.calibration.level import SIZES, Level, Step, answer_signals, fit_level, task_signals
+from thermolang.calibration.level import SIZES, Level, Step, answer_signals, choice_signals, fit_level, task_signals
 from thermolang.errors import InvalidInputError
 
 
@@ -123,3 +123,44 @@ def test_the_answers_signals():
     found = answer_signals(np.array([[2.0, 0.5]]), np.array([0.5]))
     np.testing.assert_allclose(found, [[1.5, np.log(0.5)]])
     assert logit(expit(found[0, 0])) == pytest.approx(1.5)
+
+
+# Choices
+
+
+def choices(rng, name, *, sure, apart=1.0, n=60):
+    """Choices among 4; the model is about as sure as it is right, where its logits differ from question to question."""
+    top = rng.normal(sure, apart, n)
+    z = np.column_stack([top, *rng.normal(0.0, 0.3, (3, n))])
+    order = np.argsort(rng.random((n, 4)), axis=1)
+    z = np.take_along_axis(z, order, axis=1)
+    right = rng.random(n) < expit(z.max(1) - np.log(3) - 0.5)
+    labels = np.where(right, z.argmax(1), z.argmin(1))
+    return TaskFeatures(name, np.zeros((n, 2), dtype=np.float32), z, labels)
+
+
+def test_the_level_of_choices_is_learned_from_how_sure_they_are():
+    rng = np.random.default_rng(0)
+    tasks = [choices(rng, f"t{i}", sure=s) for i, s in enumerate(rng.uniform(0.0, 4.0, 40))]
+    level = fit_level(tasks, [t.name for t in tasks])
+    for sure in (0.5, 3.5):
+        new = choices(rng, "new", sure=sure, n=400)
+        assert level.estimate(task_signals(new)).accuracy == pytest.approx(new.right.mean(), abs=0.1)
+
+
+def test_the_order_of_choices_and_their_number_do_not_matter_to_the_level():
+    rng = np.random.default_rng(1)
+    task = choices(rng, "t", sure=1.0)
+    mixed = np.take_along_axis(task.logits, np.argsort(rng.random((60, 4)), axis=1), axis=1)
+    np.testing.assert_allclose(choice_signals(mixed), task_signals(task))
+    wide = np.column_stack([task.logits, np.full((60, 2), -1e3)])
+    np.testing.assert_allclose(choice_signals(wide), task_signals(task))
+
+
+def test_one_choice_says_next_to_nothing_and_equal_ones_no_more():
+    rng = np.random.default_rng(2)
+    tasks = [choices(rng, f"t{i}", sure=s) for i, s in enumerate(rng.uniform(0.0, 4.0, 40))]
+    level = fit_level(tasks, [t.name for t in tasks])
+    one = task_signals(tasks[0])[:1]
+    assert level.estimate(one).half_width > level.estimate(task_signals(tasks[0])).half_width
+    assert 0 < level.estimate(np.repeat(one, 10, axis=0)).accuracy < 1

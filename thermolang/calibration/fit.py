@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit
+from scipy.stats import t as student
 
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.head import Head
-from thermolang.calibration.head_training import fit_head
+from thermolang.calibration.head_training import CERTAIN, fit_head, group_means
 from thermolang.calibration.input_kinds import KindSpace
 from thermolang.calibration.kinds import CHOICE, SELF_CHECK, AnswerKind
 from thermolang.calibration.learner import Learner
@@ -136,7 +137,8 @@ class Fit:
         verdicts: How far a task's temperature and bias are from what is predicted for it; None in calibrators that
             were made before verdicts could teach them.
         head: Tells right from wrong within a task; None where it was of no use on the training tasks.
-        level: Estimates a task's accuracy from its unlabelled answers; None for choices.
+        level: Estimates a task's accuracy from its unlabelled answers; None where that was of no use on the training
+            tasks.
         space: Tells the kinds of input in a stream apart; None for choices.
         odds: Out-of-fold log-odds of a right answer for the training tasks' items, shape (N_k,) each. Not saved: empty
             in a fit that was loaded.
@@ -196,12 +198,38 @@ def fit(
         errors = [log_odds_error(t.right, expit(o)) for t, o in zip(tasks, head.training_odds, strict=True)]
         prior = replace(prior, half_width=conformal_quantile(errors))
     inputs = InputDistribution.fit([t.hidden for t in tasks])
-    level, space, odds = None, None, head.training_odds
-    if config.bias:
-        groups = [t.group or t.name for t in tasks]
-        level, space = fit_level(tasks, groups), KindSpace.fit([t.hidden for t in tasks], groups)
-        odds = levelled(tasks, head.training_odds, part)
+    groups = [t.group or t.name for t in tasks]
+    level = useful_level(tasks, groups, head.training_odds)
+    space = KindSpace.fit([t.hidden for t in tasks], groups) if config.bias else None
+    odds = levelled(tasks, head.training_odds, part) if level else head.training_odds
     return Fit(network, prior, inputs, verdicts, head if head.chosen else None, level, space, odds)
+
+
+def useful_level(tasks: Sequence[TaskFeatures], groups: Sequence[str], odds: Sequence[FloatArray]) -> Level | None:
+    """What estimates the accuracy of tasks: of self-checks always, of choices only where left-out tasks gain by it.
+
+    Args:
+        tasks: Labelled tasks of one kind.
+        groups: For each its group, left out together.
+        odds: Out-of-fold log-odds of being right, (N_k,) each.
+    """
+    level = fit_level(tasks, groups)
+    if level is None or not tasks[0].kind.is_choice:
+        return level
+    return level if helps(tasks, odds, levelled(tasks, odds, parts(tasks))) else None
+
+
+def helps(tasks: Sequence[TaskFeatures], before: Sequence[FloatArray], after: Sequence[FloatArray]) -> bool:
+    """Whether out-of-fold log-odds (N_k,) have a significantly lower NLL than others, by a paired t-test over groups."""
+    gains = [nll(b, t.right) - nll(a, t.right) for t, b, a in zip(tasks, before, after, strict=True)]
+    of_groups = group_means(np.array(gains), [t.group or t.name for t in tasks])
+    error = float(of_groups.std(ddof=1)) / math.sqrt(len(of_groups))
+    return bool(of_groups.mean() > max(float(student.ppf(CERTAIN, len(of_groups) - 1)) * error, 1e-6))
+
+
+def nll(log_odds: FloatArray, right: np.ndarray[Any, Any]) -> float:
+    """Mean NLL of log-odds (N,) of being right."""
+    return float(np.logaddexp(0, np.where(right, -log_odds, log_odds)).mean())
 
 
 def levelled(tasks: Sequence[TaskFeatures], odds: Sequence[FloatArray], part: Sequence[int]) -> tuple[FloatArray, ...]:

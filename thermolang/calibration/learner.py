@@ -13,7 +13,7 @@ from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.head import Head
 from thermolang.calibration.input_kinds import KindSpace
 from thermolang.calibration.kinds import AnswerKind
-from thermolang.calibration.level import Estimate, Level, answer_signals
+from thermolang.calibration.level import Estimate, Level, answer_signals, choice_signals
 from thermolang.calibration.posterior import (
     VerdictPrior,
     anchor,
@@ -93,7 +93,7 @@ class Learner:
         kind: Of the answers.
         prior: How far tasks' temperatures and biases are from what is predicted; None if that was never learned.
         head: Tells right from wrong within a task; None where that was of no use in training.
-        level: Estimates a task's accuracy from its unlabelled answers; None for choices, whose temperature does that.
+        level: Estimates a task's accuracy from its unlabelled answers; None where that was of no use in training.
         space: Tells the kinds of input in a stream apart; None if inputs are all of one kind.
     """
 
@@ -210,7 +210,7 @@ class Learner:
         """The kinds of input among a task's answers, each with the level of its own."""
         if not answers:
             return ()
-        signals, odds = _signals(answers), self._log_odds(scale, answers)
+        signals, odds = self._signals(answers), self._log_odds(scale, answers)
         centers, nearest, _ = self._nearest(answers, None)
         found = []
         for k, center in enumerate(centers):
@@ -225,7 +225,7 @@ class Learner:
             return []
         _, nearest, near = self._nearest(answers, standing.kinds)
         found = []
-        for answer, signal, o, k, known in zip(answers, _signals(answers), odds, nearest, near, strict=True):
+        for answer, signal, o, k, known in zip(answers, self._signals(answers), odds, nearest, near, strict=True):
             if known:
                 found.append(standing.kinds[k])
             else:
@@ -246,11 +246,15 @@ class Learner:
         centers = self.space.split(places) if kinds is None else [np.array(k.center) for k in kinds]
         return centers, *self.space.nearest(places, centers)
 
-
-def _signals(answers: Sequence[AnswerScores]) -> FloatArray:
-    """``level.SIGNALS`` of self-checked answers, shape (N, 2)."""
-    known = [np.nan if a.mean_probability is None else a.mean_probability for a in answers]
-    return answer_signals(np.array([a.logits for a in answers]), np.array(known))
+    def _signals(self, answers: Sequence[AnswerScores]) -> FloatArray:
+        """``level.SIGNALS`` of answers, shape (N, 2) of self-checks and (N, 1) of choices."""
+        if self.kind.is_choice:
+            found = np.empty((len(answers), 1))
+            for items, z, _ in _by_options(answers):
+                found[items] = choice_signals(z)
+            return found
+        known = [np.nan if a.mean_probability is None else a.mean_probability for a in answers]
+        return answer_signals(np.array([a.logits for a in answers]), np.array(known))
 
 
 def _by_options(answers: Sequence[AnswerScores]) -> list[tuple[list[int], FloatArray, FloatArray]]:

@@ -1,8 +1,8 @@
 """The level of a task: its accuracy, estimated from what its unlabelled answers look like.
 
 Within a task the per-answer head tells right from wrong; how many are right altogether it cannot tell. That is
-learned here *between* tasks (the within-between decomposition of Mundlak, 1978): a ridge logistic regression from the
-means, over a task's inputs, of a few cheap signals of its answers to its accuracy. With n inputs the estimate is shrunk
+learned here *between* tasks (the within-between decomposition of Mundlak, 1978): a ridge logistic regression from what
+a few cheap signals of a task's answers are on the whole to its accuracy. With n inputs the estimate is shrunk
 towards the training tasks' accuracy by as much as n inputs were worth on tasks left out, and its standard error is how
 far it was off on them.
 """
@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import expit, logit
 
+from thermolang.calibration.head import REACH
 from thermolang.calibration.head_training import MIN_GROUPS, fit_logistic, group_folds
+from thermolang.calibration.kinds import CHOICE
 from thermolang.calibration.posterior import SPREADS, intercept_evidence
 from thermolang.errors import InvalidInputError
 
@@ -25,11 +27,17 @@ if TYPE_CHECKING:
     from thermolang.calibration.features import TaskFeatures
     from thermolang.types import FloatArray
 
-SIGNALS = ("self_check", "logprob")
-"""What is read of each answer: log-odds of yes at T = 1; natural log of the mean token probability, NaN if unknown."""
+SIGNALS = {"self_check": ("self_check", "logprob"), "choice": ("log_odds",)}
+"""What is read of each answer. Of a self-check: log-odds of yes at T = 1; natural log of the mean token probability,
+NaN if unknown. Of a choice: log-odds of the most probable option at T = 1."""
 
-CANDIDATES = ((1,), (0, 1))
-"""Columns of ``SIGNALS`` whose means the regression may use; tasks left out decide which."""
+SUMMARY = 2
+"""Numbers that say what a task's signals are on the whole: both means, or the mean and the standard deviation of one.
+
+A model that is as sure of its choices everywhere guesses more than one that is sure of some and unsure of others."""
+
+CANDIDATES = {"self_check": ((1,), (0, 1)), "choice": ((0,), (0, 1))}
+"""Columns of the summary that the regression may use; tasks left out decide which."""
 
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0)
 CONSTANT_PENALTY = 1e-3
@@ -58,9 +66,21 @@ def answer_signals(logits: FloatArray, mean_probability: FloatArray | None) -> F
     return np.stack([z[:, 0] - z[:, 1], np.log(np.clip(known, 1e-9, 1.0))], axis=1)
 
 
+def choice_signals(logits: FloatArray) -> FloatArray:
+    """The signal of N choices, shape (N, 1), from logits (N, K)."""
+    return np.clip(CHOICE.log_odds(CHOICE.check(logits)), -REACH, REACH)[:, None]
+
+
 def task_signals(task: TaskFeatures) -> FloatArray:
-    """``answer_signals`` of a task's answers."""
+    """``answer_signals`` or ``choice_signals`` of a task's answers."""
+    if task.kind.is_choice:
+        return choice_signals(task.logits)
     return answer_signals(task.logits, task.signals.get("mean_logprob"))
+
+
+def summary(signals: FloatArray) -> FloatArray:
+    """What signals (N, 2) of self-checks or (N, 1) of choices are on the whole, shape (``SUMMARY``,); N >= 1."""
+    return signals.mean(0) if signals.shape[1] == SUMMARY else np.array([signals.mean(), signals.std()])
 
 
 @dataclass(frozen=True)
@@ -106,7 +126,7 @@ class Level:
 
     Attributes:
         start: Log-odds of the training tasks' accuracy: the estimate before any input.
-        coefficients: The constant and a weight for the mean of each of ``SIGNALS``, 0 where it is not used.
+        coefficients: The constant and a weight for each number of ``summary``, 0 where it is not used.
         steps: Ascending in ``inputs``; the first has none.
     """
 
@@ -117,20 +137,20 @@ class Level:
     def __post_init__(self) -> None:
         numbers = [self.start, *self.coefficients]
         numbers += [x for s in self.steps for x in (s.weight, s.sd, s.half_width)]
-        if len(self.coefficients) != 1 + len(SIGNALS) or not self.steps or not np.isfinite(numbers).all():
-            msg = f"a level needs {1 + len(SIGNALS)} finite coefficients and its steps, got {self}"
+        if len(self.coefficients) != 1 + SUMMARY or not self.steps or not np.isfinite(numbers).all():
+            msg = f"a level needs {1 + SUMMARY} finite coefficients and its steps, got {self}"
             raise InvalidInputError(msg)
 
     def estimate(self, signals: FloatArray) -> Estimate:
-        """The accuracy of a task from its inputs' signals (n, 2); n may be 0.
+        """The accuracy of a task from its inputs' signals, (n, 2) or (n, 1) as of ``task_signals``; n may be 0.
 
-        Answers without a log-probability, which tells most, do not count as inputs.
+        Self-checked answers without a log-probability, which tells most, do not count as inputs.
         """
         known = signals[np.isfinite(signals).all(axis=1)]
         weight, sd, half_width = self._at(len(known))
         if not len(known):
             return Estimate(self.start, sd, half_width)
-        regressed = self.coefficients[0] + float(known.mean(0) @ np.array(self.coefficients[1:]))
+        regressed = self.coefficients[0] + float(summary(known) @ np.array(self.coefficients[1:]))
         return Estimate(self.start + weight * (regressed - self.start), sd, half_width)
 
     def _at(self, inputs: int) -> tuple[float, float, float]:
@@ -143,7 +163,7 @@ class Level:
 
 @dataclass(frozen=True, eq=False)
 class _Tasks:
-    """Labelled tasks as the regression between tasks sees them: signals (N_k, 2) and right (N_k,) of each."""
+    """Labelled tasks as the regression between tasks sees them: signals (N_k, S) and right (N_k,) of each."""
 
     signals: list[FloatArray]
     right: list[np.ndarray[Any, Any]]
@@ -162,15 +182,15 @@ class _Tasks:
     def regression(
         self, keep: np.ndarray[Any, np.dtype[np.bool_]], columns: Sequence[int], penalty: float
     ) -> FloatArray:
-        """The constant and the coefficients of the signals' means that fit some of the tasks, shape (3,)."""
-        x = np.stack([s.mean(0) for s, k in zip(self.signals, keep, strict=True) if k])[:, columns]
+        """The constant and the coefficients of the signals' summary that fit some of the tasks, shape (3,)."""
+        x = np.stack([summary(s) for s, k in zip(self.signals, keep, strict=True) if k])[:, columns]
         w = self.weights[keep]
         center = np.average(x, axis=0, weights=w)
         scale = np.maximum(np.sqrt(np.average((x - center) ** 2, axis=0, weights=w)), 1e-6)
         design = np.column_stack([np.ones(len(x)), (x - center) / scale])
         penalties = np.array([CONSTANT_PENALTY, *[penalty] * len(columns)])
         b = fit_logistic(design, self.accuracy[keep], penalties, weights=w)
-        found = np.zeros(1 + len(SIGNALS))
+        found = np.zeros(1 + SUMMARY)
         found[1 + np.array(columns)] = b[1:] / scale
         found[0] = b[0] - center @ (b[1:] / scale)
         return found
@@ -180,20 +200,20 @@ def fit_level(tasks: Sequence[TaskFeatures], groups: Sequence[str], *, folds: in
     """Learn how the accuracy of tasks depends on what their answers look like.
 
     Args:
-        tasks: Labelled self-checks.
+        tasks: Labelled tasks, all self-checks or all choices.
         groups: For each task its group: groups are left out together, and each has one vote.
         folds: In how many parts groups are left out, to choose the signals and to measure the error.
         seed: Of the parts and of the subsets drawn.
 
     Returns:
-        None if tasks of fewer than three groups have log-probabilities.
+        None if tasks of fewer than three groups have all signals.
     """
     kept = [i for i, s in enumerate(map(task_signals, tasks)) if np.isfinite(s).all(axis=1).any()]
     if len({groups[i] for i in kept}) < MIN_GROUPS:
         return None
     data = _tasks([tasks[i] for i in kept], [groups[i] for i in kept])
     part = np.array(group_folds([groups[i] for i in kept], folds, seed))
-    columns, penalty = _chosen(data, part)
+    columns, penalty = _chosen(data, part, CANDIDATES[tasks[0].kind.name])
     everything = np.ones(len(part), dtype=bool)
     steps = _steps(data, part, columns, penalty, np.random.default_rng([seed, 11]))
     coefficients = data.regression(everything, columns, penalty)
@@ -211,19 +231,21 @@ def _tasks(tasks: Sequence[TaskFeatures], groups: Sequence[str]) -> _Tasks:
     return _Tasks(signals, right, 1.0 / size[number])
 
 
-def _chosen(data: _Tasks, part: np.ndarray[Any, Any]) -> tuple[tuple[int, ...], float]:
+def _chosen(
+    data: _Tasks, part: np.ndarray[Any, Any], columns: Sequence[tuple[int, ...]]
+) -> tuple[tuple[int, ...], float]:
     """Columns and penalty with the lowest NLL of the left-out tasks' accuracies, one vote a group."""
-    means = np.stack([s.mean(0) for s in data.signals])
+    x = np.stack([summary(s) for s in data.signals])
 
     def loss(candidate: tuple[tuple[int, ...], float]) -> float:
         odds = np.empty(len(part))
         for fold in np.unique(part):
             out = part == fold
             constant, *weights = data.regression(~out, *candidate)
-            odds[out] = constant + means[out] @ np.array(weights)
+            odds[out] = constant + x[out] @ np.array(weights)
         return _nll(odds, data)
 
-    return min(((c, p) for c in CANDIDATES for p in PENALTIES), key=loss)
+    return min(((c, p) for c in columns for p in PENALTIES), key=loss)
 
 
 def _nll(odds: FloatArray, data: _Tasks) -> float:
@@ -245,7 +267,7 @@ def _steps(
             constant, *weights = regressions[part[k]]
             for j in range(DRAWS):
                 drawn = signals[rng.permutation(len(signals))[:size]]
-                regressed[k, j] = constant + drawn.mean(0) @ np.array(weights)
+                regressed[k, j] = constant + summary(drawn) @ np.array(weights)
         steps.append(_step(data, size, regressed, start))
     return tuple(steps)
 

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit, logit
 
-from thermolang.calibration.fit import Prior, levelled, parts, prior_and_scales
+from thermolang.calibration.fit import Prior, levelled, parts, prior_and_scales, useful_level
 from thermolang.calibration.head_training import MIN_GROUPS, fit_head
 from thermolang.calibration.input_kinds import KindSpace
 from thermolang.calibration.kinds import SELF_CHECK
 from thermolang.calibration.learner import Learner
-from thermolang.calibration.level import fit_level
 from thermolang.calibration.posterior import VerdictPrior, fit_verdict_prior
 from thermolang.calibration.semantic import SemanticFit, fit_semantic
 from thermolang.calibration.temperature import fit_temperature, spread_of
@@ -99,12 +98,20 @@ class FoldFits:
 
     @cached_property
     def learner(self) -> Learner:
-        """The same with what estimates a task's accuracy; for choices there is none."""
+        """The same with what estimates a task's accuracy; for choices only where that helps, as in use."""
         groups = groups_of(self.tasks)
-        if not self.has_bias or len(set(groups)) < MIN_GROUPS:
+        if len(set(groups)) < MIN_GROUPS:
             return self.ranker
-        space = KindSpace.fit([t.hidden for t in self.tasks], groups)
-        return replace(self.ranker, level=fit_level(self.tasks, groups), space=space)
+        space = KindSpace.fit([t.hidden for t in self.tasks], groups) if self.has_bias else None
+        return replace(self.ranker, level=useful_level(self.tasks, groups, self._odds), space=space)
+
+    @cached_property
+    def _odds(self) -> list[FloatArray]:
+        """Out-of-fold log-odds of the training tasks' answers, (N_k,) each, before any level."""
+        if head := self.ranker.head:
+            return [clipped_log_odds(expit(o)) for o in head.training_odds]
+        pairs = zip(self.tasks, self.training_scales, strict=True)
+        return [clipped_log_odds(t.kind.probability(t.logits, s)) for t, s in pairs]
 
     @cached_property
     def pooled_scale(self) -> Scale:
@@ -120,11 +127,7 @@ class FoldFits:
     def semantic(self) -> SemanticFit | None:
         """The fit that combines sampled answers with the confidence of one pass; None without samples."""
         # Out-of-fold log-odds, (N_k,) for each task: the fit must not see any that were trained on the task.
-        if head := self.ranker.head:
-            odds = [clipped_log_odds(expit(o)) for o in head.training_odds]
-        else:
-            pairs = zip(self.tasks, self.training_scales, strict=True)
-            odds = [clipped_log_odds(SELF_CHECK.probability(t.logits, s)) for t, s in pairs]
+        odds = self._odds
         if self.learner.level:
             odds = list(levelled(self.tasks, odds, parts(self.tasks)))
         found = [sampled_task(t, o) if t.kind == SELF_CHECK else None for t, o in zip(self.tasks, odds, strict=True)]
