@@ -220,7 +220,7 @@ def useful_level(tasks: Sequence[TaskFeatures], groups: Sequence[str], odds: Seq
 
 
 def helps(tasks: Sequence[TaskFeatures], before: Sequence[FloatArray], after: Sequence[FloatArray]) -> bool:
-    """Whether out-of-fold log-odds (N_k,) have a significantly lower NLL than others, by a paired t-test over groups."""
+    """Whether out-of-fold log-odds (N_k,) have a certainly lower NLL than others, by a paired t-test over groups."""
     gains = [nll(b, t.right) - nll(a, t.right) for t, b, a in zip(tasks, before, after, strict=True)]
     of_groups = group_means(np.array(gains), [t.group or t.name for t in tasks])
     error = float(of_groups.std(ddof=1)) / math.sqrt(len(of_groups))
