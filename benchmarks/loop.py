@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.progress import track
 
 from thermolang.calibration.features import TaskFeatures
-from thermolang.calibration.head_training import fit_head
+from thermolang.calibration.head_training import HeadConfig, fit_head
 from thermolang.calibration.input_kinds import KindSpace
 from thermolang.calibration.kinds import SELF_CHECK
 from thermolang.calibration.learner import Learner
@@ -42,6 +42,8 @@ from thermolang.tasks.starter import families
 from thermolang.training.store import load
 
 STAGES, PARTS, RATE = (0, 25, 50, 100, 300), 3, 0.05
+# Few candidates: what is measured here is what verdicts add, and that within minutes.
+HEAD = HeadConfig(components=(8,), hidden_spreads=(0.5, 1.0), folds=5)
 console = Console(width=120)
 
 
@@ -64,7 +66,7 @@ def streams(tasks: list[TaskFeatures]) -> list[Stream]:
         out = [t for t in tasks if groups.index(t.group or t.name) % PARTS == part]
         rest = [t for t in tasks if not any(t is o for o in out)]
         scale = fit_temperature(rest, TrainingConfig(bias=True))
-        head = fit_head(rest, [scale] * len(rest))
+        head = fit_head(rest, [scale] * len(rest), config=HEAD)
         names = [t.group or t.name for t in rest]
         space, level = KindSpace.fit([t.hidden for t in rest], names), fit_level(rest, names)
         learner = Learner(SELF_CHECK, None, head if head.chosen else None, level, space)
