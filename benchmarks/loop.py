@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.head_training import HeadConfig, fit_head
@@ -157,21 +157,27 @@ def scores(found: list[Stream], runs: int, threshold: float) -> dict[str, Any]:
 
 
 def bias(found: list[Stream], runs: int, threshold: float) -> dict[str, Any]:
-    errors = []
-    for seed in track(range(1000, 1000 + runs), description="estimates", console=Console(stderr=True)):
-        run = Run(found, threshold, seed)
-        for verdicts in STAGES[1:]:
-            run.work(verdicts)
-            if verdicts < STAGES[-1]:  # nothing is asked after the last ones
-                run.learn(thinned=False)
-        if (one := run.estimates()) is not None:
-            errors.append(one)
+    """The estimates of so many runs in which the audit drew anything; without a draw there is no estimate."""
+    errors: list[dict[str, float]] = []
+    seed = 1000
+    with Progress(console=Console(stderr=True)) as progress:
+        shown = progress.add_task("estimates", total=runs)
+        while len(errors) < runs:
+            run = Run(found, threshold, seed)
+            for verdicts in STAGES[1:]:
+                run.work(verdicts)
+                if verdicts < STAGES[-1]:  # nothing is asked after the last ones
+                    run.learn(thinned=False)
+            seed += 1
+            if (one := run.estimates()) is not None:
+                errors.append(one)
+                progress.advance(shown)
     said = {}
     for name in errors[0]:
         values = np.array([e[name] for e in errors])
         error = values.std(ddof=1) / np.sqrt(len(values))
         said[name] = {"bias": float(values.mean()), "standard error": float(error), "z": float(values.mean() / error)}
-    return {"runs": len(errors), **said}
+    return {"runs": len(errors), "without a draw": seed - 1000 - len(errors), **said}
 
 
 def show(table: dict[str, Any], biases: dict[str, Any]) -> None:
@@ -179,9 +185,10 @@ def show(table: dict[str, Any], biases: dict[str, Any]) -> None:
     for name, row in table.items():
         cells = [f"{m:.3f} (± {e:.3f})" for m, e in zip(row["mean"], row["error of the change"], strict=True)]
         print(f"| {name} | {' | '.join(cells)} |")
-    print(f"\n{biases['runs']} runs\n\n| estimate from | bias | standard error | z |\n|---|---|---|---|")
+    print(f"\n{biases['runs']} runs, and {biases['without a draw']} without a draw")
+    print("\n| estimate from | bias | standard error | z |\n|---|---|---|---|")
     for name, one in biases.items():
-        if name != "runs":
+        if isinstance(one, dict):
             print(f"| {name} | {one['bias']:+.4f} | {one['standard error']:.4f} | {one['z']:+.1f} |")
 
 
