@@ -39,18 +39,19 @@ class Version(JsonRecord):
 
 
 def in_use(id: str) -> tuple[Path, Calibrator]:  # noqa: A002
-    """The folder and the calibrator of this id, among those made on this machine and the shipped ones.
+    """The folder and the calibrator of this id, or the version that took its place, among those of this machine.
 
     Raises:
         InvalidInputError: There is none.
     """
     known = []
+    # The user's own folders come first, so that a version goes before the shipped calibrator that it was made from.
     for folder in _folders():
         try:
             found = Calibrator.load(folder)
         except CalibratorFormatError:
             continue
-        if found.id == id:
+        if id in {found.id, *(version.id for version in history(folder))}:
             return folder, found
         known.append(found.id)
     msg = f"no calibrator {id!r} is in use on this machine, only {', '.join(known) or 'none'}: give its folder"
@@ -119,8 +120,8 @@ def rollback(folder: Path) -> Version:
         InvalidInputError: There is no older version.
         CalibratorFormatError: It was kept, but cannot be read.
     """
-    current = Calibrator.load(folder)
-    home = _home(folder, current)
+    home = _home(folder, Calibrator.load(folder))
+    current = Calibrator.load(home if home.is_dir() else folder)
     known = history(home)
     parents = {version.id: version.parent for version in known}
     if not (parent := parents.get(current.id)):

@@ -41,11 +41,20 @@ PURGED = "[purged]"
 
 MOST_PROBLEMS = 20
 
-_NUMBERS = ("value", "raw", "temperature", "bias", "interval", "source", "task", "task_version", "supported", "novelty")
-_KEPT = (*_NUMBERS, "reason_code", "calibrator", "seconds", "basis")
-_FACTS = ("task", "model", "confidence", "reason_code", "decision_action", "decision_threshold", "decision_code")
-_FACTS += ("decision_mode", "calibrator", "task_version", "policy", "audit", "audit_rate")
+_KEPT = (
+    *("value", "raw", "temperature", "bias", "interval", "source", "task", "task_version", "supported", "novelty"),
+    *("reason_code", "calibrator", "seconds", "basis"),
+)
+"""What stays of a confidence."""
+
+_FACTS = (
+    *("task", "model", "confidence", "reason_code", "decision_action", "decision_threshold", "decision_code"),
+    *("decision_mode", "calibrator", "task_version", "policy", "audit", "audit_rate"),
+)
+"""Columns of an item that stay."""
+
 _TEXTS = ("question", "context", "answer", "confidence_record", "reason", "reason_ja", "decision_fields", "draw")
+"""Columns of an item that a purge deletes, or cuts."""
 
 
 class Head(NamedTuple):
