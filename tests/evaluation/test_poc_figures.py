@@ -128,9 +128,16 @@ def test_the_overhead_is_the_median_of_pairs():
 
 @pytest.mark.parametrize(
     "text",
-    ["wrong=1", "wrong=a,review=1,minutes=1,volume=1", "wrong=-1,review=1,minutes=1,volume=1", "", "50"]
-    + ["wrong=nan,review=1,minutes=1,volume=1", "wrong=1,review=1,minutes=1,volume=1,people=3"]
-    + ["wrong=1,wrong=2,review=1,minutes=1,volume=1"],
+    [
+        "",
+        "50",
+        "wrong=1",
+        "wrong=a,review=1,minutes=1,volume=1",
+        "wrong=-1,review=1,minutes=1,volume=1",
+        "wrong=nan,review=1,minutes=1,volume=1",
+        "wrong=1,review=1,minutes=1,volume=1,people=3",
+        "wrong=1,wrong=2,review=1,minutes=1,volume=1",
+    ],
 )
 def test_prices_that_mean_nothing_are_refused(text):
     with pytest.raises(InvalidInputError, match=r"prices are wrong=50.*volume=10000"):

@@ -20,8 +20,8 @@ def poc(
     labels: Annotated[
         str | None,
         typer.Option(
-            help="Verdicts or right answers: a file with the columns question and correct (or answers), or the URL of a "
-            "review database. By default the right answers in QUESTIONS."
+            help="Verdicts or right answers: a file with the columns question and correct (or answers), or the URL of "
+            "a review database. By default the right answers in QUESTIONS."
         ),
     ] = None,
     out: Annotated[
@@ -31,8 +31,8 @@ def poc(
     prices: Annotated[
         str | None,
         typer.Option(
-            help="wrong=50,review=2,minutes=3,volume=10000,currency=EUR: what a wrong answer and a review cost, how long "
-            "a review takes, and answers a month."
+            help="wrong=50,review=2,minutes=3,volume=10000,currency=EUR: what a wrong answer and a review cost, how "
+            "long a review takes, and answers a month."
         ),
     ] = None,
     max_error: Annotated[
@@ -50,9 +50,7 @@ def poc(
     samples: Annotated[
         int, typer.Option(min=0, help="Also compare with so many sampled answers a question; 8 are usual, and slow.")
     ] = 0,
-    pairs: Annotated[
-        int, typer.Option(min=2, help="Questions that are timed with and without a confidence.")
-    ] = 30,
+    pairs: Annotated[int, typer.Option(min=2, help="Questions that are timed with and without a confidence.")] = 30,
     examples: Annotated[
         int, typer.Option(min=0, help="Worst cases in the report, of each sort; 0 keeps questions out of it.")
     ] = 5,
@@ -104,4 +102,3 @@ def poc(
     for line in decisions(results):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     errors.print(f"Report: {page}", markup=False, soft_wrap=True)
-

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Options:
         pairs: How many questions are timed with and without a confidence.
     """
 
-    aim: Aim = Aim()
+    aim: Aim = field(default_factory=Aim)
     grader: str = GRADER
     samples: int = 0
     pairs: int = PAIRED
@@ -135,13 +135,13 @@ def _write_policy(out: Path, found: Answered, judged: Judged, results: Mapping[s
 
 
 def _policy_notes(decision: str, results: Mapping[str, Any]) -> list[str]:
-    aim, task = results["aim"], results["task"]
+    aim = results["aim"]
+    error = f"The error among accepted answers of {results['task']!r} is at most {aim['max_error']:g}"
+    sure = f"with a probability of {aim['certainty']:g} over the draw of the labels"
     why = {
-        "certified": f"The error among accepted answers of {task!r} is at most {aim['max_error']:g}, with a probability "
-        f"of {aim['certainty']:g} over the draw of the labels.",
-        "expected": f"The error among accepted answers of {task!r} is at most {aim['max_error']:g} on average over draws "
-        "of the labels; in single draws it is larger in up to half of the cases.",
-    }.get(decision, "No threshold is certified, so all answers go to review; judged, they are the sample that is needed.")
+        "certified": f"{error}, {sure}.",
+        "expected": f"{error} on average over draws of the labels; in up to half of them it is larger.",
+    }.get(decision, "No threshold is certified, so all answers go to review: judged, they are the sample needed.")
     return [
         f"thermolang poc, {results['created'][:10]}: {results['model']}, calibrator {results['calibrator']}.",
         why,
@@ -151,9 +151,7 @@ def _policy_notes(decision: str, results: Mapping[str, Any]) -> list[str]:
 
 def _write_answers(out: Path, task: Task, found: Answered, judged: Judged, policy: Policy) -> None:
     lines = []
-    for example, row, confidence, right in zip(
-        task.examples, found.rows, found.confidences, judged.right, strict=True
-    ):
+    for example, row, confidence, right in zip(task.examples, found.rows, found.confidences, judged.right, strict=True):
         record = {
             "key": text_key(example),
             "question": example.question,
@@ -169,12 +167,10 @@ def _write_answers(out: Path, task: Task, found: Answered, judged: Judged, polic
 def _write_items(out: Path, task: Task, found: Answered, judged: Judged, model: str) -> None:
     """Answers without a verdict for the desk, as ``ReviewStore.submit`` takes them.
 
-    In random order, so that whoever stops early has judged a random sample.
+    In random order, so that any number of lines from the beginning is a random sample.
     """
     everything, items = Policy(review_all=True), []
-    for example, row, confidence, right in zip(
-        task.examples, found.rows, found.confidences, judged.right, strict=True
-    ):
+    for example, row, confidence, right in zip(task.examples, found.rows, found.confidences, judged.right, strict=True):
         if right is None:
             items.append(
                 {
@@ -197,4 +193,3 @@ def _write_items(out: Path, task: Task, found: Answered, judged: Judged, model: 
 
 def _asked(question: str, choices: Sequence[str]) -> str:
     return "\n".join([question, *(f"- {choice}" for choice in choices)])
-

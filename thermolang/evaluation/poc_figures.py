@@ -12,14 +12,21 @@ from numpy.typing import NDArray
 
 from thermolang.calibration.bootstrap import Interval, interval, item_draws, wilson_interval
 from thermolang.calibration.calibrator import Calibrator
-from thermolang.calibration.metrics import METRICS, ece_floor
+from thermolang.calibration.metrics import ece_floor
 from thermolang.errors import InvalidInputError
 from thermolang.evaluation.experiment import HeldOut, Resampled, measure, reliability, risk_coverage
 from thermolang.evaluation.poc_methods import METHODS, OURS, RAW, predictions
 from thermolang.evaluation.poc_questions import FEWEST, Judged, spoken
 from thermolang.evaluation.poc_run import Answered, Pair
 from thermolang.routing.certificates import Certified, Label, certify
-from thermolang.routing.guarantees import Kind, check_share, expected_error, high_probability, labels_needed, must_review
+from thermolang.routing.guarantees import (
+    Kind,
+    check_share,
+    expected_error,
+    high_probability,
+    labels_needed,
+    must_review,
+)
 from thermolang.types import Confidence, Scale
 
 METRIC_NAMES = ("NLL right", "Brier", "ECE", "ECE corrected", "AUROC", "AURC")
@@ -71,7 +78,7 @@ class Prices:
             if not fine or not given.keys() <= {*numbers, "currency"}:
                 raise ValueError
         except (KeyError, ValueError) as error:
-            msg = f"prices are wrong=50,review=2,minutes=3,volume=10000 with numbers of at least 0 (and currency=EUR), "
+            msg = "prices are wrong=50,review=2,minutes=3,volume=10000 with numbers of at least 0 (and currency=EUR), "
             raise InvalidInputError(f"{msg}not {text!r}") from error
         return cls(**found, currency=given.get("currency", ""))
 
@@ -140,7 +147,12 @@ def figures(
     if not enough:
         rows = [_expected_row(t, answered.confidences, aim.prices) for t in THRESHOLDS]
         everyone = _spread([c.value for c in answered.confidences if c.value is not None])
-        return found | {"thresholds": rows, "expected_accuracy": everyone, "guarantees": [], "decision": _undecided(found)}
+        return found | {
+            "thresholds": rows,
+            "expected_accuracy": everyone,
+            "guarantees": [],
+            "decision": _undecided(found),
+        }
     right = np.array([bool(judged.right[i]) for i in known])
     sample = [_label(answered.confidences[i], r) for i, r in zip(known, right, strict=True)]
     guarantees = [_guarantee(sample, alpha, aim) for alpha in sorted({aim.max_error, *ALPHAS})]
@@ -227,7 +239,10 @@ def latency(pairs: Sequence[Pair]) -> dict[str, Any]:
 
 def _histogram(values: NDArray[np.float64]) -> list[dict[str, float]]:
     counts, edges = np.histogram(values[np.isfinite(values)], bins=10, range=(0, 1))
-    return [{"lower": float(a), "upper": float(b), "count": int(n)} for a, b, n in zip(edges, edges[1:], counts, strict=False)]
+    return [
+        {"lower": float(a), "upper": float(b), "count": int(n)}
+        for a, b, n in zip(edges, edges[1:], counts, strict=False)
+    ]
 
 
 def _plan(alpha: float, certainty: float) -> dict[str, Any]:
@@ -347,4 +362,3 @@ def _undecided(found: dict[str, Any]) -> dict[str, Any]:
     counts = found["counts"]
     code = "few_labels" if counts["labelled"] else "no_labels"
     return {"code": code, "threshold": None, "more_labels": min(USEFUL, counts["questions"]) - counts["labelled"]}
-

@@ -26,9 +26,26 @@ FEWEST = 30
 GRADER = "combined"
 """Grades free-form answers against gold answers; `docs/evaluate.md` has its errors."""
 
-_RIGHT = frozenset({"true", "1", "yes", "y", "right", "correct", "ok", "accepted", "accept", "正", "正解", "正しい", "○"})
+_RIGHT = frozenset(
+    {"true", "1", "yes", "y", "right", "correct", "ok", "accepted", "accept", "正", "正解", "正しい", "○"}
+)
 _WRONG = frozenset(
-    {"false", "0", "no", "n", "wrong", "incorrect", "rejected", "reject", "corrected", "誤", "不正解", "誤り", "×"}
+    {
+        "false",
+        "0",
+        "no",
+        "n",
+        "wrong",
+        "incorrect",
+        "rejected",
+        "reject",
+        "corrected",
+        "誤",
+        "不正解",
+        "誤り",
+        "x",
+        "\N{MULTIPLICATION SIGN}",
+    }
 )
 _VERDICT = ("correct", "right", "verdict", "status", "label", "正誤", "判定")
 """Columns that hold a verdict, the first that is there counts."""
@@ -240,4 +257,3 @@ def gold_of(example: Example, labels: Labels) -> tuple[str, ...]:
     """The right answers of a question, as far as they are known, for people to compare with."""
     own = (example.choices[example.label],) if example.label is not None else example.answers
     return tuple(dict.fromkeys((*own, *labels.gold.get(text_key(example), ()))))
-

@@ -282,7 +282,10 @@ def _money_rows(results: Record, texts: Texts) -> Any:
     """Who looks at the answers, and what it costs; the least is marked."""
     if not results["aim"]["prices"]:
         return
-    rows = [(texts("money.at", threshold=f"{r['threshold']:g}"), r["money"], r.get("money_at_most")) for r in results["thresholds"]]
+    rows = [
+        (texts("money.at", threshold=f"{r['threshold']:g}"), r["money"], r.get("money_at_most"))
+        for r in results["thresholds"]
+    ]
     if results["labelled"]:
         rows = [
             (texts("money.nobody"), results["nobody_looks"], None),
@@ -336,7 +339,8 @@ def _span(texts: Texts, interval: Record | None, digits: int = 0) -> str:
 def _bracketed(interval: Record | None, sign: str = "") -> str:
     if not interval:
         return DASH
-    return f"{_number(interval['estimate'], sign)} [{_number(interval['lower'], sign)}, {_number(interval['upper'], sign)}]"
+    middle, low, high = (_number(interval[end], sign) for end in ("estimate", "lower", "upper"))
+    return f"{middle} [{low}, {high}]"
 
 
 def _digits(share: float) -> int:

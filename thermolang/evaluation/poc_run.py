@@ -70,7 +70,7 @@ def run_folder(out: Path, task: Task, model: LocalModel) -> Iterator[None]:
             run is going on in it.
     """
     asked = digest("\n".join(sorted(item_key(model, example) for example in task.examples)))
-    mine = {"format": FORMAT, "questions": asked, "model": asdict(model.identity), "model_name": model.name}
+    mine = {"format": FORMAT, "questions": asked, "identity": asdict(model.identity)}
     remedy = "give another --out"
     if out.exists() and not out.is_dir():
         msg = f"{out} is a file, and the folder of a run is needed: {remedy}"
@@ -78,10 +78,10 @@ def run_folder(out: Path, task: Task, model: LocalModel) -> Iterator[None]:
     known = out / RUN
     if known.is_file():
         found = _record(known)
-        differ = [n.replace("_name", "") for n in mine if n in ("format", "questions", "model_name") and found.get(n) != mine[n]]
-        if differ or found.get("model") != mine["model"]:
-            what = " and ".join(differ or ["model"])
-            msg = f"{out} holds a run with another {what} ({found.get('model_name')}, {found.get('file')}): {remedy}"
+        if any(found.get(name) != value for name, value in mine.items()):
+            same_model = found.get("identity") == mine["identity"]
+            what = "other questions" if same_model else "another model or other questions"
+            msg = f"{out} holds a run with {what} ({found.get('file')}, {found.get('model')}): {remedy}"
             raise InvalidInputError(msg)
     elif out.is_dir() and any(p.name != f"{RUN}.lock" for p in out.iterdir()):
         msg = f"{out} holds other files and no run of thermolang poc: {remedy}"
@@ -90,7 +90,8 @@ def run_folder(out: Path, task: Task, model: LocalModel) -> Iterator[None]:
     try:
         with FileLock(out / f"{RUN}.lock", timeout=0):
             if not known.is_file():
-                write_atomically(known, json.dumps(mine | {"file": task.name}, indent=1, ensure_ascii=False))
+                about = mine | {"file": task.name, "model": model.name}
+                write_atomically(known, json.dumps(about, indent=1, ensure_ascii=False))
             yield
     except Timeout as error:
         msg = f"another run is writing to {out}: wait until it is finished, or {remedy}"
@@ -119,12 +120,12 @@ def check_estimator(estimator: ConfidenceEstimator, task: Task) -> None:
         raise InvalidInputError(missing.text)
     if estimator.calibrator and kind.name not in estimator.calibrator.fits:
         msg = f"the calibrator {estimator.calibrator.id} knows nothing of {kind.plural}: "
-        raise InvalidInputError(f"{msg}thermolang calibrate --model {estimator.model.name} --tasks FILE makes one that does")
+        raise InvalidInputError(
+            f"{msg}thermolang calibrate --model {estimator.model.name} --tasks FILE makes one that does"
+        )
 
 
-def answered(
-    estimator: ConfidenceEstimator, task: Task, out: Path, *, samples: int = 0, report: Report
-) -> Answered:
+def answered(estimator: ConfidenceEstimator, task: Task, out: Path, *, samples: int = 0, report: Report) -> Answered:
     """Let the model answer all questions and read each answer, or take from disk what was done before.
 
     Args:
@@ -146,9 +147,7 @@ def answered(
     return Answered(task, features, rows, tuple(_confidences(estimator, task, rows)))
 
 
-def _confidences(
-    estimator: ConfidenceEstimator, task: Task, rows: Sequence[CollectedItem]
-) -> Iterator[Confidence]:
+def _confidences(estimator: ConfidenceEstimator, task: Task, rows: Sequence[CollectedItem]) -> Iterator[Confidence]:
     """The confidences as in use once the task has settled: its state first sees all questions, none of their labels."""
     kind = CHOICE if is_choice(task) else SELF_CHECK
     for score in (estimator.calibrate, estimator.snapshot().calibrate):
@@ -236,9 +235,7 @@ def _kept(path: Path) -> list[Pair]:
     return found
 
 
-def _timer(
-    estimator: ConfidenceEstimator, task: Task
-) -> Callable[..., tuple[str, float, float]]:
+def _timer(estimator: ConfidenceEstimator, task: Task) -> Callable[..., tuple[str, float, float]]:
     """Answers one question; returns the text, the seconds in all, and those that the confidence took."""
     model, choice = estimator.model, is_choice(task)
 

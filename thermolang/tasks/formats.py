@@ -240,9 +240,7 @@ def tasks_of(name: str, rows: Sequence[Located], columns: Columns | None = None)
     return [Task(part, _usable(part, found)) for part, found in parts.items()]
 
 
-def examples_of(
-    rows: Sequence[Located], columns: Columns | None = None, *, needs_gold: bool = True
-) -> list[Example]:
+def examples_of(rows: Sequence[Located], columns: Columns | None = None, *, needs_gold: bool = True) -> list[Example]:
     """All questions of rows that share the first one's format; of a benchmark, those without a gold answer too.
 
     Args:
