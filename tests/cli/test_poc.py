@@ -50,6 +50,7 @@ def test_a_report_in_both_languages_and_labels_afterwards(run, questions, calibr
     [
         (("--prices", "wrong=1"), "prices are wrong=50"),
         (("--grader", "guess"), "there is no grader 'guess'"),
+        (("--samples", "3"), "at least 8 sampled answers"),
         (("--max-error", "0"), "strictly between 0 and 1"),
         (("--labels", "none.jsonl"), "nothing of this name"),
         (("--limit", "10"), "gives 10 questions"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ from thermolang.routing.guarantees import (
     must_review,
 )
 from thermolang.types import Confidence, Scale
+
+if TYPE_CHECKING:
+    from thermolang.types import FloatArray
 
 METRIC_NAMES = ("NLL right", "Brier", "ECE", "ECE corrected", "AUROC", "AURC")
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -307,7 +310,7 @@ def _effect(
     }
 
 
-def _signals(answered: Answered, usable: Sequence[int]) -> dict[str, NDArray[np.float64]]:
+def _signals(answered: Answered, usable: Sequence[int]) -> dict[str, FloatArray]:
     """Signals that every answer has; those of answers without tokens are NaN."""
     found = {name: np.asarray(values)[list(usable)] for name, values in answered.features.signals.items()}
     return {name: values for name, values in found.items() if np.isfinite(values).all()}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from filelock import FileLock, Timeout
 
+from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.kinds import CHOICE, SELF_CHECK
 from thermolang.errors import InvalidInputError, NotEnoughDataError
 from thermolang.estimator import ConfidenceEstimator
@@ -109,20 +110,25 @@ def _record(path: Path) -> dict[str, object]:
     return found
 
 
-def check_estimator(estimator: ConfidenceEstimator, task: Task) -> None:
-    """Find out before the long job that there will be confidences.
+def ready(estimator: ConfidenceEstimator, task: Task) -> tuple[LocalModel, Calibrator]:
+    """Find out before the long job that there will be confidences; returns what they come from.
 
     Raises:
-        InvalidInputError: The model has no calibrator, or it has none for this kind of answers.
+        InvalidInputError: The model is not local, has no calibrator, or has none for this kind of answers.
     """
+    model = estimator.model
+    if not isinstance(model, LocalModel):
+        msg = f"a proof of concept needs a LocalModel, not {type(model).__name__}"
+        raise InvalidInputError(msg)
     kind = CHOICE if is_choice(task) else SELF_CHECK
-    if missing := estimator.why_no_calibrator():
-        raise InvalidInputError(missing.text)
-    if estimator.calibrator and kind.name not in estimator.calibrator.fits:
-        msg = f"the calibrator {estimator.calibrator.id} knows nothing of {kind.plural}: "
-        raise InvalidInputError(
-            f"{msg}thermolang calibrate --model {estimator.model.name} --tasks FILE makes one that does"
-        )
+    missing, calibrator = estimator.why_no_calibrator(), estimator.calibrator
+    if calibrator is None:
+        raise InvalidInputError(missing.text if missing else "no calibrator was found for this model")
+    if kind.name not in calibrator.fits:
+        remedy = f"thermolang calibrate --model {model.name} --tasks FILE makes one that does"
+        msg = f"the calibrator {calibrator.id} knows nothing of {kind.plural}: {remedy}"
+        raise InvalidInputError(msg)
+    return model, calibrator
 
 
 def answered(estimator: ConfidenceEstimator, task: Task, out: Path, *, samples: int = 0, report: Report) -> Answered:
@@ -135,10 +141,7 @@ def answered(estimator: ConfidenceEstimator, task: Task, out: Path, *, samples: 
         samples: Also sample so many answers to each free-form question.
         report: Called after every batch.
     """
-    model, folder = estimator.model, out / FEATURES
-    if not isinstance(model, LocalModel):
-        msg = f"a proof of concept needs a LocalModel, not {type(model).__name__}"
-        raise InvalidInputError(msg)
+    (model, _), folder = ready(estimator, task), out / FEATURES
     features = collect_all(model, [task], folder, form="chat", report=report, samples=samples)[0]
     if samples:
         features = with_samples([features], folder, model.name, samples=samples)[0]
@@ -237,13 +240,12 @@ def _kept(path: Path) -> list[Pair]:
 
 def _timer(estimator: ConfidenceEstimator, task: Task) -> Callable[..., tuple[str, float, float]]:
     """Answers one question; returns the text, the seconds in all, and those that the confidence took."""
-    model, choice = estimator.model, is_choice(task)
+    (model, _), choice = ready(estimator, task), is_choice(task)
 
     def once(i: int, *, alone: bool) -> tuple[str, float, float]:
         example = task.examples[i]
         messages = question_messages(example)
-        if isinstance(model, LocalModel):
-            model.scheduler.forget_prompts()
+        model.scheduler.forget_prompts()
         start = time.perf_counter()
         if choice:  # the answer is the most probable option, so its confidence needs no second pass
             letters = list(LETTERS[: len(example.choices)])
