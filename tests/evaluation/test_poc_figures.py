@@ -148,3 +148,19 @@ def test_prices_that_mean_nothing_are_refused(text):
 def test_impossible_aims_are_refused(aim):
     with pytest.raises(InvalidInputError, match="strictly between 0 and 1"):
         Aim(**aim)
+
+
+def test_a_calibrator_that_does_harm_is_named(calibrator):
+    random = np.random.default_rng(3)
+    p, right = random.uniform(0.38, 0.42, 200), random.random(200) < 0.85
+    found = results(calibrator, p=p, right=right)
+    assert found["differences"][RAW]["Brier"]["lower"] > 0
+    assert found["decision"]["code"] == "harms"
+
+
+def test_thresholds_are_shown_where_confidences_are(calibrator):
+    p = np.linspace(0.25, 0.45, 200)
+    found = results(calibrator, p=p, right=np.arange(200) % 2 == 0)
+    shares = [round(1 - row["review"], 1) for row in found["thresholds"]]
+    assert {0.3, 0.5, 0.8, 0.0} <= set(shares)  # about a quarter, half, three quarters, and none
+    assert [row["threshold"] for row in found["thresholds"]] == sorted({r["threshold"] for r in found["thresholds"]})

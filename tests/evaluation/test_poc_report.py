@@ -114,7 +114,7 @@ def test_all_right_and_all_wrong_are_said(calibrator, right, said):
 def test_each_decision_has_its_sentence(certified, calibrator):
     p, right = drawn(0.7, 60)
     asked = results(calibrator, p=p, right=right)
-    for code in ("certified", "expected", "more_labels", "unsuitable", "unlike", "few_labels", "no_labels"):
+    for code in ("certified", "expected", "more_labels", "unsuitable", "unlike", "harms", "few_labels", "no_labels"):
         for lang in ("en", "ja"):
             threshold = 0.5 if code in ("certified", "expected") else None
             more = None if code in ("certified", "unsuitable") else 7
