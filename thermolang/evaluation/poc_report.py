@@ -38,6 +38,9 @@ FEW = 300
 WIDE = 0.1
 """Width of the overhead's interval from which a quiet machine is asked for."""
 
+COMPARED = ("NLL right", "Brier", "ECE", "AUROC")
+"""Metrics of the table of methods, which has to fit on a sheet."""
+
 MOST_NAMED = 3
 """Methods that are named in a sentence."""
 
@@ -131,6 +134,7 @@ def _view(results: Record, texts: Texts) -> dict[str, Any]:
         "ours": OURS,
         "raw": RAW,
         "metric_names": [m for m in METRIC_NAMES if results["labelled"]],
+        "compared": COMPARED,
         "higher": frozenset(m.name for m in METRICS.values() if m.higher_is_better),
         "tiles": list(_tiles(results, texts, policy)),
         "decisions": list(_decisions(results, texts, policy)),
