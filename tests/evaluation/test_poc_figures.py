@@ -161,6 +161,7 @@ def test_a_calibrator_that_does_harm_is_named(calibrator):
 def test_thresholds_are_shown_where_confidences_are(calibrator):
     p = np.linspace(0.25, 0.45, 200)
     found = results(calibrator, p=p, right=np.arange(200) % 2 == 0)
-    shares = [round(1 - row["review"], 1) for row in found["thresholds"]]
-    assert {0.3, 0.5, 0.8, 0.0} <= set(shares)  # about a quarter, half, three quarters, and none
+    shares = np.array([1 - row["review"] for row in found["thresholds"]])
+    # Thresholds are whole percents, so the shares are met but for a few answers.
+    assert all(np.abs(shares - share).min() <= 0.06 for share in (0.25, 0.5, 0.75, 0.0))
     assert [row["threshold"] for row in found["thresholds"]] == sorted({r["threshold"] for r in found["thresholds"]})
