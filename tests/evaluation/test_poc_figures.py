@@ -128,9 +128,16 @@ def test_the_overhead_is_the_median_of_pairs():
 
 @pytest.mark.parametrize(
     "text",
-    ["wrong=1", "wrong=a,review=1,minutes=1,volume=1", "wrong=-1,review=1,minutes=1,volume=1", "", "50"]
-    + ["wrong=nan,review=1,minutes=1,volume=1", "wrong=1,review=1,minutes=1,volume=1,people=3"]
-    + ["wrong=1,wrong=2,review=1,minutes=1,volume=1"],
+    [
+        "",
+        "50",
+        "wrong=1",
+        "wrong=a,review=1,minutes=1,volume=1",
+        "wrong=-1,review=1,minutes=1,volume=1",
+        "wrong=nan,review=1,minutes=1,volume=1",
+        "wrong=1,review=1,minutes=1,volume=1,people=3",
+        "wrong=1,wrong=2,review=1,minutes=1,volume=1",
+    ],
 )
 def test_prices_that_mean_nothing_are_refused(text):
     with pytest.raises(InvalidInputError, match=r"prices are wrong=50.*volume=10000"):
@@ -141,3 +148,20 @@ def test_prices_that_mean_nothing_are_refused(text):
 def test_impossible_aims_are_refused(aim):
     with pytest.raises(InvalidInputError, match="strictly between 0 and 1"):
         Aim(**aim)
+
+
+def test_a_calibrator_that_does_harm_is_named(calibrator):
+    random = np.random.default_rng(3)
+    p, right = random.uniform(0.38, 0.42, 200), random.random(200) < 0.85
+    found = results(calibrator, p=p, right=right)
+    assert found["differences"][RAW]["Brier"]["lower"] > 0
+    assert found["decision"]["code"] == "harms"
+
+
+def test_thresholds_are_shown_where_confidences_are(calibrator):
+    p = np.linspace(0.25, 0.45, 200)
+    found = results(calibrator, p=p, right=np.arange(200) % 2 == 0)
+    shares = np.array([1 - row["review"] for row in found["thresholds"]])
+    # Thresholds are whole percents, so the shares are met but for a few answers.
+    assert all(np.abs(shares - share).min() <= 0.06 for share in (0.25, 0.5, 0.75, 0.0))
+    assert [row["threshold"] for row in found["thresholds"]] == sorted({r["threshold"] for r in found["thresholds"]})

@@ -20,8 +20,8 @@ def poc(
     labels: Annotated[
         str | None,
         typer.Option(
-            help="Verdicts or right answers: a file with the columns question and correct (or answers), or the URL of a "
-            "review database. By default the right answers in QUESTIONS."
+            help="Verdicts or right answers: a file with the columns question and correct (or answers), or the URL of "
+            "a review database. By default the right answers in QUESTIONS."
         ),
     ] = None,
     out: Annotated[
@@ -31,8 +31,8 @@ def poc(
     prices: Annotated[
         str | None,
         typer.Option(
-            help="wrong=50,review=2,minutes=3,volume=10000,currency=EUR: what a wrong answer and a review cost, how long "
-            "a review takes, and answers a month."
+            help="wrong=50,review=2,minutes=3,volume=10000,currency=EUR: what a wrong answer and a review cost, how "
+            "long a review takes, and answers a month."
         ),
     ] = None,
     max_error: Annotated[
@@ -69,9 +69,7 @@ def poc(
     thermolang poc faq.xlsx --model Qwen/Qwen2.5-1.5B-Instruct --lang ja --prices
     wrong=5000,review=300,minutes=3,volume=10000,currency=円
     """
-    from thermolang.answers.grading import GRADERS
     from thermolang.cli.show import collecting_bar, show_files
-    from thermolang.errors import InvalidInputError
     from thermolang.estimator import ConfidenceEstimator
     from thermolang.evaluation.poc import Options, run_poc
     from thermolang.evaluation.poc_figures import Aim, Prices
@@ -80,11 +78,9 @@ def poc(
     from thermolang.tasks.columns import given_columns
 
     require("matplotlib", "eval")
-    if grader not in GRADERS:
-        msg = f"there is no grader {grader!r}: expected one of {', '.join(GRADERS)}"
-        raise InvalidInputError(msg)
     names = given_columns(columns) if columns else {}
     aim = Aim(max_error, certainty, Prices.parse(prices) if prices else None, examples)
+    options = Options(aim, grader, samples, pairs)
     folder = out or Path(f"poc-{questions.stem}")
     writable(folder / "report.html" if folder.exists() else folder)
     task = read_questions(questions, limit=limit, columns=names)
@@ -95,7 +91,6 @@ def poc(
         # What earlier runs have seen would change the figures.
         estimator = ConfidenceEstimator(local, calibrator, state_dir=None)
     console.print(f"{len(task.examples)} questions -> {folder}", markup=False, highlight=False, soft_wrap=True)
-    options = Options(aim, grader, samples, pairs)
     with resumable(folder), collecting_bar(console) as report:
         results = run_poc(estimator, task, folder, labels=known, options=options, report=report)
     page = write_page(results, folder / "report.html", lang=lang)

@@ -15,18 +15,22 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from thermolang._version import __version__
+from thermolang.answers.grading import GRADERS
+from thermolang.calibration.semantic import ROUNDS
+from thermolang.errors import InvalidInputError
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.evaluation.poc_figures import Aim, certified, figures
 from thermolang.evaluation.poc_questions import GRADER, Judged, Labels, gold_of, judge, spoken, without_gold
-from thermolang.evaluation.poc_run import PAIRED, Answered, answered, check_estimator, run_folder, timed_pairs
+from thermolang.evaluation.poc_run import PAIRED, Answered, answered, ready, run_folder, timed_pairs
 from thermolang.evaluation.results import save
-from thermolang.routing.certificates import Certified, save_certificates
+from thermolang.routing.certificates import save_certificates
+from thermolang.routing.guarantees import Kind
 from thermolang.routing.policy import Policy
 from thermolang.storage import write_atomically
 from thermolang.training.collect import Report
@@ -50,10 +54,18 @@ class Options:
         pairs: How many questions are timed with and without a confidence.
     """
 
-    aim: Aim = Aim()
+    aim: Aim = field(default_factory=Aim)
     grader: str = GRADER
     samples: int = 0
     pairs: int = PAIRED
+
+    def __post_init__(self) -> None:
+        if self.samples and self.samples < max(ROUNDS):
+            msg = f"at least {max(ROUNDS)} sampled answers are compared, or none; got {self.samples}"
+            raise InvalidInputError(msg)
+        if self.grader not in GRADERS:
+            msg = f"there is no grader {self.grader!r}: expected one of {', '.join(GRADERS)}"
+            raise InvalidInputError(msg)
 
 
 def run_poc(
@@ -84,18 +96,18 @@ def run_poc(
         InvalidInputError: The folder belongs to another run, or the model has no calibrator for such answers.
     """
     chosen, known, asked = options or Options(), labels or Labels(), without_gold(task)
-    check_estimator(estimator, asked)
-    with run_folder(out, asked, estimator.model):
+    model, calibrator = ready(estimator, asked)
+    with run_folder(out, asked, model):
         found = answered(estimator, asked, out, samples=chosen.samples, report=report)
         pairs = timed_pairs(estimator, asked, out, count=chosen.pairs, report=report)
         judged = judge(task, found.answers, known, grader=chosen.grader)
         gold = [gold_of(example, known) for example in task.examples]
-        numbers = figures(found, judged, gold, pairs, estimator.calibrator, chosen.aim)
+        numbers = figures(found, judged, gold, pairs, calibrator, chosen.aim)
         results = _about(estimator, task, chosen) | numbers
         policy = _write_policy(out, found, judged, results)
         results["policy"] = {"fingerprint": policy.fingerprint, "certificate": (out / CERTIFICATE).exists()}
         _write_answers(out, task, found, judged, policy)
-        _write_items(out, task, found, judged, estimator.model.name)
+        _write_items(out, task, found, judged, model.name)
         save(results, out / "results.json")
     return results
 
@@ -119,13 +131,13 @@ def _about(estimator: ConfidenceEstimator, task: Task, options: Options) -> dict
 def _write_policy(out: Path, found: Answered, judged: Judged, results: Mapping[str, Any]) -> Policy:
     """The policy that the numbers allow, in shadow mode, and its certificate; without one all answers go to review."""
     decision = results["decision"]["code"]
-    kind = {"certified": "high_probability", "expected": "expected_error"}.get(decision)
+    kinds: dict[str, Kind] = {"certified": "high_probability", "expected": "expected_error"}
     aim = Aim(results["aim"]["max_error"], results["aim"]["certainty"])
     certificate = out / CERTIFICATE
     certificate.unlink(missing_ok=True)
     policy = Policy(review_all=True, mode="shadow")
-    if kind in ("high_probability", "expected_error"):
-        made: Certified = certified(found, judged, kind, aim)
+    if kind := kinds.get(decision):
+        made = certified(found, judged, kind, aim)
         shadow = {name: replace(p, mode="shadow") for name, p in made.policy.tasks.items()}
         policy = replace(made.policy, mode="shadow", tasks=shadow)
         save_certificates(certificate, made.certificates)
@@ -135,15 +147,13 @@ def _write_policy(out: Path, found: Answered, judged: Judged, results: Mapping[s
 
 
 def _policy_notes(decision: str, results: Mapping[str, Any]) -> list[str]:
-    aim, task = results["aim"], results["task"]
+    aim = results["aim"]
+    error = f"The error among accepted answers of {results['task']!r} is at most {aim['max_error']:g}"
+    sure = f"with a probability of {aim['certainty']:g} over the draw of the labels"
     why = {
-        "certified": f"The error among accepted answers of {task!r} is at most {aim['max_error']:g}, with a probability "
-        f"of {aim['certainty']:g} over the draw of the labels.",
-        "expected": f"The error among accepted answers of {task!r} is at most {aim['max_error']:g} on average over draws "
-        "of the labels; in single draws it is larger in up to half of the cases.",
-    }.get(
-        decision, "No threshold is certified, so all answers go to review; judged, they are the sample that is needed."
-    )
+        "certified": f"{error}, {sure}.",
+        "expected": f"{error} on average over draws of the labels; in up to half of them it is larger.",
+    }.get(decision, "No threshold is certified, so all answers go to review: judged, they are the sample needed.")
     return [
         f"thermolang poc, {results['created'][:10]}: {results['model']}, calibrator {results['calibrator']}.",
         why,
@@ -169,7 +179,7 @@ def _write_answers(out: Path, task: Task, found: Answered, judged: Judged, polic
 def _write_items(out: Path, task: Task, found: Answered, judged: Judged, model: str) -> None:
     """Answers without a verdict for the desk, as ``ReviewStore.submit`` takes them.
 
-    In random order, so that whoever stops early has judged a random sample.
+    In random order, so that any number of lines from the beginning is a random sample.
     """
     everything, items = Policy(review_all=True), []
     for example, row, confidence, right in zip(task.examples, found.rows, found.confidences, judged.right, strict=True):

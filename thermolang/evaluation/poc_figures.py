@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,17 @@ from thermolang.routing.guarantees import (
 )
 from thermolang.types import Confidence, Scale
 
+if TYPE_CHECKING:
+    from thermolang.types import FloatArray
+
 METRIC_NAMES = ("NLL right", "Brier", "ECE", "ECE corrected", "AUROC", "AURC")
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+SHARES = (0.25, 0.5, 0.75)
+"""The thresholds at which these shares are answered automatically are shown, too: confidences may all be small."""
+
+CLOSE = 0.015
+"""Thresholds nearer to each other than this say the same twice."""
+
 ALPHAS = (0.05, 0.1, 0.2)
 """Errors that guarantees are looked for at, beside the one that was asked for."""
 
@@ -145,7 +154,8 @@ def figures(
         "labelled": enough,
     }
     if not enough:
-        rows = [_expected_row(t, answered.confidences, aim.prices) for t in THRESHOLDS]
+        acceptable = [c.value if c.supported and c.value is not None else -math.inf for c in answered.confidences]
+        rows = [_expected_row(t, answered.confidences, aim.prices) for t in _thresholds(acceptable)]
         everyone = _spread([c.value for c in answered.confidences if c.value is not None])
         return found | {
             "thresholds": rows,
@@ -158,16 +168,17 @@ def figures(
     guarantees = [_guarantee(sample, alpha, aim) for alpha in sorted({aim.max_error, *ALPHAS})]
     asked = next(g for g in guarantees if g["alpha"] == aim.max_error)
     limits = {t for kind in KINDS if (t := asked[kind]["threshold"]) is not None}
-    rows = [_seen_row(t, sample, aim.prices) for t in sorted({*THRESHOLDS, *limits})]
+    rows = [_seen_row(t, sample, aim.prices) for t in _thresholds([s.acceptable for s in sample], limits)]
+    effect = _effect(answered, usable, judged, values, calibrator)
     return found | {
         "accuracy": _proportion(int(right.sum()), len(right)),
-        **_effect(answered, usable, judged, values, calibrator),
+        **effect,
         "thresholds": rows,
         "everyone_looks": None if aim.prices is None else aim.prices.at(1.0, 0.0),
         "nobody_looks": None if aim.prices is None else aim.prices.at(0.0, float(1 - right.mean())),
         "guarantees": guarantees,
         "worst": _worst(answered, judged, gold, aim.examples),
-        "decision": _decision(asked, found["counts"]),
+        "decision": _decision(asked, found["counts"], harms=effect["differences"][RAW]["Brier"]["lower"] > 0),
     }
 
 
@@ -176,6 +187,17 @@ def certified(answered: Answered, judged: Judged, kind: Kind, aim: Aim) -> Certi
     sample = [_label(c, r) for c, r in zip(answered.confidences, judged.right, strict=True) if r is not None]
     named = [replace(s, task=answered.task.name) for s in sample]
     return certify(named, kind=kind, alpha=aim.max_error, delta=1 - aim.certainty)
+
+
+def _thresholds(acceptable: Sequence[float], limits: Iterable[float] = ()) -> list[float]:
+    """Fixed thresholds, those that accept certain shares, and those with a guarantee, in ascending order."""
+    ordered = sorted(acceptable)
+    at = [ordered[math.ceil(len(ordered) * (1 - share)) - 1] for share in SHARES]
+    found = sorted(limits)
+    for threshold in [*(math.floor(100 * t) / 100 for t in at if math.isfinite(t)), *THRESHOLDS]:
+        if all(abs(threshold - other) >= CLOSE for other in found):
+            found.append(threshold)
+    return sorted(found)
 
 
 def _label(confidence: Confidence, right: bool) -> Label:
@@ -307,7 +329,7 @@ def _effect(
     }
 
 
-def _signals(answered: Answered, usable: Sequence[int]) -> dict[str, NDArray[np.float64]]:
+def _signals(answered: Answered, usable: Sequence[int]) -> dict[str, FloatArray]:
     """Signals that every answer has; those of answers without tokens are NaN."""
     found = {name: np.asarray(values)[list(usable)] for name, values in answered.features.signals.items()}
     return {name: values for name, values in found.items() if np.isfinite(values).all()}
@@ -346,15 +368,15 @@ def _example(answered: Answered, gold: Sequence[str], i: int, value: float) -> d
     }
 
 
-def _decision(asked: dict[str, Any], counts: dict[str, Any]) -> dict[str, Any]:
-    """What the numbers allow: the stronger guarantee, the weaker one, more labels, or nothing."""
+def _decision(asked: dict[str, Any], counts: dict[str, Any], *, harms: bool) -> dict[str, Any]:
+    """What the numbers allow: the stronger guarantee, the weaker one, another calibrator, more labels, or nothing."""
     high, mean = asked["high_probability"], asked["expected_error"]
     for kind, found in (("certified", high), ("expected", mean)):
         if found["threshold"] is not None:
             return {"code": kind, "threshold": found["threshold"], "more_labels": high["more_labels"]}
     needed = [n for n in (high["more_labels"], mean["more_labels"]) if n is not None]
     unlike = counts["unlike_training"] > counts["questions"] / 2
-    code = "unlike" if unlike else "more_labels" if needed else "unsuitable"
+    code = "unlike" if unlike else "harms" if harms else "more_labels" if needed else "unsuitable"
     return {"code": code, "threshold": None, "more_labels": min(needed, default=None)}
 
 

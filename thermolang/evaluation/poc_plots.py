@@ -51,7 +51,7 @@ def trade_off(rows: Sequence[Record], alpha: float | None, words: Words, *, key:
 @styled
 def pairs(points: Sequence[Sequence[float]], words: Words, labels: tuple[str, str], *, key: str, alt: str) -> str:
     """One line a question from the seconds of the answer alone to those with a confidence, the quickest below."""
-    ordered = sorted(points)
+    ordered = sorted(points, key=lambda point: point[0])
     figure = new_figure(6.2, 1.1 + 0.1 * len(ordered))
     axes = figure.subplots()
     rows = np.arange(len(ordered))

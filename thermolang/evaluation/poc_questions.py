@@ -30,7 +30,22 @@ _RIGHT = frozenset(
     {"true", "1", "yes", "y", "right", "correct", "ok", "accepted", "accept", "正", "正解", "正しい", "○"}
 )
 _WRONG = frozenset(
-    {"false", "0", "no", "n", "wrong", "incorrect", "rejected", "reject", "corrected", "誤", "不正解", "誤り", "×"}
+    {
+        "false",
+        "0",
+        "no",
+        "n",
+        "wrong",
+        "incorrect",
+        "rejected",
+        "reject",
+        "corrected",
+        "誤",
+        "不正解",
+        "誤り",
+        "x",
+        "\N{MULTIPLICATION SIGN}",
+    }
 )
 _VERDICT = ("correct", "right", "verdict", "status", "label", "正誤", "判定")
 """Columns that hold a verdict, the first that is there counts."""

@@ -38,6 +38,12 @@ FEW = 300
 WIDE = 0.1
 """Width of the overhead's interval from which a quiet machine is asked for."""
 
+COMPARED = ("NLL right", "Brier", "ECE", "AUROC")
+"""Metrics of the table of methods, which has to fit on a sheet."""
+
+MOST_NAMED = 3
+"""Methods that are named in a sentence."""
+
 DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 
 
@@ -128,6 +134,7 @@ def _view(results: Record, texts: Texts) -> dict[str, Any]:
         "ours": OURS,
         "raw": RAW,
         "metric_names": [m for m in METRIC_NAMES if results["labelled"]],
+        "compared": COMPARED,
         "higher": frozenset(m.name for m in METRICS.values() if m.higher_is_better),
         "tiles": list(_tiles(results, texts, policy)),
         "decisions": list(_decisions(results, texts, policy)),
@@ -274,7 +281,10 @@ def _beaten(results: Record, texts: Texts) -> Markup:
     better = [n for n, d in results.get("differences", {}).items() if d["Brier"] and d["Brier"]["lower"] > 0]
     if not better:
         return texts("compare.best")
-    names = ", ".join(_method_name(n, results, texts) for n in better)
+    better.sort(key=lambda n: results["figures"][n]["Brier"]["estimate"])
+    names = texts("compare.and").join(_method_name(n, results, texts) for n in better[:MOST_NAMED])
+    if len(better) > MOST_NAMED:
+        names = texts("compare.more", names=names, more=len(better) - MOST_NAMED)
     return texts("compare.beaten" if all(labels[n] for n in better) else "compare.beaten_free", names=names)
 
 
@@ -292,8 +302,8 @@ def _money_rows(results: Record, texts: Texts) -> Any:
             *rows,
             (texts("money.everyone"), results["everyone_looks"], None),
         ]
-    # Of several with the same cost, the first.
-    least = min(range(len(rows)), key=lambda i: rows[i][1]["cost"])
+    # Of several with the same cost, the one with the most reviews.
+    least = min(reversed(range(len(rows))), key=lambda i: rows[i][1]["cost"])
     for i, (name, money, most) in enumerate(rows):
         yield {"name": name, "money": money, "most": most, "best": i == least}
 
@@ -339,7 +349,8 @@ def _span(texts: Texts, interval: Record | None, digits: int = 0) -> str:
 def _bracketed(interval: Record | None, sign: str = "") -> str:
     if not interval:
         return DASH
-    return f"{_number(interval['estimate'], sign)} [{_number(interval['lower'], sign)}, {_number(interval['upper'], sign)}]"
+    middle, low, high = (_number(interval[end], sign) for end in ("estimate", "lower", "upper"))
+    return f"{middle} [{low}, {high}]"
 
 
 def _digits(share: float) -> int:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from filelock import FileLock, Timeout
 
+from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.kinds import CHOICE, SELF_CHECK
 from thermolang.errors import InvalidInputError, NotEnoughDataError
 from thermolang.estimator import ConfidenceEstimator
@@ -70,7 +71,7 @@ def run_folder(out: Path, task: Task, model: LocalModel) -> Iterator[None]:
             run is going on in it.
     """
     asked = digest("\n".join(sorted(item_key(model, example) for example in task.examples)))
-    mine = {"format": FORMAT, "questions": asked, "model": asdict(model.identity), "model_name": model.name}
+    mine = {"format": FORMAT, "questions": asked, "identity": asdict(model.identity)}
     remedy = "give another --out"
     if out.exists() and not out.is_dir():
         msg = f"{out} is a file, and the folder of a run is needed: {remedy}"
@@ -78,14 +79,10 @@ def run_folder(out: Path, task: Task, model: LocalModel) -> Iterator[None]:
     known = out / RUN
     if known.is_file():
         found = _record(known)
-        differ = [
-            n.replace("_name", "")
-            for n in mine
-            if n in ("format", "questions", "model_name") and found.get(n) != mine[n]
-        ]
-        if differ or found.get("model") != mine["model"]:
-            what = " and ".join(differ or ["model"])
-            msg = f"{out} holds a run with another {what} ({found.get('model_name')}, {found.get('file')}): {remedy}"
+        if any(found.get(name) != value for name, value in mine.items()):
+            same_model = found.get("identity") == mine["identity"]
+            what = "other questions" if same_model else "another model or other questions"
+            msg = f"{out} holds a run with {what} ({found.get('file')}, {found.get('model')}): {remedy}"
             raise InvalidInputError(msg)
     elif out.is_dir() and any(p.name != f"{RUN}.lock" for p in out.iterdir()):
         msg = f"{out} holds other files and no run of thermolang poc: {remedy}"
@@ -94,7 +91,8 @@ def run_folder(out: Path, task: Task, model: LocalModel) -> Iterator[None]:
     try:
         with FileLock(out / f"{RUN}.lock", timeout=0):
             if not known.is_file():
-                write_atomically(known, json.dumps(mine | {"file": task.name}, indent=1, ensure_ascii=False))
+                about = mine | {"file": task.name, "model": model.name}
+                write_atomically(known, json.dumps(about, indent=1, ensure_ascii=False))
             yield
     except Timeout as error:
         msg = f"another run is writing to {out}: wait until it is finished, or {remedy}"
@@ -112,20 +110,25 @@ def _record(path: Path) -> dict[str, object]:
     return found
 
 
-def check_estimator(estimator: ConfidenceEstimator, task: Task) -> None:
-    """Find out before the long job that there will be confidences.
+def ready(estimator: ConfidenceEstimator, task: Task) -> tuple[LocalModel, Calibrator]:
+    """Find out before the long job that there will be confidences; returns what they come from.
 
     Raises:
-        InvalidInputError: The model has no calibrator, or it has none for this kind of answers.
+        InvalidInputError: The model is not local, has no calibrator, or has none for this kind of answers.
     """
+    model = estimator.model
+    if not isinstance(model, LocalModel):
+        msg = f"a proof of concept needs a LocalModel, not {type(model).__name__}"
+        raise InvalidInputError(msg)
     kind = CHOICE if is_choice(task) else SELF_CHECK
-    if missing := estimator.why_no_calibrator():
-        raise InvalidInputError(missing.text)
-    if estimator.calibrator and kind.name not in estimator.calibrator.fits:
-        msg = f"the calibrator {estimator.calibrator.id} knows nothing of {kind.plural}: "
-        raise InvalidInputError(
-            f"{msg}thermolang calibrate --model {estimator.model.name} --tasks FILE makes one that does"
-        )
+    missing, calibrator = estimator.why_no_calibrator(), estimator.calibrator
+    if calibrator is None:
+        raise InvalidInputError(missing.text if missing else "no calibrator was found for this model")
+    if kind.name not in calibrator.fits:
+        remedy = f"thermolang calibrate --model {model.name} --tasks FILE makes one that does"
+        msg = f"the calibrator {calibrator.id} knows nothing of {kind.plural}: {remedy}"
+        raise InvalidInputError(msg)
+    return model, calibrator
 
 
 def answered(estimator: ConfidenceEstimator, task: Task, out: Path, *, samples: int = 0, report: Report) -> Answered:
@@ -138,10 +141,7 @@ def answered(estimator: ConfidenceEstimator, task: Task, out: Path, *, samples: 
         samples: Also sample so many answers to each free-form question.
         report: Called after every batch.
     """
-    model, folder = estimator.model, out / FEATURES
-    if not isinstance(model, LocalModel):
-        msg = f"a proof of concept needs a LocalModel, not {type(model).__name__}"
-        raise InvalidInputError(msg)
+    (model, _), folder = ready(estimator, task), out / FEATURES
     features = collect_all(model, [task], folder, form="chat", report=report, samples=samples)[0]
     if samples:
         features = with_samples([features], folder, model.name, samples=samples)[0]
@@ -240,13 +240,12 @@ def _kept(path: Path) -> list[Pair]:
 
 def _timer(estimator: ConfidenceEstimator, task: Task) -> Callable[..., tuple[str, float, float]]:
     """Answers one question; returns the text, the seconds in all, and those that the confidence took."""
-    model, choice = estimator.model, is_choice(task)
+    (model, _), choice = ready(estimator, task), is_choice(task)
 
     def once(i: int, *, alone: bool) -> tuple[str, float, float]:
         example = task.examples[i]
         messages = question_messages(example)
-        if isinstance(model, LocalModel):
-            model.scheduler.forget_prompts()
+        model.scheduler.forget_prompts()
         start = time.perf_counter()
         if choice:  # the answer is the most probable option, so its confidence needs no second pass
             letters = list(LETTERS[: len(example.choices)])
