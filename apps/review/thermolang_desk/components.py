@@ -160,14 +160,17 @@ def number(value: float | None) -> str:
     return "\N{EN DASH}" if value is None else f"{value:.2f}"
 
 
-def percent(share: float | None) -> str:
-    """A share in [0, 1] as whole per cent; also a width of SVG. A dash stands for None."""
-    return "\N{EN DASH}" if share is None else f"{share:.0%}"
+def percent(share: float) -> str:
+    """A share in [0, 1] as whole per cent; also a width of SVG."""
+    return f"{share:.0%}"
 
 
-def percent_fine(share: float) -> str:
-    """A share in [0, 1] as per cent with a digit after the point where it has one."""
-    return f"{100 * share:.1f} %".replace(".0 %", " %")
+def rate(share: float | None, digits: int = 0) -> str:
+    """A share in [0, 1] as per cent in a text; a dash stands for None."""
+    if share is None:
+        return "\N{EN DASH}"
+    text = f"{100 * share:.{digits}f}"
+    return f"{text.removesuffix('.0')}\N{NO-BREAK SPACE}%"
 
 
 class _JoinLines(Extension):
@@ -195,7 +198,7 @@ _templates.filters |= {
     "level": level,
     "number": number,
     "percent": percent,
-    "percent_fine": percent_fine,
+    "rate": rate,
     "plain": texts.plain,
     "visible": texts.visible,
 }

@@ -244,15 +244,15 @@ def says(found: Help, words: Mapping[str, str]) -> str:
         return words["help_too_few"].format(shown=shown.total, blind=blind.total)
 
     def points(value: float) -> str:
-        return f"{100 * value:+.0f}"
+        return f"{100 * value:+.0f}".replace("-", "\N{MINUS SIGN}")
 
     said = words["help_figures"].format(
-        shown=components.percent(shown.share),
+        shown=components.rate(shown.share),
         shown_total=shown.total,
-        blind=components.percent(blind.share),
+        blind=components.rate(blind.share),
         blind_total=blind.total,
         gain=points(found.gain),
         low=points(found.low),
         high=points(found.high),
     )
-    return f"{said} {words[f'help_{found.finding}']}"
+    return said + words[f"help_{found.finding}"]
