@@ -114,6 +114,8 @@ class ItemRow(Base):
         Index(None, "task", "status", "band", "id"),
         Index(None, "reason_code", "status", "band", "id"),
         Index(None, "flagged", "status", "band", "id"),
+        # How many would pass a threshold, without reading the texts.
+        Index(None, "status", "confidence", "decision_threshold"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)

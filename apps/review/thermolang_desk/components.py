@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.ext import Extension
 from markupsafe import Markup
 
-from thermolang.review import BANDS, REJECT_CODES, SHOW_MODES, CurvePoint, Preview, ReviewItem, Row, User, Verdict
+from thermolang.review import BANDS, REJECT_CODES, SHOW_MODES, Quality, ReviewItem, Row, User, Verdict
 from thermolang_desk import fields, texts
 from thermolang_desk.i18n import LANGUAGES, WORDS, Language
 
@@ -64,26 +64,16 @@ def lead_page(frame: Frame, name: str, **context: Any) -> str:
     return _framed(f"lead_{name}", frame, page=name, pages=LEAD_PAGES, modes=SHOW_MODES, **context)
 
 
-def preview(
-    found: Preview,
-    points: Sequence[CurvePoint],
-    plot: Markup,
-    present: float | None,
-    judged: int,
-    language: Language,
-) -> str:
+def preview(found: Quality, plot: Markup, task: str | None, language: Language) -> str:
     """What a threshold would change.
 
     Args:
-        found: Its figures.
-        points: Of the curve.
+        found: The figures.
         plot: The curve.
-        present: The threshold in use.
-        judged: How many verdicts the figures rest on.
+        task: Only of this task.
         language: The reader's language.
     """
-    shown = {"found": found, "points": points, "plot": plot, "present": present, "judged": judged}
-    return _render("lead_preview", words=WORDS[language], **shown)
+    return _render("lead_preview", words=WORDS[language], found=found, plot=plot, task=task)
 
 
 def login(language: Language, theme: str) -> str:
