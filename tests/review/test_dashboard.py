@@ -100,7 +100,7 @@ def test_days_and_waiting_times(leads, any_store, clock):
     now = clock()
     move(any_store, submit(any_store, 0.4), submitted=now - timedelta(seconds=30))
     move(any_store, submit(any_store, 0.4), submitted=now - timedelta(days=30))
-    for wait in (timedelta(seconds=59), timedelta(seconds=60), timedelta(hours=7)):
+    for wait in (timedelta(seconds=59), timedelta(seconds=61), timedelta(hours=7)):
         at = now - timedelta(days=2)
         move(any_store, judge(any_store, 0.4, right=True), submitted=at, decided=at + wait)
     days = leads.load()

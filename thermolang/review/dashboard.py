@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
-from sqlalchemy import ColumnElement, Integer, case, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, Integer, case, cast, extract, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from thermolang.errors import RefusedError
@@ -344,7 +344,7 @@ def _floor(session: Session, value: Any) -> ColumnElement[Any]:
 def _seconds(session: Session, later: Any, earlier: Any) -> ColumnElement[Any]:
     if session.get_bind().dialect.name == "sqlite":
         return (func.julianday(later) - func.julianday(earlier)) * 86_400
-    return func.extract("epoch", later - earlier)
+    return extract("epoch", later - earlier)
 
 
 def _group(seconds: Any) -> ColumnElement[int]:
