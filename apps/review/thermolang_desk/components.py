@@ -64,7 +64,7 @@ def lead_page(frame: Frame, name: str, **context: Any) -> str:
     return _framed(f"lead_{name}", frame, page=name, pages=LEAD_PAGES, modes=SHOW_MODES, **context)
 
 
-def preview(found: Quality, plot: Markup, task: str | None, language: Language) -> str:
+def preview(found: Quality, plot: Markup, task: str | None, language: Language) -> Markup:
     """What a threshold would change.
 
     Args:
@@ -73,7 +73,8 @@ def preview(found: Quality, plot: Markup, task: str | None, language: Language) 
         task: Only of this task.
         language: The reader's language.
     """
-    return _render("lead_preview", words=WORDS[language], found=found, plot=plot, task=task)
+    # From a template, which escapes.
+    return Markup(_render("lead_preview", words=WORDS[language], found=found, plot=plot, task=task))
 
 
 def login(language: Language, theme: str) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup
 from pydantic import Field
 
 from thermolang.errors import RefusedError
@@ -210,7 +211,7 @@ def _harmless(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
-def _preview(found: Quality, task: str | None, language: Language) -> str:
+def _preview(found: Quality, task: str | None, language: Language) -> Markup:
     """The plot and the figures of a threshold, as HTML."""
     words, asked = WORDS[language], found.preview.point
     marks = [("two", words["at_threshold"].format(value=components.number(asked.threshold)), asked)]
