@@ -8,13 +8,15 @@ import sys
 import tempfile
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
+from sqlalchemy import select, update
 
 from thermolang import Confidence, Decision, ReviewStore
-from thermolang.review import Filter, ReviewService, UserStore
-from thermolang.review.schema import EventRow, ItemRow, band_of
+from thermolang.review import Filter, LeadService, ReviewService, UserStore
+from thermolang.review.schema import EventRow, ItemRow, VerdictRow, band_of
 
 PASSWORD = "correct horse battery"
 WORDS = ["capital", "country", "river", "which", "city", "is", "the", "of", "mountain", "東京", "首都はどこ", "確信度"]
@@ -141,6 +143,46 @@ class Operator(threading.Thread):
         return answer.json()["lease"]
 
 
+def decide_half(store, seed=1):
+    """Give every second item a verdict; the more confident ones are accepted more often."""
+    draw = random.Random(seed)
+    with store._engine.begin() as connection:
+        found = connection.execute(
+            select(ItemRow.id, ItemRow.confidence, ItemRow.created_at).order_by(ItemRow.id)
+        ).all()
+        chosen = found[::2]
+        verdicts = [
+            {
+                "item_id": item_id,
+                "action": "accept" if draw.random() < (confidence or 0.5) else "reject",
+                "operator": draw.choice(["ann", "bob", "cem"]),
+                "note": "",
+                "created_at": at + timedelta(minutes=draw.expovariate(1 / 60)),
+                "reason_code": "",
+            }
+            for item_id, confidence, at in chosen
+        ]
+        connection.execute(VerdictRow.__table__.insert(), verdicts)
+        decided = ItemRow.id.in_(select(VerdictRow.item_id))
+        connection.execute(update(ItemRow).where(decided).values(status="accepted", version=2))
+
+
+def dashboards(url, count):
+    """The leads' figures with many items, half of them decided."""
+    with ReviewStore(url) as store:
+        fill(store, count)
+        decide_half(store)
+        leads = LeadService(store)
+        return {
+            "items": count,
+            "reliability and threshold": timed(lambda: leads.quality(0.7), 10),
+            "load": timed(leads.load, 10),
+            "waiting time": timed(leads.waits, 10),
+            "people and agreement": timed(lambda: (leads.helps(), leads.agreement(), leads.disagreements()), 10),
+            "next item": timed(lambda: leads._desk.release(leads._desk.next("ann").item.id, "ann"), 20),
+        }
+
+
 def operators(url, count, people):
     """Several operators over HTTP on one queue."""
     with ReviewStore(url) as store:
@@ -193,12 +235,15 @@ def main():
     parser.add_argument("--shared", type=int, default=5000, help="items that the operators share")
     parser.add_argument("--operators", type=int, default=20)
     parser.add_argument("--store", help="URL of an empty database instead of an SQLite file; use it with one part only")
-    parser.add_argument("--part", choices=["large", "operators"], help="only this part")
+    parser.add_argument("--part", choices=["large", "dashboards", "operators"], help="only this part")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for part in ["large", "operators"] if options.part is None else [options.part]:
+        for part in ["large", "dashboards", "operators"] if options.part is None else [options.part]:
             url = options.store or f"sqlite:///{folder}/{part}.db"
-            found = large(url, options.items) if part == "large" else operators(url, options.shared, options.operators)
+            if part == "operators":
+                found = operators(url, options.shared, options.operators)
+            else:
+                found = (large if part == "large" else dashboards)(url, options.items)
             print(json.dumps({part: found}, indent=2, ensure_ascii=False))
 
 

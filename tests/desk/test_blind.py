@@ -32,12 +32,12 @@ def ann(store, logged_in):
     return logged_in("ann")
 
 
-@pytest.mark.parametrize("told", ["0.37", "0.18", "0.19", "2.37", "0.8", "Perth", "only", "bar", "very_low", "below"])
-def test_what_is_hidden_is_not_sent(ann, told):
+def test_what_is_hidden_is_not_sent(ann):
     lease = take(ann)
     assert 'id="blind"' in lease["html"]
     sent = [str(lease), ann.get("/api/v1/items", params={"view": True}).text, ann.get("/api/v1/items").text]
-    assert all(told not in text for text in sent)
+    for told in ["0.37", "0.18", "0.19", "2.37", "0.8", "Perth", "only", "bar", "very_low", "below"]:
+        assert all(told not in text for text in sent), told
 
 
 @pytest.mark.parametrize("view", [True, False])

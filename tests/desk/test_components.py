@@ -41,7 +41,7 @@ def test_text_from_outside_is_never_markup(hostile, store, language):
 
 
 def test_names_and_messages_are_never_markup(hostile, store):
-    page = components.page(User(HOSTILE, "lead"), "en", "", alone=False)
+    page = components.page(components.Frame(User(HOSTILE, "lead"), "en", "", alone=False))
     assert page.count(SHOWN) == 2
     assert "<img" not in page
     whose = components.detail(hostile, "en", whose=HOSTILE)

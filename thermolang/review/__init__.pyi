@@ -9,6 +9,7 @@ from .dashboard import CurvePoint as CurvePoint
 from .dashboard import Day as Day
 from .dashboard import Preview as Preview
 from .dashboard import Promise as Promise
+from .dashboard import Quality as Quality
 from .dashboard import Wait as Wait
 from .feedback import Audit as Audit
 from .feedback import Detection as Detection

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
-from sqlalchemy import ColumnElement, Integer, case, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, Integer, case, cast, extract, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from thermolang.errors import RefusedError
@@ -25,6 +25,8 @@ from thermolang.types import JsonRecord
 # Verdicts that count as recent.
 RECENT = 20_000
 BINS = 10
+# Where there are no items to tell the one in use.
+DEFAULT_THRESHOLD = 0.8
 DAYS = 14
 # Confidences are told apart to so many decimals' worth; every threshold of the guarantees is a multiple.
 _STEPS = 10_000
@@ -104,6 +106,27 @@ class Preview(JsonRecord):
     pending: int
     freed: int
     present: int
+
+
+@dataclass(frozen=True)
+class Quality(JsonRecord):
+    """Recent verdicts against confidences, and what a threshold would change.
+
+    Attributes:
+        judged: Number of recent verdicts.
+        bins: Share of right answers among those of similar confidence.
+        points: Error against coverage.
+        present: The threshold that the newest item was judged by; None without items.
+        now: What that one does with the recently judged answers.
+        preview: What the asked one would change.
+    """
+
+    judged: int
+    bins: tuple[Bin, ...]
+    points: tuple[CurvePoint, ...]
+    present: float | None
+    now: CurvePoint | None
+    preview: Preview
 
 
 @dataclass(frozen=True)
@@ -231,6 +254,20 @@ def preview(
     return Preview(here, bound, alpha, tuple(_promises(found, threshold, alpha, delta)), *waiting)
 
 
+def quality(session: Session, threshold: float | None, *, alpha: float, delta: float, task: str | None) -> Quality:
+    """Everything about confidences and thresholds, from one look at the verdicts; see ``LeadService.quality``."""
+    found, present = judged(session, task), threshold_in_use(session, task)
+    asked = threshold if threshold is not None else DEFAULT_THRESHOLD if present is None else present
+    return Quality(
+        found.count,
+        tuple(reliability(found)),
+        tuple(curve(found)),
+        present,
+        None if present is None else point(found, present),
+        preview(session, found, asked, alpha=alpha, delta=delta, task=task),
+    )
+
+
 def load(session: Session, now: datetime) -> list[Day]:
     """New and decided items of the last two weeks, the oldest day first."""
     since = (now - timedelta(days=DAYS - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -246,13 +283,13 @@ def waits(session: Session, now: datetime) -> list[Wait]:
     repeat = select(RepeatRow.item_id)
     age = _group(_seconds(session, now, ItemRow.created_at))
     query = select(age, func.count()).where(ItemRow.status == "pending", ItemRow.id.not_in(repeat)).group_by(age)
-    pending: dict[int, int] = dict(session.execute(query).tuples().all())
+    pending: dict[int, int] = dict(session.execute(query).all())  # type: ignore[arg-type]
     last = select(VerdictRow.item_id, VerdictRow.created_at.label("decided"))
     last = last.where(VerdictRow.item_id.not_in(repeat)).order_by(VerdictRow.id.desc()).limit(RECENT)
     verdicts = last.subquery()
     took = _group(_seconds(session, verdicts.c.decided, ItemRow.created_at))
     finished = select(took, func.count()).join(verdicts, verdicts.c.item_id == ItemRow.id).group_by(took)
-    decided: dict[int, int] = dict(session.execute(finished).tuples().all())
+    decided: dict[int, int] = dict(session.execute(finished).all())  # type: ignore[arg-type]
     limits: Sequence[int | None] = (*WAITS, None)
     return [Wait(limit, pending.get(place, 0), decided.get(place, 0)) for place, limit in enumerate(limits)]
 
@@ -307,7 +344,7 @@ def _floor(session: Session, value: Any) -> ColumnElement[Any]:
 def _seconds(session: Session, later: Any, earlier: Any) -> ColumnElement[Any]:
     if session.get_bind().dialect.name == "sqlite":
         return (func.julianday(later) - func.julianday(earlier)) * 86_400
-    return func.extract("epoch", later - earlier)
+    return extract("epoch", later - earlier)
 
 
 def _group(seconds: Any) -> ColumnElement[int]:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, aliased
 
 from thermolang.review import dashboard, insight, repeats
 from thermolang.review.checks import check, check_lengths, check_operator
-from thermolang.review.dashboard import Bin, CurvePoint, Day, Judged, Preview, Wait
+from thermolang.review.dashboard import Day, Quality, Wait
 from thermolang.review.insight import Agreement, Help, Trial
 from thermolang.review.schema import DoubleRow, ItemRow, ProbeRow, RepeatRow, ShowingRow, TaskSettingRow, VerdictRow
 from thermolang.review.service import ReviewService
@@ -239,31 +239,13 @@ class LeadService:
             session.flush()
             return item_from(self._store._row(session, item_id))
 
-    def judged(self, task: str | None = None) -> Judged:
-        """Recent verdicts by confidence."""
-        with self._store._transaction() as session:
-            return dashboard.judged(session, task)
-
-    def reliability(self, task: str | None = None) -> list[Bin]:
-        """Share of right answers among those of similar confidence, by recent verdicts."""
-        return dashboard.reliability(self.judged(task))
-
-    def curve(self, task: str | None = None) -> list[CurvePoint]:
-        """Error against coverage, by recent verdicts."""
-        return dashboard.curve(self.judged(task))
-
-    def threshold(self, task: str | None = None) -> float | None:
-        """The threshold that the newest item was judged by; None without items."""
-        with self._store._transaction() as session:
-            return dashboard.threshold_in_use(session, task)
-
-    def preview(
-        self, threshold: float, *, alpha: float = 0.05, delta: float = 0.05, task: str | None = None
-    ) -> Preview:
-        """What another threshold would change, and what each guarantee says about it.
+    def quality(
+        self, threshold: float | None = None, *, alpha: float = 0.05, delta: float = 0.05, task: str | None = None
+    ) -> Quality:
+        """Recent verdicts against confidences, what a threshold would change, and what each guarantee says about it.
 
         Args:
-            threshold: Accepts confidences from here on.
+            threshold: Accepts confidences from here on; by default the one in use.
             alpha: Largest error among accepted answers that is asked for.
             delta: Probability that the high-probability guarantee fails.
             task: Only this task; None for all.
@@ -272,8 +254,7 @@ class LeadService:
             StoreError: A number is out of range.
         """
         with self._store._transaction() as session:
-            found = dashboard.judged(session, task)
-            return dashboard.preview(session, found, threshold, alpha=alpha, delta=delta, task=task)
+            return dashboard.quality(session, threshold, alpha=alpha, delta=delta, task=task)
 
     def load(self) -> list[Day]:
         """New and decided items of the last two weeks."""

@@ -118,6 +118,8 @@ class ItemRow(Base):
         Index(None, "audit", "draw"),
         # What is old enough to be purged.
         Index(None, "purged_at", "created_at"),
+        # How many would pass a threshold, without reading the texts.
+        Index(None, "status", "confidence", "decision_threshold"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from thermolang.review import Bin, CurvePoint, Proportion
 
 WIDTH, HEIGHT = 480, 300
-LEFT, RIGHT, TOP, BOTTOM = 50, 14, 14, 44
+LEFT, RIGHT, TOP, BOTTOM = 66, 24, 14, 44
 # The histogram below a reliability diagram takes this share of the height.
 _HISTOGRAM = 0.18
 
@@ -87,7 +87,7 @@ class Plot:
         """A dot with a word beside it."""
         self.dot(across, value, kind)
         left = across > 0.7
-        self._text(self.x(across) + (-9 if left else 9), self.y(value) - 7, text, "end" if left else "start")
+        self._text(self.x(across) + (-9 if left else 9), self.y(value) + 17, text, "end" if left else "start")
 
     def render(self) -> Markup:
         """The plot as an element."""
@@ -127,7 +127,7 @@ def risk(
         words: Of the reader's language.
     """
     known = sorted((each.coverage, each.wrong) for each in points if each.wrong.share is not None)
-    top = min(1.0, max([0.1, *(wrong.share * 1.6 for _, wrong in known if wrong.share)]))
+    top = min(1.0, _round_up(max([0.1, *(wrong.share * 1.2 for _, wrong in known if wrong.share)]), 0.01))
     plot = Plot("risk", words["lead_risk"], words["coverage"], words["share_wrong"], top=top)
     plot.scale(percent=True)
     plot.shares_below()
@@ -159,7 +159,7 @@ def groups(
     """
     shares = any(isinstance(value, Proportion) for pair in values for value in pair)
     most = max([0.0, *(value for pair in values for value in pair if not isinstance(value, Proportion))])
-    plot = Plot(name, label, *axes, top=1.0 if shares else _round_up(most))
+    plot = Plot(name, label, *axes, top=1.0 if shares else _round_up(most, 1))
     plot.scale(percent=shares)
     step, skip = 1 / max(1, len(labels)), 1 + len(labels) // 8
     for place, (text, pair) in enumerate(zip(labels, values, strict=True)):
@@ -174,9 +174,11 @@ def groups(
     return plot.render()
 
 
-def _round_up(value: float) -> float:
-    """The next number whose quarters are whole."""
-    size = 4.0
-    while size < value:
-        size *= 2 if str(size)[0] in "48" else 1.25
-    return size
+def _round_up(value: float, smallest: float) -> float:
+    """The next number whose quarters are 1, 1.5, 2, 2.5 or 5 times a power of ten times the smallest quarter."""
+    for size in range(20):
+        for step in (1, 1.5, 2, 2.5, 5):
+            whole = step in (1, 2, 5) or size > 0 or smallest < 1
+            if whole and (top := 4 * smallest * step * 10**size) >= value:
+                return top
+    return value

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.ext import Extension
 from markupsafe import Markup
 
-from thermolang.review import BANDS, REJECT_CODES, SHOW_MODES, CurvePoint, Preview, ReviewItem, Row, User, Verdict
+from thermolang.review import BANDS, REJECT_CODES, SHOW_MODES, Quality, ReviewItem, Row, User, Verdict
 from thermolang_desk import fields, texts
 from thermolang_desk.i18n import LANGUAGES, WORDS, Language
 
@@ -64,26 +64,17 @@ def lead_page(frame: Frame, name: str, **context: Any) -> str:
     return _framed(f"lead_{name}", frame, page=name, pages=LEAD_PAGES, modes=SHOW_MODES, **context)
 
 
-def preview(
-    found: Preview,
-    points: Sequence[CurvePoint],
-    plot: Markup,
-    present: float | None,
-    judged: int,
-    language: Language,
-) -> str:
+def preview(found: Quality, plot: Markup, task: str | None, language: Language) -> Markup:
     """What a threshold would change.
 
     Args:
-        found: Its figures.
-        points: Of the curve.
+        found: The figures.
         plot: The curve.
-        present: The threshold in use.
-        judged: How many verdicts the figures rest on.
+        task: Only of this task.
         language: The reader's language.
     """
-    shown = {"found": found, "points": points, "plot": plot, "present": present, "judged": judged}
-    return _render("lead_preview", words=WORDS[language], **shown)
+    # From a template, which escapes.
+    return Markup(_render("lead_preview", words=WORDS[language], found=found, plot=plot, task=task))
 
 
 def login(language: Language, theme: str) -> str:
@@ -160,14 +151,17 @@ def number(value: float | None) -> str:
     return "\N{EN DASH}" if value is None else f"{value:.2f}"
 
 
-def percent(share: float | None) -> str:
-    """A share in [0, 1] as whole per cent; also a width of SVG. A dash stands for None."""
-    return "\N{EN DASH}" if share is None else f"{share:.0%}"
+def percent(share: float) -> str:
+    """A share in [0, 1] as whole per cent; also a width of SVG."""
+    return f"{share:.0%}"
 
 
-def percent_fine(share: float) -> str:
-    """A share in [0, 1] as per cent with a digit after the point where it has one."""
-    return f"{100 * share:.1f} %".replace(".0 %", " %")
+def rate(share: float | None, digits: int = 0) -> str:
+    """A share in [0, 1] as per cent in a text; a dash stands for None."""
+    if share is None:
+        return "\N{EN DASH}"
+    text = f"{100 * share:.{digits}f}"
+    return f"{text.removesuffix('.0')}\N{NO-BREAK SPACE}%"
 
 
 class _JoinLines(Extension):
@@ -195,7 +189,7 @@ _templates.filters |= {
     "level": level,
     "number": number,
     "percent": percent,
-    "percent_fine": percent_fine,
+    "rate": rate,
     "plain": texts.plain,
     "visible": texts.visible,
 }

@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup
 from pydantic import Field
 
 from thermolang.errors import RefusedError
-from thermolang.review import EVERY_TASK, Help, LeadService, ReviewService, TaskSettings, User
+from thermolang.review import EVERY_TASK, Help, LeadService, Quality, ReviewService, TaskSettings, User
 from thermolang_desk import charts, components
 from thermolang_desk.access import Lead
 from thermolang_desk.api import Body, ItemId
@@ -65,20 +66,16 @@ def quality_page(
     user: Lead, service: Service, request: Request, task: Task = None, threshold: Share | None = None
 ) -> Response:
     """Reliability, risk against coverage, and what another threshold would change."""
-    language = language_for(request)
-    present = service.threshold(task)
-    chosen = threshold if threshold is not None else present if present is not None else 0.8
-    bins = service.reliability(task)
+    language, found = language_for(request), service.quality(threshold, task=task)
     return page(
         request,
         user,
         "quality",
         tasks=[name for name in ReviewService(request.app.state.store).tasks() if name],
         task=task,
-        threshold=chosen,
-        bins=bins,
-        reliability=charts.reliability(bins, WORDS[language]),
-        preview=_preview(service, chosen, 0.05, task, language),
+        found=found,
+        reliability=charts.reliability(found.bins, WORDS[language]),
+        preview=_preview(found, task, language),
     )
 
 
@@ -87,8 +84,8 @@ def preview(
     user: Lead, service: Service, request: Request, threshold: Share, alpha: Share = 0.05, task: Task = None
 ) -> dict[str, Any]:
     """What another threshold would change; with the page's HTML."""
-    found = service.preview(threshold, alpha=alpha, task=task)
-    return {"preview": found.to_dict(), "html": _preview(service, threshold, alpha, task, language_for(request))}
+    found = service.quality(threshold, alpha=alpha, task=task)
+    return {"preview": found.preview.to_dict(), "html": _preview(found, task, language_for(request))}
 
 
 @router.get("/lead/load")
@@ -185,8 +182,8 @@ def figures(name: str, user: Lead, service: Service, task: Task = None) -> dict[
 
 
 _FIGURES: Mapping[str, Callable[[LeadService, str | None], Sequence[Any]]] = {
-    "reliability": lambda service, task: service.reliability(task),
-    "risk": lambda service, task: service.curve(task),
+    "reliability": lambda service, task: service.quality(task=task).bins,
+    "risk": lambda service, task: service.quality(task=task).points,
     "load": lambda service, task: service.load(),
     "waits": lambda service, task: service.waits(),
     "people": lambda service, task: service.helps(),
@@ -214,17 +211,13 @@ def _harmless(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
-def _preview(service: LeadService, threshold: float, alpha: float, task: str | None, language: Language) -> str:
+def _preview(found: Quality, task: str | None, language: Language) -> Markup:
     """The plot and the figures of a threshold, as HTML."""
-    words, judged = WORDS[language], service.judged(task)
-    points, found = service.curve(task), service.preview(threshold, alpha=alpha, task=task)
-    present = service.threshold(task)
-    marks = [("two", words["at_threshold"].format(value=f"{threshold:.2f}"), found.point)]
-    if present is not None and abs(present - threshold) > 1e-9:
-        now = service.preview(present, alpha=alpha, task=task).point
-        marks.insert(0, ("one", words["in_use"].format(value=f"{present:.2f}"), now))
-    plot = charts.risk(points, marks, words)
-    return components.preview(found, points, plot, present, judged.count, language)
+    words, asked = WORDS[language], found.preview.point
+    marks = [("two", words["at_threshold"].format(value=components.number(asked.threshold)), asked)]
+    if found.now is not None and abs(found.now.threshold - asked.threshold) > 1e-9:
+        marks.insert(0, ("one", words["in_use"].format(value=components.number(found.present)), found.now))
+    return components.preview(found, charts.risk(found.points, marks, words), task, language)
 
 
 def waiting(seconds: int | None, words: Mapping[str, str]) -> str:
@@ -244,15 +237,15 @@ def says(found: Help, words: Mapping[str, str]) -> str:
         return words["help_too_few"].format(shown=shown.total, blind=blind.total)
 
     def points(value: float) -> str:
-        return f"{100 * value:+.0f}"
+        return f"{100 * value:+.0f}".replace("-", "\N{MINUS SIGN}")
 
     said = words["help_figures"].format(
-        shown=components.percent(shown.share),
+        shown=components.rate(shown.share),
         shown_total=shown.total,
-        blind=components.percent(blind.share),
+        blind=components.rate(blind.share),
         blind_total=blind.total,
         gain=points(found.gain),
         low=points(found.low),
         high=points(found.high),
     )
-    return f"{said} {words[f'help_{found.finding}']}"
+    return said + words[f"help_{found.finding}"]

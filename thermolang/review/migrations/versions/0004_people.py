@@ -9,6 +9,7 @@ revision = "0004"
 down_revision = "0003"
 
 NAME = sa.String(200)
+CONFIDENCE_INDEX = "ix_items_status_confidence_decision_threshold"
 TIME = sa.DateTime(timezone=True)
 
 
@@ -18,6 +19,7 @@ def upgrade() -> None:
     create_probes()
     create_repeats()
     create_doubles()
+    op.create_index(CONFIDENCE_INDEX, "items", ["status", "confidence", "decision_threshold"])
 
 
 def item(name: str = "item_id", *, nullable: bool = False) -> sa.Column[Any]:
@@ -104,5 +106,6 @@ def create_doubles() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index(CONFIDENCE_INDEX, "items")
     for table in ("doubles", "repeats", "probes", "showings", "task_settings"):
         op.drop_table(table)
