@@ -24,6 +24,7 @@ from thermolang.errors import InvalidInputError, MissingExtraError
 from thermolang.langchain.agents import EDITED, TRY_AGAIN, UNSCORED, ConfidenceGateMiddleware
 from thermolang.langchain.messages import read
 from thermolang.langchain.wrapper import with_confidence
+from thermolang.review import Audit
 from thermolang.review.store import ReviewStore
 from thermolang.routing.policy import Policy
 from thermolang.types import Confidence
@@ -117,6 +118,15 @@ def test_a_confident_answer_passes(store):
         {"role": "user", "content": "Capital of Australia?"},
     ]
     assert (answer, task) == ("Canberra", "atlas")
+
+
+def test_an_accepted_answer_that_the_audit_draws_waits_in_the_store_and_passes_all_the_same():
+    with ReviewStore("sqlite://", audit=Audit(1.0)) as store:
+        result = agent_of("Canberra", store=store).invoke(QUESTION, CONFIG)
+        (item,) = store.list()
+    assert "__interrupt__" not in result
+    assert payload_of(result["messages"][-1])["decision"]["item_id"] is None
+    assert (item.answer, item.question, item.status) == ("Canberra", "Capital of Australia?", "pending")
 
 
 def test_a_doubtful_answer_waits_for_a_person():
