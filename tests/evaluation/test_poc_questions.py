@@ -133,6 +133,14 @@ def test_a_verdict_on_another_answer_does_not_count(tmp_path, task):
     assert (judged.by_people, judged.graded, judged.outdated, judged.known) == (1, 1, 1, 2)
 
 
+def test_how_much_hangs_on_the_grader_is_counted(task):
+    gold = {text_key(e): ("1 km",) for e in task.examples}
+    judged = judge(task, ["1 km", "It is 1 km.", "9 km"] * 10, Labels({}, gold), grader="exact_match")
+    assert (judged.graded, judged.graded_right, judged.other_grader) == (30, 10, "combined")
+    assert judged.right_by_other == 20
+    assert judge(task, ["1 km"] * 30, Labels({}, gold)).other_grader == "alias_match"
+
+
 def test_options_are_judged_by_their_letter(tmp_path):
     rows = [row | {"answer": "2 km"} for row in asked(choices=["1 km", "2 km"])]
     options = read_questions(written(tmp_path, rows))

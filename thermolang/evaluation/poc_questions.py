@@ -26,6 +26,9 @@ FEWEST = 30
 GRADER = "combined"
 """Grades free-form answers against gold answers; `docs/evaluate.md` has its errors."""
 
+STRICTER = "alias_match"
+"""The grader behind the labels that calibrators learn from; it calls right answers in other words wrong."""
+
 _RIGHT = frozenset(
     {"true", "1", "yes", "y", "right", "correct", "ok", "accepted", "accept", "正", "正解", "正しい", "○"}
 )
@@ -197,12 +200,18 @@ class Judged:
         by_people: How many of them people judged.
         graded: How many were compared with right answers by a program.
         outdated: Verdicts that are about another answer than the model gave, and so were left out.
+        graded_right: How many of those that a program compared are right.
+        right_by_other: How many of them another grader calls right: how much hangs on the grader.
+        other_grader: That grader; empty if none was asked.
     """
 
     right: tuple[bool | None, ...]
     by_people: int = 0
     graded: int = 0
     outdated: int = 0
+    graded_right: int = 0
+    right_by_other: int = 0
+    other_grader: str = ""
 
     @property
     def known(self) -> int:
@@ -221,16 +230,29 @@ def judge(task: Task, answers: Sequence[str], labels: Labels, *, grader: str = G
     """
     right: list[bool | None] = []
     counts: Counter[str] = Counter()
+    other = next(name for name in (GRADER, STRICTER) if name != grader)
     for example, answer in zip(task.examples, answers, strict=True):
         shown, key = spoken(example, answer), text_key(example)
         of, verdict = labels.verdicts.get(key, ("", None))
         if verdict is not None and of and _folded(of) not in (_folded(shown), _folded(answer)):
             counts["outdated"] += 1
             verdict = None
-        found = _graded(example, answer, labels.gold.get(key, ()), grader) if verdict is None else verdict
+        gold = labels.gold.get(key, ())
+        found = _graded(example, answer, gold, grader) if verdict is None else verdict
+        if verdict is None and found is not None:
+            counts["graded right"] += found
+            counts["by other"] += bool(_graded(example, answer, gold, other))
         counts["people" if verdict is not None else "graded" if found is not None else "unknown"] += 1
         right.append(found)
-    return Judged(tuple(right), counts["people"], counts["graded"], counts["outdated"])
+    return Judged(
+        tuple(right),
+        counts["people"],
+        counts["graded"],
+        counts["outdated"],
+        counts["graded right"],
+        counts["by other"],
+        other,
+    )
 
 
 def spoken(example: Example, answer: str) -> str:

@@ -247,7 +247,14 @@ def _limits(results: Record, texts: Texts) -> Any:
     yield texts("cannot.sample")
     yield texts("cannot.single")
     if counts["graded"] and not counts["choices"]:
-        yield texts("cannot.grader", graded=counts["graded"], grader=results["grader"])
+        yield texts(
+            "cannot.grader",
+            graded=counts["graded"],
+            grader=results["grader"],
+            right=counts["graded_right"],
+            other=counts["other_grader"],
+            otherwise=counts["right_by_other"],
+        )
     if results["labelled"] and counts["labelled"] < FEW:
         yield texts("cannot.few", n=counts["labelled"])
     yield texts("cannot.months")
