@@ -283,13 +283,13 @@ def waits(session: Session, now: datetime) -> list[Wait]:
     repeat = select(RepeatRow.item_id)
     age = _group(_seconds(session, now, ItemRow.created_at))
     query = select(age, func.count()).where(ItemRow.status == "pending", ItemRow.id.not_in(repeat)).group_by(age)
-    pending: dict[int, int] = dict(session.execute(query).all())  # type: ignore[arg-type]
+    pending: dict[int, int] = dict(session.execute(query).all())
     last = select(VerdictRow.item_id, VerdictRow.created_at.label("decided"))
     last = last.where(VerdictRow.item_id.not_in(repeat)).order_by(VerdictRow.id.desc()).limit(RECENT)
     verdicts = last.subquery()
     took = _group(_seconds(session, verdicts.c.decided, ItemRow.created_at))
     finished = select(took, func.count()).join(verdicts, verdicts.c.item_id == ItemRow.id).group_by(took)
-    decided: dict[int, int] = dict(session.execute(finished).all())  # type: ignore[arg-type]
+    decided: dict[int, int] = dict(session.execute(finished).all())
     limits: Sequence[int | None] = (*WAITS, None)
     return [Wait(limit, pending.get(place, 0), decided.get(place, 0)) for place, limit in enumerate(limits)]
 

@@ -184,7 +184,7 @@ class LeadService:
                 (ShowingRow.item_id == VerdictRow.item_id) & (ShowingRow.operator == VerdictRow.operator),
             )
             .where(RepeatRow.kind == "probe")
-            .order_by(VerdictRow.id.desc())
+            .order_by(RepeatRow.at.desc(), RepeatRow.item_id)
             .limit(dashboard.RECENT)
         )
         with self._store._transaction() as session:
@@ -202,14 +202,17 @@ class LeadService:
 
     def disagreements(self) -> list[Disagreement]:
         """Pairs of verdicts that a lead has not settled, the oldest first, up to 200."""
-        first, second = aliased(ItemRow), aliased(ItemRow)
-        query = select(first, second).join(DoubleRow, DoubleRow.item_id == first.id)
-        query = query.join(second, second.id == DoubleRow.copy_id)
+        # Only the few pairs themselves are looked through; their items are then taken by id.
+        query = select(DoubleRow.item_id, DoubleRow.copy_id)
         query = query.where(DoubleRow.first_right != DoubleRow.second_right, DoubleRow.settled_at.is_(None))
-        query = query.where(first.status != "pending", second.status != "pending")
         with self._store._transaction() as session:
-            rows = session.execute(query.order_by(first.created_at, first.id).limit(MOST_ROWS)).all()
-            return [Disagreement(item_from(one), item_from(other)) for one, other in rows]
+            pairs = [
+                (self._store._row(session, first), self._store._row(session, second or ""))
+                for first, second in session.execute(query.order_by(DoubleRow.item_id).limit(MOST_ROWS))
+            ]
+            decided = [pair for pair in pairs if all(row.status != "pending" for row in pair)]
+            decided.sort(key=lambda pair: (pair[0].created_at, pair[0].id))
+            return [Disagreement(item_from(one), item_from(other)) for one, other in decided]
 
     def settle(self, item_id: str, verdict: Literal["first", "second"], *, operator: str) -> ReviewItem:
         """Say which of two verdicts counts; the second one then replaces the first, in the lead's name.

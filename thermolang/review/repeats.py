@@ -48,14 +48,15 @@ def visible_to(operator: str, *, others: bool) -> list[ColumnElement[bool]]:
         others: Whether also what others have decided; who is to judge an item a second time must not find the first
             verdict.
     """
-    conditions = [ItemRow.id.not_in(select(RepeatRow.item_id).where(_of_others(operator)))]
+    hidden = select(RepeatRow.item_id).where(_of_others(operator))
+    conditions: list[ColumnElement[bool]] = [ItemRow.id.not_in(hidden)]
     if not others:
         own = select(VerdictRow.item_id).where(VerdictRow.operator == operator)
         conditions.append((ItemRow.status == "pending") | ItemRow.id.in_(own))
     return conditions
 
 
-def waiting(operator: str, kind: RepeatKind) -> Select[Any]:
+def waiting(operator: str, kind: RepeatKind) -> Select[Any, Any]:
     """The oldest repeat of this kind that the operator has not passed; the caller adds the filter."""
     passed = exists().where(PassRow.item_id == ItemRow.id, PassRow.operator == operator)
     query = select(ItemRow.id, ItemRow.task).join(RepeatRow, RepeatRow.item_id == ItemRow.id)
