@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit
@@ -103,7 +103,7 @@ def fit_probe(
     return Probe(line.constant + constant, line.hidden + weights, best)
 
 
-def _answers(task: TaskFeatures, target: FloatArray, start: Probe | None) -> Answers:
+def _answers(task: TaskFeatures, target: np.ndarray[Any, Any], start: Probe | None) -> Answers:
     offset = start.log_odds(task.hidden) if start else np.zeros(len(task))
     return Answers(task.hidden, target, offset, np.zeros((len(task), 0)))
 

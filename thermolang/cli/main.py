@@ -51,8 +51,9 @@ app.command()(cli_calibration.calibrate)
 for command in (cli_evaluation.collect, cli_evaluation.train, cli_evaluation.evaluate, cli_evaluation.score):
     app.command()(command)
 app.command()(cli_threshold.threshold)
-for command in (cli_feedback.learn, cli_feedback.refit, cli_feedback.rollback):
-    app.command()(command)
+app.command()(cli_feedback.learn)
+app.command()(cli_feedback.refit)
+app.command()(cli_feedback.rollback)
 app.add_typer(cli_audit.app, name="audit")
 app.command()(cli_audit.purge)
 app.command()(cli_poc.poc)

@@ -265,7 +265,7 @@ class Scheduler:
         come = 0
         while come < self._pending() < self.limits.max_batch_size:
             come = self._pending()
-            self._changed.wait_for(lambda n=come: self._pending() > n, timeout=LINGER)
+            self._changed.wait(LINGER)
 
     def _pending(self) -> int:
         return len(self._waiting) + len(self._reads) + len(self._works)

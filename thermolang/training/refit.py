@@ -148,7 +148,7 @@ class _Data:
     odds: FloatArray
     right: FloatArray
     weights: FloatArray
-    held: FloatArray
+    held: np.ndarray[Any, Any]
     center: FloatArray
     spread: FloatArray
     tau: float
