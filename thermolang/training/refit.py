@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from scipy.special import logit
@@ -27,7 +27,11 @@ from thermolang.storage import digest
 from thermolang.types import Basis, Confidence, Scale
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from thermolang.types import FloatArray
+
+    BoolArray = NDArray[np.bool_]
 
 MIN_VERDICTS = 50
 """Verdicts on answers of one kind below which nothing is fitted."""
@@ -148,7 +152,7 @@ class _Data:
     odds: FloatArray
     right: FloatArray
     weights: FloatArray
-    held: np.ndarray[Any, Any]
+    held: BoolArray
     center: FloatArray
     spread: FloatArray
     tau: float
@@ -181,7 +185,7 @@ class _Data:
             head.spread,
         )
 
-    def fitted(self, used: FloatArray, *, with_head: bool) -> FloatArray:
+    def fitted(self, used: BoolArray, *, with_head: bool) -> FloatArray:
         """Coefficients of ``x`` from some rows; without the head only the tasks' intercepts move."""
         tasks = self.x.shape[1] - 4
         # A column that may not move has so narrow a prior that it does not.
