@@ -10,6 +10,7 @@ from thermolang.calibration.metrics import brier
 from thermolang.errors import InvalidInputError
 from thermolang.evaluation.poc_figures import Aim, Prices, latency
 from thermolang.evaluation.poc_methods import OURS, RAW
+from thermolang.evaluation.poc_report import decisions
 from thermolang.evaluation.poc_run import Pair
 
 
@@ -156,6 +157,10 @@ def test_a_calibrator_that_does_harm_is_named(calibrator):
     found = results(calibrator, p=p, right=right)
     assert found["differences"][RAW]["Brier"]["lower"] > 0
     assert found["decision"]["code"] == "harms"
+    after = found["figures"]["verdicts_25"]["Brier"]["estimate"]
+    assert after < found["figures"][OURS]["Brier"]["estimate"]
+    mended = [said for said in decisions(found) if "Verdicts mend it" in said]
+    assert len(mended) == 1 and f"{after:.3f}" in mended[0]
 
 
 def test_thresholds_are_shown_where_confidences_are(calibrator):

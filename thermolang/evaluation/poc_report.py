@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -205,6 +205,7 @@ def _decisions(results: Record, texts: Texts, row: Record | None) -> Any:
     )
     if results["labelled"]:
         yield _verdict(results, texts)
+        yield from _mended(results, texts)
         yield _ranking(results, texts)
     yield texts("decide.people", alpha=alpha)
 
@@ -226,6 +227,16 @@ def _verdict(results: Record, texts: Texts) -> Markup:
         difference=_bracketed(difference, "+"),
         n=results["counts"]["compared"],
     )
+
+
+def _mended(results: Record, texts: Texts) -> Iterator[Markup]:
+    """What people's verdicts would make of a confidence that is further from the truth than the model's own."""
+    known = [n for n in results["figures"] if n.startswith("verdicts_") and results["figures"][n]["Brier"]]
+    if not known or results["differences"][RAW]["Brier"]["lower"] <= 0:
+        return
+    if results["differences"][known[0]]["Brier"]["lower"] > 0:
+        after = _number(results["figures"][known[0]]["Brier"]["estimate"])
+        yield texts("decide.mended", n=known[0].removeprefix("verdicts_"), after=after)
 
 
 def _ranking(results: Record, texts: Texts) -> Markup:
