@@ -36,7 +36,7 @@ def offers(
     """
     free = _free(session, settings, operator, chosen, at, draw)
     first = next(free, None)
-    where = [*restrict(session, chosen), *without_hidden(settings, chosen)]
+    where = [*restrict(session, chosen, few=True), *without_hidden(settings, chosen)]
     probe = session.execute(repeats.waiting(operator, "probe").where(*where)).first()
     second = session.execute(repeats.waiting(operator, "second").where(*where)).first()
     drawn = draw()

@@ -11,7 +11,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, exists, false, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from thermolang.review.schema import (
@@ -60,13 +60,15 @@ def waiting(operator: str, kind: RepeatKind) -> Select[Any, Any]:
     """The oldest repeat of this kind that the operator has not passed; the caller adds the filter."""
     passed = exists().where(PassRow.item_id == ItemRow.id, PassRow.operator == operator)
     query = select(ItemRow.id, ItemRow.task).join(RepeatRow, RepeatRow.item_id == ItemRow.id)
-    query = query.where(RepeatRow.operator == operator, RepeatRow.kind == kind, ~ItemRow.flagged, ~passed)
+    query = query.where(RepeatRow.operator == operator, RepeatRow.kind == kind, _unflagged(), ~passed)
     return query.order_by(RepeatRow.at, ItemRow.id).limit(1)
 
 
 def hidden_counts(session: Session, operator: str) -> dict[str, int]:
     """Numbers of items by status that are repeats of others, and of the flagged ones among them."""
-    query = select(ItemRow.status, ItemRow.flagged, func.count()).join(RepeatRow, RepeatRow.item_id == ItemRow.id)
+    # An outer join, so that the database begins with the few repeats.
+    query = select(ItemRow.status, ItemRow.flagged, func.count()).select_from(RepeatRow)
+    query = query.outerjoin(ItemRow, RepeatRow.item_id == ItemRow.id)
     query = query.where(_of_others(operator)).group_by(ItemRow.status, ItemRow.flagged)
     counts: dict[str, int] = {}
     for status, flagged, count in session.execute(query):
@@ -136,8 +138,17 @@ def _of_others(operator: str) -> ColumnElement[bool]:
 
 def _stock(session: Session, operator: str, kind: str) -> int:
     query = select(func.count()).select_from(RepeatRow).join(ItemRow, ItemRow.id == RepeatRow.item_id)
-    query = query.where(RepeatRow.operator == operator, RepeatRow.kind == kind, ItemRow.status == "pending")
-    return session.scalar(query.where(~ItemRow.flagged)) or 0
+    query = query.where(RepeatRow.operator == operator, RepeatRow.kind == kind, _is_pending())
+    return session.scalar(query.where(_unflagged())) or 0
+
+
+# SQLite takes the indexes of status and flag for narrow ones; of a function's result it has none.
+def _unflagged() -> ColumnElement[bool]:
+    return func.coalesce(ItemRow.flagged, false()).is_(false())
+
+
+def _is_pending() -> ColumnElement[bool]:
+    return func.coalesce(ItemRow.status, "") == "pending"
 
 
 def _unknown_to(operator: str, item_id: Any) -> list[ColumnElement[bool]]:
@@ -166,7 +177,7 @@ def _take_over(session: Session, operator: str, at: datetime) -> None:
     leased = exists().where(LeaseRow.item_id == RepeatRow.item_id, LeaseRow.until > at)
     query = select(RepeatRow).join(ItemRow, ItemRow.id == RepeatRow.item_id)
     query = query.join(DoubleRow, DoubleRow.copy_id == RepeatRow.item_id)
-    query = query.where(ItemRow.status == "pending", RepeatRow.operator.not_in(["", operator]), ~leased)
+    query = query.where(_is_pending(), RepeatRow.operator.not_in(["", operator]), ~leased)
     query = query.where(RepeatRow.at < at - STALE, DoubleRow.first_operator != operator)
     query = query.where(*_unknown_to(operator, RepeatRow.original_id)).order_by(RepeatRow.at).limit(1)
     if (repeat := session.scalar(query)) is not None:

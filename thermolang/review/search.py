@@ -119,15 +119,19 @@ def check_filter(chosen: Filter) -> None:
     check_lengths(search=chosen.text, task=chosen.task or "", operator=chosen.operator or "")
 
 
-def restrict(session: Session, chosen: Filter, *, queue_band: int | None = None) -> list[ColumnElement[bool]]:
+def restrict(
+    session: Session, chosen: Filter, *, queue_band: int | None = None, few: bool = False
+) -> list[ColumnElement[bool]]:
     """A filter as conditions on ``ItemRow``.
 
     Args:
         session: Of the database.
         chosen: The filter.
         queue_band: Also only items of this band of the queue.
+        few: Whether other conditions name few items already, so that no index of this one helps.
     """
-    text, few = _text_condition(session, chosen.text)
+    text, few_hits = _text_condition(session, chosen.text)
+    few = few_hits or (few and session.get_bind().dialect.name == "sqlite")
 
     def equal(column: InstrumentedAttribute[Any], value: Any) -> ColumnElement[bool]:
         # SQLite takes every index for a narrow one. Where few ids are known already, a plus keeps it from the others.

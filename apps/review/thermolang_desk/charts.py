@@ -179,6 +179,6 @@ def _round_up(value: float, smallest: float) -> float:
     for size in range(20):
         for step in (1, 1.5, 2, 2.5, 5):
             whole = step in (1, 2, 5) or size > 0 or smallest < 1
-            if whole and (top := 4 * smallest * step * 10**size) >= value:
-                return float(top)
+            if whole and (top := float(4 * smallest * step * 10**size)) >= value:
+                return top
     return value
