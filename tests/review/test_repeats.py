@@ -7,7 +7,8 @@ from sqlalchemy import event
 
 from tests.review.conftest import submit
 from thermolang.errors import ConflictError, StoreError
-from thermolang.review import Filter, LeadService, ReviewService, TaskSettings
+from thermolang.review import Filter, LeadService, ReviewService, TaskSettings, random_sample, weighted_verdicts
+from thermolang.types import Decision
 
 
 class Draws:
@@ -170,6 +171,19 @@ def test_the_copy_of_a_probe_is_nobody_elses_and_in_no_export(desk, leads, probe
     assert (desk.stats("ann")["pending"], desk.stats("bob")["pending"]) == (2, 1)
     assert desk.next("bob").item.question == "new"
     assert desk.next("cem") is None
+
+
+def test_a_verdict_on_a_copy_neither_teaches_nor_certifies(desk, leads, any_store):
+    item = submit(any_store, 0.7, question="known", decision=Decision("review", "all are reviewed", 1.0))
+    any_store.decide(item.id, "reject", operator="lea")
+    leads.mark_probe(item.id, operator="lea")
+    settle_on(leads, probe_share=0.5)
+    before = weighted_verdicts(any_store), random_sample(any_store)
+    assert len(before[1].labels) == 1
+    desk.prepare("ann")
+    decide(desk, desk.next("ann"))
+    assert leads.trials()
+    assert (weighted_verdicts(any_store), random_sample(any_store)) == before
 
 
 def test_who_knows_the_answer_gets_no_probe(desk, probe, leads, any_store):

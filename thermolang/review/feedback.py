@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from thermolang.errors import InvalidInputError, NotEnoughDataError
-from thermolang.review.schema import ItemRow, LearnedRow
+from thermolang.review.schema import ItemRow, LearnedRow, ordinary
 from thermolang.types import Confidence
 
 if TYPE_CHECKING:
@@ -171,7 +171,8 @@ def random_sample(store: ReviewStore, *, task: str | None = None, until: datetim
 
 
 def _of(task: str | None) -> list[ColumnElement[bool]]:
-    return [] if task is None else [ItemRow.task == task]
+    """Items of a task, or of all; verdicts on copies, as on probes, are about people and not about answers."""
+    return [ordinary()] if task is None else [ordinary(), ItemRow.task == task]
 
 
 def _no_sample(items: int, task: str | None, until: datetime | None) -> str:

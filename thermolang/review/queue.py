@@ -11,7 +11,7 @@ from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session
 
 from thermolang.review import repeats
-from thermolang.review.schema import BAND_LIMITS, ItemRow, LeaseRow, PassRow
+from thermolang.review.schema import BAND_LIMITS, ItemRow, LeaseRow, PassRow, ordinary
 from thermolang.review.search import Filter, restrict, without_hidden
 from thermolang.review.settings import Settings
 
@@ -60,7 +60,7 @@ def _free(
     """Free items that are no repeats: band by band, in each from the operator's own place in the circle of ids on."""
     taken = exists().where(LeaseRow.item_id == ItemRow.id, LeaseRow.until > at, LeaseRow.operator != operator)
     passed = exists().where(PassRow.item_id == ItemRow.id, PassRow.operator == operator)
-    usual = [~taken, repeats.ordinary(), *without_hidden(settings, chosen)]
+    usual = [~taken, ordinary(), *without_hidden(settings, chosen)]
     if not chosen.flagged:
         usual.append(~ItemRow.flagged)
     bands = list(range(len(BAND_LIMITS)))

@@ -35,11 +35,6 @@ STOCK = 3
 STALE = timedelta(hours=4)
 
 
-def ordinary() -> ColumnElement[bool]:
-    """The condition that an item is no repeat."""
-    return ItemRow.id.not_in(select(RepeatRow.item_id))
-
-
 def visible_to(operator: str, *, others: bool) -> list[ColumnElement[bool]]:
     """Conditions on the items of an operator's lists.
 

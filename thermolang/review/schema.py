@@ -10,6 +10,7 @@ from sqlalchemy import (
     JSON,
     Boolean,
     CheckConstraint,
+    ColumnElement,
     DateTime,
     Dialect,
     Double,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     String,
     Text,
     false,
+    select,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
@@ -311,6 +313,11 @@ class RepeatRow(Base):
     kind: Mapped[RepeatKind] = mapped_column(String(10))
     operator: Mapped[str] = mapped_column(String(200))
     at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+def ordinary() -> ColumnElement[bool]:
+    """The condition that an item is no repeat."""
+    return ItemRow.id.not_in(select(RepeatRow.item_id))
 
 
 class DoubleRow(Base):

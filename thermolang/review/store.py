@@ -28,11 +28,11 @@ from thermolang.review.schema import (
     EventRow,
     ItemRow,
     RejectCode,
-    RepeatRow,
     Status,
     VerdictAction,
     VerdictRow,
     band_of,
+    ordinary,
 )
 from thermolang.storage import default_store_url
 from thermolang.types import Confidence, Decision, DecisionCode
@@ -41,7 +41,6 @@ __all__ = ["Event", "ReviewItem", "ReviewStore", "Verdict"]
 
 CHOSEN, CHOSEN_JA = "chosen for review", "確認の対象に選ばれました"
 """All that an operator is told of an answer that the audit has drawn."""
-_REPEATS = select(RepeatRow.item_id)
 
 
 @dataclass(frozen=True)
@@ -400,7 +399,7 @@ class ReviewStore:
         check(limit >= 0 and offset >= 0, f"limit and offset must not be negative, got {limit} and {offset}")
         # The id settles ties, so that pages neither overlap nor leave an item out.
         query = select(ItemRow).order_by(ItemRow.place, ItemRow.created_at, ItemRow.id).limit(limit).offset(offset)
-        query = query.where(ItemRow.id.not_in(_REPEATS))
+        query = query.where(ordinary())
         if status is not None:
             query = query.where(ItemRow.status == status)
         if task is not None:
@@ -410,7 +409,7 @@ class ReviewStore:
 
     def counts(self, task: str | None = None) -> dict[str, int]:
         """Return the number of items by status; every status is a key."""
-        query = select(ItemRow.status, func.count()).where(ItemRow.id.not_in(_REPEATS)).group_by(ItemRow.status)
+        query = select(ItemRow.status, func.count()).where(ordinary()).group_by(ItemRow.status)
         if task is not None:
             query = query.where(ItemRow.task == task)
         counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
