@@ -2,7 +2,7 @@
 
 import functools
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -11,8 +11,9 @@ from thermolang import Policy, ReviewStore
 from thermolang.cli import demo
 from thermolang.cli.demo import DemoItem, Threshold
 from thermolang.estimator import ConfidenceEstimator
+from thermolang.routing.guarantees import expected_error
 from thermolang.tasks.starter import families, starter_tasks
-from thermolang.types import Confidence
+from thermolang.types import Basis, Confidence
 
 questions = functools.cache(demo.questions)
 labelled_questions = functools.cache(demo.labelled_questions)
@@ -171,32 +172,109 @@ def judged(*answers):
     return [(Confidence(value), right) for value, right in answers]
 
 
-def test_the_threshold_that_treats_most_answers_well_is_chosen():
-    answers = judged((0.2, False), (0.4, False), (0.45, True), (0.6, False), (0.7, True), (0.9, True))
-    found = demo.choose_threshold(answers, ["a", "a", "b", "b", "c", "c"], fallback=0.3)
-    # from 0.41 one of six is treated wrongly, from 0.61 too: the lowest of equals
-    assert found == Threshold(0.41, "labelled", 6, ("a", "b", "c"), 5 / 6, 0.5)
+def test_the_lowest_threshold_that_the_guarantee_allows_is_taken():
+    answers = judged(*[(0.2, False)] * 5, *[(0.9, True)] * 20)
+    found = demo.guaranteed_threshold(answers, [*"aab"] + ["c"] * 22, fallback=0.3, max_error=0.05)
+    assert (found.value, found.chosen, found.families) == (0.21, "guaranteed", ("a", "b", "c"))
+    direct = expected_error([c.value for c, _ in answers], [right for _, right in answers], alpha=0.05)
+    assert found.found == direct
 
 
 def test_answers_without_a_usable_confidence_are_never_accepted_by_a_threshold():
     strange = Confidence(0.95, supported=False, novelty=2.0)
-    answers = [*judged((0.8, True), (0.9, True), (None, False)), (strange, False)]
-    assert demo.choose_threshold(answers, "aaaa", 0.3) == Threshold(0.0, "labelled", 4, ("a",), 1.0, 0.5)
+    answers = [*judged(*[(0.8, True)] * 30, *[(None, True)] * 5), *[(strange, True)] * 5]
+    found = demo.guaranteed_threshold(answers, "a" * 40, 0.3).found
+    assert (found.labels, found.accepted, found.errors, found.base_error) == (40, 30, 0, 0)
 
 
 @pytest.mark.parametrize(
     "answers",
     [
-        judged((0.2, True), (0.8, False), (0.5, False), (0.5, True)),  # the wrong way round
-        judged((0.2, True), (0.3, True), (0.9, True)),  # all are right, so all should be accepted
-        judged((0.2, False), (0.3, False)),
+        judged((0.9, True)),  # too few
+        judged(*[(0.8, False)] * 60, *[(0.2, True)] * 20),  # the wrong way round
+        judged(*[(0.5, False)] * 30),
         judged((None, True), (None, False)),
-        [],
     ],
 )
-def test_no_better_than_all_or_none_the_fallback_is_used(answers):
-    found = demo.choose_threshold(answers, ["a"] * len(answers), fallback=0.35)
-    assert (found.value, found.chosen, found.questions) == (0.35, "fallback", len(answers))
+def test_where_no_threshold_qualifies_the_fallback_promises_nothing(answers):
+    found = demo.guaranteed_threshold(answers, ["a"] * len(answers), fallback=0.35, max_error=0.2)
+    assert (found.value, found.chosen) == (0.35, "fallback")
+    assert (found.found.threshold, found.found.labels) == (None, len(answers))
+
+
+def test_labels_of_several_versions_of_a_tasks_state_all_count():
+    answers = [
+        (replace(c, task_version=i % 4, task=str(i)), right) for i, (c, right) in enumerate(judged(*[(0.8, True)] * 40))
+    ]
+    assert demo.guaranteed_threshold(answers, "a" * 40, 0.3).found.labels == 40
+
+
+# The loop: an estimator that scores by the log-odds of a self-check.
+
+
+def taught_item(task, correct, log_odds, decision):
+    scored = Confidence(0.5, task=task, source="self_check", calibrator="c", basis=Basis((log_odds, 0.0)))
+    return replace(item(correct, decision, confidence=0.5), task=task, scored=scored)
+
+
+@pytest.fixture
+def teacher(estimator):
+    return ConfidenceEstimator(estimator.model, estimator.calibrator, state_dir=None)
+
+
+def of_calibrator(items, teacher):
+    return [replace(i, scored=replace(i.scored, calibrator=teacher.calibrator.id)) for i in items]
+
+
+def test_verdicts_change_the_other_half_only_by_what_was_learned(teacher):
+    """All answers of two kinds are wrong though the model is sure: the other halves become less confident."""
+    items = of_calibrator([taught_item(task, False, 3.0, "review") for task in "ab" for _ in range(12)], teacher)
+    loop = demo.taught(teacher, items, Policy(0.5, review_unsupported=False))
+    assert (loop.verdicts, loop.learned, loop.kinds, loop.answers) == (12, 12, 2, 12)
+    assert loop.after["brier"] < loop.before["brier"]
+    # Both kinds changed alike, so that every draw of kinds gives the same change.
+    change = loop.after["brier"] - loop.before["brier"]
+    assert loop.change == pytest.approx((change, change))
+    for task in "ab":
+        assert teacher.state(task, "self_check").current.verdicts == 1  # the same scores count once
+
+
+def test_accepted_answers_are_not_judged_and_teach_nothing(teacher):
+    items = of_calibrator([taught_item("a", False, 3.0, "accept") for _ in range(8)], teacher)
+    loop = demo.taught(teacher, items, Policy(0.5))
+    assert (loop.verdicts, loop.learned, loop.kinds, loop.answers) == (0, 0, 0, 4)
+    assert loop.before == loop.after
+    assert teacher.state("a", "self_check").current.verdicts == 0
+
+
+@pytest.mark.usefixtures("_any_mass")
+def test_before_verdicts_it_is_the_confidence_that_the_estimator_would_give(teacher, store):
+    """What is computed again from kept scores is what a further pass over the same answer gives."""
+    asked = questions(30)
+    items = list(demo.run(teacher, store, asked, Policy(1.0)))
+    again = demo.run(teacher.snapshot(), store, asked, Policy(1.0))
+    expected = [i.confidence for i in again]
+    assert [demo._now(teacher, i).value for i in items] == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_loop_leaves_the_store_alone(teacher, store):
+    items = list(demo.run(teacher, store, questions(2 * len(TEST_FAMILIES)), Policy(1.0)))
+    waiting = store.counts()
+    loop = demo.taught(teacher, items, Policy(1.0))
+    assert (loop.verdicts, loop.answers) == (len(TEST_FAMILIES), len(TEST_FAMILIES))
+    assert store.counts() == waiting
+
+
+def test_without_a_calibrator_the_loop_changes_nothing(tiny_model):
+    bare = ConfidenceEstimator(tiny_model, None, state_dir=None)
+    loop = demo.taught(bare, [item(False, "review", confidence=None) for _ in range(4)], Policy())
+    assert (loop.verdicts, loop.learned, loop.change) == (2, 0, None)
+    assert loop.before == loop.after == {"brier": None, "review_share": 1.0, "error_accepted": None}
+
+
+def test_of_nothing_the_loop_says_nothing(teacher):
+    loop = demo.taught(teacher, [], Policy())
+    assert (loop.verdicts, loop.answers, loop.change) == (0, 0, None)
 
 
 def test_the_figures_of_a_summary():
@@ -207,7 +285,10 @@ def test_the_figures_of_a_summary():
         item(False, "reject", raw=1.0, confidence=0.1, seconds=1.0, confidence_seconds=0.0),
     ]
     figures = demo.summary(items, GIVEN, seed=3)
-    assert figures.pop("items") == [asdict(i) for i in items]
+    assert figures.pop("items") == [
+        {name: value for name, value in asdict(i).items() if name != "scored"} for i in items
+    ]
+    assert figures.pop("loop") is None
     assert figures.pop("threshold") == asdict(GIVEN)
     risks = figures.pop("risk_coverage")
     assert [(r["coverage"], r["answers"]) for r in risks] == [(0.2, 1), (0.4, 2), (0.6, 3), (0.8, 4), (1.0, 4)]

@@ -297,14 +297,27 @@ def test_demo_prints_a_line_an_item_and_writes_the_figures(run, tiny, tmp_path):
     assert [p.name for p in tmp_path.glob("figures*")] == ["figures.json"]
 
 
+def test_demo_ends_with_a_simulated_operators_verdicts(run, tiny, tmp_path):
+    file, url = tmp_path / "figures.json", f"sqlite:///{tmp_path / 'r.db'}"
+    code, out, _ = run("demo", "--no-desk", "--questions", 40, "--threshold", 1, "--json", file, "--store", url)
+    loop = json.loads(file.read_text(encoding="utf-8"))["loop"]
+    assert code == 0 and loop["verdicts"] > 0
+    assert loop["verdicts"] + loop["answers"] == 40  # at this threshold all went to review
+    said = " ".join(out[out.index("The loop:") :].split())
+    assert f"judged the {loop['verdicts']} doubtful ones" in said and f"{loop['answers']} answers" in said
+    with ReviewStore(url) as store:
+        assert store.counts()["pending"] == 40
+
+
 def test_demo_chooses_the_threshold_on_labelled_questions(run, tiny, few_labelled, tmp_path):
     file, url = tmp_path / "figures.json", f"sqlite:///{tmp_path / 'r.db'}"
     code, out, _ = run("demo", "--no-desk", "--questions", 2, "--seed", 1, "--json", file, "--store", url)
     figures = json.loads(file.read_text(encoding="utf-8"))
     chosen = figures["threshold"]
-    assert (code, figures["seed"], chosen["questions"]) == (0, 1, len(few_labelled))
+    assert (code, figures["seed"], chosen["found"]["labels"]) == (0, 1, len(few_labelled))
     assert chosen["families"] == list(dict.fromkeys(name for name, _ in few_labelled))
-    assert chosen["chosen"] in ("labelled", "fallback")
+    assert chosen["chosen"] in ("guaranteed", "fallback")
+    assert (chosen["found"]["kind"], chosen["found"]["alpha"]) == ("expected_error", job.MAX_ERROR)
     assert " ".join(out.split()).startswith(f"Answers are accepted from a confidence of {chosen['value']:.2f}.")
     with ReviewStore(url) as store:
         assert not {i.question for i in store.list()} & {example.question for _, example in few_labelled}

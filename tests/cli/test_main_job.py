@@ -41,6 +41,7 @@ FIGURES = {
     "ece_raw",
     "ece_calibrated",
     "overhead_percent",
+    "loop",
 }
 
 
@@ -81,10 +82,15 @@ def test_the_demo_from_an_empty_home(environment, calibrator, tmp_path):
     assert len(items) == figures["questions"] == 14
 
     threshold = figures["threshold"]
-    assert (threshold["questions"], len(threshold["families"])) == (160, 16)
-    # Where no threshold treats more questions well than accepting all or none, the demo says so and takes a fixed one.
-    better = threshold["treated_well"] > max(threshold["right"], 1 - threshold["right"])
-    assert (threshold["chosen"] == "labelled") == better
+    found = threshold["found"]
+    assert (found["labels"], len(threshold["families"]), found["kind"]) == (160, 16, "expected_error")
+    # Where no threshold qualifies the demo says so and takes a fixed one.
+    assert (threshold["chosen"] == "guaranteed") == (found["threshold"] is not None)
+    if threshold["chosen"] == "guaranteed":
+        assert threshold["value"] == found["threshold"]
+        assert found["errors"] + 1 <= found["alpha"] * (found["accepted"] + 1) + 1e-9
+    else:
+        assert "Nothing is promised: no threshold qualifies" in done.stdout
     assert f"a confidence of {threshold['value']:.2f}" in done.stdout
     for item in items:
         assert set(item) >= ITEM_KEYS
@@ -105,6 +111,10 @@ def test_the_demo_from_an_empty_home(environment, calibrator, tmp_path):
     assert figures["brier_raw"] == mean((np.array([i["raw"] for i in items]) - right) ** 2)
     assert figures["brier_calibrated"] == mean((np.array([i["confidence"] for i in items]) - right) ** 2)
     assert figures["overhead_percent"] > 0
+
+    # 14 questions are one of a kind: nothing to judge before the other half.
+    assert figures["loop"]["answers"] + figures["loop"]["verdicts"] <= 14
+    assert ("The loop:" in done.stdout) == (figures["loop"]["verdicts"] > 0)
 
     shown = [(i["decision"], as_shown(i["question"], i["answer"])) for i in items]
     assert items_of(done.stdout.splitlines()) == shown

@@ -1,13 +1,15 @@
 """What the command line shows: live on a terminal, plain lines in a pipe, and no markup from outside."""
 
 import io
+from dataclasses import asdict, replace
 
 import pytest
 from rich.console import Console
 
 from thermolang.calibration.bootstrap import Interval
 from thermolang.cli import show as terminal
-from thermolang.cli.demo import DemoItem, Threshold, summary
+from thermolang.cli.demo import DemoItem, Loop, Threshold, summary
+from thermolang.routing.guarantees import GuaranteedThreshold
 from thermolang.training.card import Comparison
 from thermolang.training.collect import Collected
 from thermolang.training.recipes import DATA_SETS, Found, Ingredients
@@ -93,21 +95,28 @@ def test_what_a_model_says_is_no_markup():
             assert text in shown
 
 
+FOUND = GuaranteedThreshold("expected_error", 0.5, None, 0.46, 130, 40, 18, 0.59, 0.18)
+
+
 @pytest.mark.parametrize(
     ("threshold", "said"),
     [
         (Threshold(0.5), "0.50. You gave this threshold."),
         (
-            Threshold(0.46, "labelled", 130, ("capitals", "sums", "days"), 0.72, 0.41),
-            "0.46. It was chosen on 130 questions with known answers, of 3 other kinds (capitals, sums, ...); none of "
-            "them is asked below. The model answered 41 % of them right. With this threshold most answers, 72 %, were "
-            "treated as they should be: right ones accepted, wrong ones sent to review.",
+            Threshold(0.46, "guaranteed", ("capitals", "sums", "days"), FOUND),
+            "0.46. It was found on 130 questions with known answers, of 3 other kinds (capitals, sums, ...), of which "
+            "the model answered 41 % right; none of them is asked below. The guarantee, for questions like those: at "
+            "most 50 % of the accepted answers are wrong, on average over draws of the labels; of these it accepts 40, "
+            "18 of them wrong. The questions below are of new kinds, for which nothing is promised.",
         ),
         (
-            Threshold(0.4051, "fallback", 130, ("capitals", "sums", "days"), 0.59, 0.41),
-            "0.41. That is how often the model was right on the tasks its calibrator was trained on. No threshold did "
-            "better than accepting all answers, or none, on 130 questions with known answers, of 3 other kinds "
-            "(capitals, sums, ...); none of them is asked below.",
+            Threshold(
+                0.4051, "fallback", ("capitals", "sums", "days"), replace(FOUND, threshold=None, more_labels=900)
+            ),
+            "0.41. Nothing is promised: no threshold qualifies for 'at most 50 % of the accepted answers are wrong', "
+            "on 130 questions with known answers, of 3 other kinds (capitals, sums, ...), of which the model answered "
+            "41 % right; none of them is asked below. About 900 such questions would be needed. The one taken is how "
+            "often the model was right on the tasks its calibrator was trained on.",
         ),
     ],
 )
@@ -145,6 +154,52 @@ def test_a_summary_says_plainly_when_confidence_did_not_help():
     assert "the intervals overlap: with so few it may be chance" in summed(accepted, reviewed)
     assert "The confidence separated right from wrong: the two intervals" in summed(*[accepted] * 9, *[reviewed] * 9)
     assert "accepted and reviewed ones cannot be compared" in summed(right, right)
+
+
+LOOP = Loop(
+    verdicts=23,
+    learned=21,
+    kinds=18,
+    answers=52,
+    before={"brier": 0.25, "review_share": 0.5, "error_accepted": 0.4},
+    after={"brier": 0.2, "review_share": 0.75, "error_accepted": None},
+    change=(-0.08, -0.02),
+)
+
+
+def looped(**changes):
+    screen = console()
+    terminal.show_loop(screen, asdict(replace(LOOP, **changes)))
+    return " ".join(screen.file.getvalue().split())
+
+
+def test_the_loop_shows_what_verdicts_changed():
+    shown = looped()
+    assert "a simulated operator, who knows the right answers, judged the 23 doubtful ones" in shown
+    assert "18 kinds learned from 21 of these verdicts" in shown
+    assert "The 52 answers of the other half, which nobody judged" in shown
+    assert "(Brier) 0.250 0.200 wrong among accepted answers 40 % none sent to review 50 % 75 %" in shown
+    assert "still wait for a person" in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ((-0.08, -0.02), "made the confidences better: the Brier score changed by -0.080 to -0.020"),
+        ((0.01, 0.02), "made the confidences worse: the Brier score changed by +0.010 to +0.020"),
+        ((-0.01, 0.02), "made no difference that these answers could show: the Brier score changed by -0.010 to"),
+        ((0.0, 0.0), "made no difference"),
+        (None, "nobody can tell whether the verdicts helped"),
+    ],
+)
+def test_the_loop_says_plainly_whether_verdicts_helped(change, said):
+    assert said in looped(change=change)
+
+
+def test_without_verdicts_there_is_no_loop():
+    assert (
+        looped(verdicts=0) == "No answer that could be judged went to review, so there are no verdicts to learn from."
+    )
 
 
 def test_the_address_of_the_store_is_never_cut():

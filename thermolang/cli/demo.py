@@ -1,11 +1,11 @@
-"""The main job in small: LangChain chains answer questions, and doubtful answers wait in the review store."""
+"""The main job in small: a threshold from labels, answers of LangChain chains, a store of doubtful ones, verdicts."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +15,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from scipy.stats import binomtest
 
 from thermolang.answers.grading import is_right
+from thermolang.calibration.learner import AnswerScores
 from thermolang.calibration.metrics import auroc, brier, ece, risk_coverage
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.langchain.chat_model import ChatThermolang
@@ -23,6 +24,8 @@ from thermolang.langchain.router import ConfidenceRouter
 from thermolang.langchain.wrapper import with_confidence
 from thermolang.models.local import LocalModel
 from thermolang.models.prompts import SHORT_ANSWER
+from thermolang.routing.certificates import Label, certify
+from thermolang.routing.guarantees import GuaranteedThreshold
 from thermolang.routing.policy import Policy
 from thermolang.tasks.starter import families, starter_tasks
 from thermolang.types import Action, Confidence, Example, Task
@@ -37,10 +40,16 @@ BATCH_SIZE = 16
 TRAINED_ON = 50
 """Items of each level that ``thermolang calibrate`` trains on by default; those after them are new to it."""
 
+MAX_ERROR = 0.5
+"""Largest mean error among accepted answers. A model as small as the demo's allows no stricter promise."""
+
 LABELLED_PER_FAMILY = 10
 LABELLED_FAMILIES = 16
 
 COVERAGES = (0.2, 0.4, 0.6, 0.8, 1.0)
+
+RESAMPLES = 2000
+"""Draws of kinds for the interval of what verdicts change."""
 
 PROMPT = ChatPromptTemplate.from_messages([("system", SHORT_ANSWER), ("human", "{question}")])
 
@@ -61,6 +70,7 @@ class DemoItem:
     seconds: float
     task: str
     confidence_seconds: float
+    scored: Confidence | None = None
 
 
 @dataclass(frozen=True)
@@ -69,20 +79,16 @@ class Threshold:
 
     Attributes:
         value: In [0, 1].
-        chosen: ``"given"`` by the user; on ``"labelled"`` questions; or the ``"fallback"``, the training tasks' mean
-            accuracy, because no threshold was better on the labelled questions than to accept all answers or none.
-        questions: Number of labelled questions.
-        families: Names of their families.
-        treated_well: Share of the labelled answers that are right and accepted, or wrong and not accepted.
-        right: Share of the labelled answers that are right.
+        chosen: ``"given"`` by the user; ``"guaranteed"`` on labelled questions; or the ``"fallback"``, the training
+            tasks' mean accuracy, which promises nothing, because no threshold qualified.
+        families: Names of the families that the labelled questions are of.
+        found: What the search for a guaranteed threshold found; None if there was none.
     """
 
     value: float
-    chosen: Literal["given", "labelled", "fallback"] = "given"
-    questions: int = 0
+    chosen: Literal["given", "guaranteed", "fallback"] = "given"
     families: tuple[str, ...] = ()
-    treated_well: float | None = None
-    right: float | None = None
+    found: GuaranteedThreshold | None = None
 
 
 def questions(count: int, *, seed: int = 0) -> list[tuple[str, Example]]:
@@ -173,34 +179,38 @@ def _item(example: Example, message: AIMessage, task: str, seconds: float) -> De
         seconds=seconds,
         task=task,
         confidence_seconds=payload["seconds"],
+        scored=confidence_of(message),
     )
 
 
-def choose_threshold(
-    judged_answers: Sequence[tuple[Confidence, bool]], families: Iterable[str], fallback: float
+def guaranteed_threshold(
+    judged_answers: Sequence[tuple[Confidence, bool]],
+    families: Iterable[str],
+    fallback: float,
+    *,
+    max_error: float = MAX_ERROR,
 ) -> Threshold:
-    """The one of 0.00, 0.01, ..., 1.00 that treats most labelled answers as they should be; the lowest of equals.
+    """The lowest threshold at which the error among accepted answers is at most ``max_error`` on average.
 
-    Right answers should be accepted and wrong ones reviewed. It is a rule of thumb on a hundred answers or so, and
-    promises nothing about other questions.
+    It is about questions like the labelled ones. What the demo asks is of other kinds, so the summary tells whether the
+    promise carried over.
 
     Args:
         judged_answers: The confidence of each labelled answer, and whether it is right.
         families: Where the labelled questions come from.
-        fallback: The threshold if none does better than to accept all answers or none.
+        fallback: The threshold if none qualifies.
+        max_error: Largest mean error among accepted answers, in (0, 1).
+
+    Raises:
+        NotEnoughDataError: There are no labelled answers.
     """
-    confidences = [confidence for confidence, _ in judged_answers]
-    right = np.array([correct for _, correct in judged_answers], dtype=bool)
+    # Without tasks: the labels speak for questions of any kind, not for those of one.
+    labels = [Label(c.value, right, c.supported, calibrator=c.calibrator) for c, right in judged_answers]
+    found = certify(labels, kind="expected_error", alpha=max_error).found[""]
     names = tuple(dict.fromkeys(families))
-
-    def judge(value: float, chosen: Literal["labelled", "fallback"]) -> Threshold:
-        policy = Policy(value)
-        accepted = np.array([policy.decide(c).action == "accept" for c in confidences], dtype=bool)
-        return Threshold(value, chosen, len(right), names, _mean(accepted == right), _mean(right))
-
-    best = max((judge(percent / 100, "labelled") for percent in range(101)), key=lambda found: found.treated_well or 0)
-    all_or_none = max(right.mean(), 1 - right.mean()) if len(right) else 1.0
-    return best if (best.treated_well or 0) > all_or_none else judge(fallback, "fallback")
+    if found.threshold is None:
+        return Threshold(fallback, "fallback", names, found)
+    return Threshold(found.threshold, "guaranteed", names, found)
 
 
 def usual_accuracy(estimator: ConfidenceEstimator) -> float:
@@ -209,7 +219,105 @@ def usual_accuracy(estimator: ConfidenceEstimator) -> float:
     return fit.prior.base_rate if fit else 0.5
 
 
-def summary(items: Sequence[DemoItem], threshold: Threshold, *, seed: int = 0) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Loop:
+    """What verdicts changed, on answers that nobody judged.
+
+    Attributes:
+        verdicts: How many answers the simulated operator judged.
+        learned: How many of these the estimator could learn from.
+        kinds: How many kinds of questions they are about.
+        answers: How many answers the figures below are of.
+        before: Brier score, share sent to review and error among accepted answers, before the verdicts.
+        after: The same after the verdicts.
+        change: 95 % interval of the change of the Brier score; below 0 is better. None for fewer than two kinds.
+    """
+
+    verdicts: int
+    learned: int
+    kinds: int
+    answers: int
+    before: dict[str, float | None]
+    after: dict[str, float | None]
+    change: tuple[float, float] | None
+
+
+def taught(estimator: ConfidenceEstimator, items: Sequence[DemoItem], policy: Policy) -> Loop:
+    """Let a simulated operator judge doubtful answers, the estimator learn from them, and measure on other answers.
+
+    Of the questions of each kind the first half may be judged, and of these the answers that went to review are, as the
+    questions' known answers say. The other half measures: its confidences are computed again from the scores that they
+    were computed from, once under what the tasks knew without verdicts, once with. No verdict is written into the
+    store, where the answers wait for a real person.
+    """
+    first, second = _halves(items)
+    judged = [i for i in first if i.decision == "review"]
+    before = [_now(estimator, i) for i in second]
+    lessons = [(i.scored, i.correct) for i in judged if i.scored and i.scored.basis]
+    learned = estimator.learn(lessons) if lessons else 0
+    after = [_now(estimator, i) for i in second]
+    right = np.array([i.correct for i in second], dtype=bool)
+    return Loop(
+        verdicts=len(judged),
+        learned=learned,
+        kinds=len({i.task for i in judged}),
+        answers=len(second),
+        before=_outcome(before, right, policy),
+        after=_outcome(after, right, policy),
+        change=_change(before, after, right, [i.task for i in second]),
+    )
+
+
+def _halves(items: Sequence[DemoItem]) -> tuple[list[DemoItem], list[DemoItem]]:
+    """The first half of each kind's answers, and the rest."""
+    by_kind: dict[str, list[DemoItem]] = {}
+    for item in items:
+        by_kind.setdefault(item.task, []).append(item)
+    first = [item for of in by_kind.values() for item in of[: len(of) // 2]]
+    return first, [item for of in by_kind.values() for item in of[len(of) // 2 :]]
+
+
+def _now(estimator: ConfidenceEstimator, item: DemoItem) -> Confidence:
+    """The confidence of an answer under what its task knows by now; the model is not asked again."""
+    scored = item.scored or Confidence(None)
+    fit = estimator.calibrator.fits.get("self_check") if estimator.calibrator else None
+    state = estimator.state(scored.task, "self_check")
+    if fit is None or state is None or scored.basis is None:
+        return scored
+    basis = scored.basis
+    answer = AnswerScores(basis.logits, basis.logit_offset, basis.mean_probability, basis.place)
+    return replace(scored, value=float(fit.learner.probability([answer], state.current.standing)[0]))
+
+
+def _outcome(confidences: Sequence[Confidence], right: Any, policy: Policy) -> dict[str, float | None]:
+    actions = [policy.decide(c).action for c in confidences]
+    accepted = np.array([action == "accept" for action in actions], dtype=bool)
+    return {
+        "brier": _metric(brier, [c.value for c in confidences], right),
+        "review_share": _mean(np.array([action == "review" for action in actions])),
+        "error_accepted": _mean(~right[accepted]),
+    }
+
+
+def _change(
+    before: Sequence[Confidence], after: Sequence[Confidence], right: Any, kinds: Sequence[str]
+) -> tuple[float, float] | None:
+    """95 % bootstrap interval over kinds, as the verdicts on a kind move all of its answers together."""
+    by_kind: dict[str, list[float]] = {}
+    for old, new, correct, kind in zip(before, after, right, kinds, strict=True):
+        if old.value is not None and new.value is not None:
+            by_kind.setdefault(kind, []).append((new.value - correct) ** 2 - (old.value - correct) ** 2)
+    if len(by_kind) < 2:
+        return None
+    means = np.array([np.mean(of) for of in by_kind.values()])
+    drawn = np.random.default_rng(0).integers(0, len(means), (RESAMPLES, len(means)))
+    low, high = np.quantile(means[drawn].mean(1), (0.025, 0.975))
+    return float(low), float(high)
+
+
+def summary(
+    items: Sequence[DemoItem], threshold: Threshold, loop: Loop | None = None, *, seed: int = 0
+) -> dict[str, Any]:
     """The demo's figures; those that cannot be computed are None."""
     right = np.array([i.correct for i in items], dtype=bool)
     accepted = np.array([i.decision == "accept" for i in items], dtype=bool)
@@ -236,8 +344,14 @@ def summary(items: Sequence[DemoItem], threshold: Threshold, *, seed: int = 0) -
         "ece_raw": _metric(ece, raw, right),
         "ece_calibrated": _metric(ece, calibrated, right),
         "overhead_percent": 100 * spent / (total - spent) if total > spent else None,
-        "items": [asdict(i) for i in items],
+        "loop": asdict(loop) if loop else None,
+        "items": [_record(i) for i in items],
     }
+
+
+def _record(item: DemoItem) -> dict[str, Any]:
+    """An item without what its confidence was computed from, which says little to a reader."""
+    return {name: value for name, value in asdict(replace(item, scored=None)).items() if name != "scored"}
 
 
 def _mean(values: Any) -> float | None:

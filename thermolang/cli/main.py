@@ -100,12 +100,14 @@ def demo(
     """Ask a real model real questions through a LangChain chain, with a confidence for every answer.
 
     The questions come from families the calibrator was not trained on; the threshold is chosen on labelled questions
-    of other families. Doubtful answers wait in the review database; the desk shows them.
+    of other families, by a guarantee on the error among accepted answers. Doubtful answers wait in the review database;
+    the desk shows them. At the end a simulated operator judges some of them, from the known answers, and the demo shows
+    what these verdicts change on other answers.
     """
     writable(json_file)
 
     from thermolang.cli import demo as job
-    from thermolang.cli.show import demo_answers, show_summary, show_threshold
+    from thermolang.cli.show import demo_answers, show_loop, show_summary, show_threshold
     from thermolang.routing.policy import Policy
 
     # What earlier runs have seen would change the figures: without a memory the same seed gives the same ones.
@@ -115,9 +117,11 @@ def demo(
         chosen = _chosen_threshold(estimator, batch_size) if threshold is None else job.Threshold(threshold)
         show_threshold(console, chosen)
         asked = job.questions(questions, seed=seed)
-        answers = job.run(estimator, reviews, asked, Policy(chosen.value), batch_size=batch_size)
-        figures = job.summary(demo_answers(console, answers, len(asked)), chosen, seed=seed)
+        policy = Policy(chosen.value)
+        items = demo_answers(console, job.run(estimator, reviews, asked, policy, batch_size=batch_size), len(asked))
+        figures = job.summary(items, chosen, job.taught(estimator, items, policy), seed=seed)
         show_summary(console, figures, reviews.url)
+        show_loop(console, figures["loop"])
     if json_file:
         write_json(json_file, figures)
     if desk:
@@ -134,7 +138,7 @@ def _chosen_threshold(estimator: ConfidenceEstimator, batch_size: int) -> Thresh
         for one in job.judged(estimator, labelled, batch_size=batch_size):
             judged.append(one)
             advance()
-    return job.choose_threshold(judged, [family for family, _ in labelled], job.usual_accuracy(estimator))
+    return job.guaranteed_threshold(judged, [family for family, _ in labelled], job.usual_accuracy(estimator))
 
 
 @app.command()

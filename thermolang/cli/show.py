@@ -54,17 +54,23 @@ def _say(console: Console, text: str) -> None:
 def _reason(threshold: Threshold) -> str:
     if threshold.chosen == "given":
         return "You gave this threshold."
+    found = threshold.found
+    if found is None:
+        return ""
+    promised = f"at most {_percent(found.alpha)} of the accepted answers are wrong"
     asked = (
-        f"{threshold.questions} questions with known answers, of {len(threshold.families)} other kinds "
-        f"({', '.join(threshold.families[:2])}, ...); none of them is asked below"
+        f"{found.labels} questions with known answers, of {len(threshold.families)} other kinds "
+        f"({', '.join(threshold.families[:2])}, ...), of which the model answered {_percent(1 - found.base_error)} "
+        "right; none of them is asked below"
     )
-    if threshold.chosen == "fallback":
-        usual = "That is how often the model was right on the tasks its calibrator was trained on."
-        return f"{usual} No threshold did better than accepting all answers, or none, on {asked}."
+    if found.threshold is None:
+        more = "" if found.more_labels is None else f" About {found.more_labels} such questions would be needed."
+        usual = "The one taken is how often the model was right on the tasks its calibrator was trained on."
+        return f"Nothing is promised: no threshold qualifies for {promised!r}, on {asked}.{more} {usual}"
     return (
-        f"It was chosen on {asked}. The model answered {_percent(threshold.right)} of them right. With this threshold "
-        f"most answers, {_percent(threshold.treated_well)}, were treated as they should be: right ones accepted, wrong "
-        "ones sent to review."
+        f"It was found on {asked}. The guarantee, for questions like those: {promised}, on average over draws of the "
+        f"labels; of these it accepts {found.accepted}, {found.errors} of them wrong. The questions below are of new "
+        "kinds, for which nothing is promised."
     )
 
 
@@ -193,6 +199,47 @@ def _quality(figures: dict[str, Any]) -> Table:
         table.add_row(name, _number(figures[f"{key}_raw"]), f"[bold]{_number(figures[f'{key}_calibrated'])}[/]")
     table.add_row("time added by the confidence", "", f"[bold]{_percent(figures['overhead_percent'], scale=1)}[/]")
     return table
+
+
+def show_loop(console: Console, loop: dict[str, Any]) -> None:
+    """What a simulated operator's verdicts changed, or that they changed nothing."""
+    if not loop["verdicts"]:
+        _say(console, "\nNo answer that could be judged went to review, so there are no verdicts to learn from.")
+        return
+    _say(
+        console,
+        f"\nThe loop: a simulated operator, who knows the right answers, judged the {loop['verdicts']} doubtful ones "
+        f"among the first half of each kind, and the confidences of {loop['kinds']} kinds learned from "
+        f"{loop['learned']} of these verdicts. The {loop['answers']} answers of the other half, which nobody judged, "
+        "with the same threshold:",
+    )
+    console.print(_before_and_after(loop))
+    _say(console, f"[bold]{_effect(loop)}[/]")
+    _say(console, "In the review database all of them still wait for a person: the operator wrote nothing there.")
+
+
+def _before_and_after(loop: dict[str, Any]) -> Table:
+    table = Table(box=None, padding=(0, 1), header_style="")
+    for column in ("", "before", "after"):
+        table.add_column(column)
+    before, after = loop["before"], loop["after"]
+    table.add_row("squared distance from the truth (Brier)", _number(before["brier"]), _number(after["brier"]))
+    for name, key in {"wrong among accepted answers": "error_accepted", "sent to review": "review_share"}.items():
+        table.add_row(name, _percent(before[key]), _percent(after[key]))
+    return table
+
+
+def _effect(loop: dict[str, Any]) -> str:
+    """Whether the confidences got better, by the interval of the Brier score's change."""
+    if loop["change"] is None:
+        return "With fewer than two kinds of questions nobody can tell whether the verdicts helped."
+    low, high = loop["change"]
+    span = f"the Brier score changed by {low:+.3f} to {high:+.3f} (95 % interval; below 0 is better)"
+    if high < 0:
+        return f"The verdicts made the confidences better: {span}."
+    if low > 0:
+        return f"The verdicts made the confidences worse: {span}."
+    return f"So few verdicts made no difference that these answers could show: {span}."
 
 
 def show_confidence(console: Console, answer: str, confidence: Confidence) -> None:

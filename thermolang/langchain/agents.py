@@ -29,6 +29,7 @@ from thermolang.langchain.messages import (
     text_only,
     to_messages,
 )
+from thermolang.langchain.telemetry import report_confidence, report_decision
 from thermolang.routing.policy import Policy
 from thermolang.storage import data_dir, digest
 from thermolang.types import Confidence, Decision, Reason
@@ -223,9 +224,11 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
         if "value" not in payload:
             confidence = self._score(request, answer)
             model = self.scoring.estimator.model.name if self.scoring else ""
+            report_confidence(confidence)
         question = _question(request.messages)
         attach(answer, confidence, question=question, model=model)
         decision, item_id = self.policy.decide(confidence), None
+        report_decision(decision)
         reviews = cast("GateState", request.state).get("confidence_reviews", 0)
         # After that many rejections the answer passes, and nobody would wait for its verdict.
         if decision.action != "accept" and reviews < self.max_reviews and self.store is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -38,6 +38,7 @@ class Call:
     Attributes:
         unread: What of it the model cannot read, if anything.
         asked: The conversation without what the model is told of a form; empty if it is told nothing.
+        run: The callback manager of the run that the call is.
     """
 
     messages: list[Message]
@@ -48,6 +49,7 @@ class Call:
     form: Form | None = None
     unread: str = ""
     asked: tuple[Message, ...] = ()
+    run: Any = field(default=None, compare=False, repr=False)
 
     @property
     def seeds(self) -> list[int | None]:
@@ -180,7 +182,7 @@ def answer_message(call: Call, answered: Answered, model: LocalModel, scoring: S
         response_metadata=_metadata(call, generation, model, calls_tools=bool(parsed.calls)),
     )
     if confidence is not None and scoring is not None:
-        scoring.write(message, confidence, call.asked or call.messages)
+        scoring.write(message, confidence, call.asked or call.messages, call.run)
     return message
 
 

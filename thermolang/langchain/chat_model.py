@@ -282,7 +282,7 @@ class ChatThermolang(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call, pending = self._call(messages, stop, kwargs), pending_batch_of(self)
+        call, pending = self._call(messages, stop, kwargs, run_manager), pending_batch_of(self)
         answers = pending.submit(call).result() if pending else self._answers([call])[0]
         return self._result(call, answers)
 
@@ -293,7 +293,7 @@ class ChatThermolang(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call, pending = self._call(messages, stop, kwargs), pending_batch_of(self)
+        call, pending = self._call(messages, stop, kwargs, run_manager), pending_batch_of(self)
         cancelled = pending.cancelled if pending else threading.Event()
         try:
             if pending:
@@ -312,7 +312,7 @@ class ChatThermolang(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        call = self._call(messages, stop, kwargs)
+        call = self._call(messages, stop, kwargs, run_manager)
         if call.n > 1:
             msg = f"a stream has one answer, not n={call.n}; use generate"
             raise InvalidInputError(msg)
@@ -383,7 +383,9 @@ class ChatThermolang(BaseChatModel):
         with pending.slot(place):
             return await self.ainvoke(asked, config, **kwargs)
 
-    def _call(self, messages: list[BaseMessage], stop: list[str] | None, given: dict[str, Any]) -> Call:
+    def _call(
+        self, messages: list[BaseMessage], stop: list[str] | None, given: dict[str, Any], run: Any = None
+    ) -> Call:
         defaults = {name: getattr(self, name) for name in OPTIONS}
         call = call_of(to_messages(messages), defaults, stop or self.stop or (), given)
         told = unread(messages)
@@ -391,7 +393,7 @@ class ChatThermolang(BaseChatModel):
             raise ModelError(told)  # there is nothing that could be answered
         if told:
             logger.warning("%s; only the text is answered", told)
-        return formed(replace(call, unread=told), given, self.local)
+        return formed(replace(call, unread=told, run=run), given, self.local)
 
     def _answers(self, calls: list[Call], cancelled: threading.Event | None = None) -> list[list[Answered]]:
         """Answer calls that may share a batch, and score all answers at once."""

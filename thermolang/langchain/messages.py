@@ -13,6 +13,7 @@ from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
 from thermolang.errors import ModelError, StoreError, ThermolangError
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.fields import StructuredAnswer, score_structured
+from thermolang.langchain.telemetry import report_confidence, report_decision
 from thermolang.models.loading import canonical_name
 from thermolang.models.local import LocalModel
 from thermolang.models.rotations import check_rotations
@@ -311,12 +312,21 @@ class Scoring:
         reason = Reason("scoring_failed", f"scoring failed: {type(error).__name__}: {error}")
         return Confidence.missing(reason, task=self.task or "")
 
-    def write(self, message: BaseMessage, confidence: Confidence, messages: Sequence[Message]) -> None:
-        """Attach a confidence to a message, and the decision about it if there is a policy."""
+    def write(self, message: BaseMessage, confidence: Confidence, messages: Sequence[Message], run: Any = None) -> None:
+        """Attach a confidence to a message, and the decision about it if there is a policy; tell the user's tracers.
+
+        Args:
+            message: The answer.
+            confidence: Of the answer.
+            messages: What was asked.
+            run: The callback manager of the run that answered, where it is known.
+        """
         attach(message, confidence, question=question_of(messages), model=self.estimator.model.name)
+        report_confidence(confidence, run)
         if self.policy is not None and isinstance(message, AIMessage):
-            decided = attach_decision(message, self.policy.decide(confidence), None)
-            message.response_metadata = decided.response_metadata
+            decision = self.policy.decide(confidence)
+            message.response_metadata = attach_decision(message, decision, None).response_metadata
+            report_decision(decision, run)
 
 
 def submitted(

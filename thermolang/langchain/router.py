@@ -15,6 +15,7 @@ from thermolang.errors import InvalidInputError
 from thermolang.langchain.chains import Path
 from thermolang.langchain.messages import KEY, attach_decision, audited, decided, decision_record, read, submitted
 from thermolang.langchain.structured import answer_text
+from thermolang.langchain.telemetry import report_decision
 from thermolang.routing.policy import Policy
 from thermolang.types import Action, Confidence, Decision, Reason
 
@@ -167,6 +168,7 @@ class ConfidenceRouter(Runnable[Any, Any]):
     def _decide(self, confidence: Confidence, answer: str, payload: dict[str, Any]) -> tuple[Decision, str | None]:
         before = decided(payload) if self.policy is None else None
         decision = before or (self.policy or Policy()).decide(confidence)
+        report_decision(decision)
         if decision.action == "accept":
             # The item's id is for nobody: who gets the answer must not know either that it was drawn.
             audited(self.store, decision, confidence, answer, payload)
