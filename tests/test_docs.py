@@ -31,7 +31,7 @@ LONGEST = 600
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.S | re.M)
 QUOTE = re.compile(r"<!-- quoted from (\S+) -->\n```python\n(.*?)```", re.S)
-COMMAND = re.compile(r"^thermolang ([a-z]+)?(.*)$", re.S)
+COMMAND = re.compile(r"^thermolang ([a-z][a-z-]*)?(.*)$", re.S)
 FILE = re.compile(r"(?:apps|benchmarks|docs|examples|tests|thermolang)/[\w./-]*")
 
 

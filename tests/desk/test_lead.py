@@ -14,7 +14,7 @@ from thermolang_desk.i18n import WORDS
 from tests.desk.conftest import REVIEW
 from tests.desk.test_api import post
 from thermolang import Confidence
-from thermolang.review import CurvePoint, LeadService, ReviewService, TaskSettings, insight
+from thermolang.review import CurvePoint, LeadService, ReviewService, TaskSettings, harmless, insight
 
 PAGES = ["/lead", "/lead/load", "/lead/people", "/lead/settings"]
 ID = "0" * 32
@@ -123,8 +123,8 @@ def test_figures_as_json_and_as_csv(alone, judged):
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x"])
 def test_a_name_in_a_csv_is_no_formula(name):
-    assert lead._harmless(name) == f"'{name}"
-    assert (lead._harmless("ann"), lead._harmless(-1.5)) == ("ann", -1.5)
+    assert harmless(name) == f"'{name}"
+    assert (harmless("ann"), harmless(-1.5)) == ("ann", -1.5)
 
 
 def test_settings_are_set_and_taken_away(alone, store):

@@ -63,7 +63,7 @@ def test_check_constraints_are_the_declared_ones(engine):
         if isinstance(constraint, CheckConstraint)
     }
     assert found == declared
-    assert len(found) == 12
+    assert len(found) == 14
 
 
 def test_each_verb_has_its_status():

@@ -16,6 +16,7 @@ from thermolang.cli import evaluation as cli_evaluation
 from thermolang.cli import feedback as cli_feedback
 from thermolang.cli import poc as cli_poc
 from thermolang.cli import threshold as cli_threshold
+from thermolang.cli import transfer as cli_transfer
 from thermolang.cli import users as cli_users
 from thermolang.cli.common import (
     DEFAULT_MODEL,
@@ -56,6 +57,10 @@ app.command()(cli_feedback.refit)
 app.command()(cli_feedback.rollback)
 app.add_typer(cli_audit.app, name="audit")
 app.command()(cli_audit.purge)
+app.command()(cli_transfer.export)
+app.command()(cli_transfer.import_items)
+app.command()(cli_transfer.webhooks)
+app.command()(cli_transfer.backup)
 app.command()(cli_poc.poc)
 
 
@@ -187,12 +192,22 @@ def desk(
     sso_proxy: Annotated[
         list[str] | None, typer.Option(help="Address or network of that proxy; the header of others is ignored.")
     ] = None,
+    webhook: Annotated[
+        list[str] | None,
+        typer.Option(help="URL that is told when an item waits, or is decided."),
+    ] = None,
+    webhook_texts: Annotated[
+        bool, typer.Option("--webhook-texts", help="Tell webhooks questions, answers, corrections and notes, too.")
+    ] = False,
 ) -> None:
     """Open the review desk in the browser: the doubtful answers, most doubtful first.
 
-    It needs users, see thermolang users add, or --no-login.
+    It needs users, see thermolang users add, or --no-login. Webhooks are signed with the secret that
+    THERMOLANG_WEBHOOK_SECRET holds; thermolang webhooks lists what they were told.
     """
     options: dict[str, Any] = {"host": host, "login": login, "names": name or []}
+    if webhook:
+        options["webhooks"] = cli_transfer.webhooks_of(webhook, texts=webhook_texts)
     _serve_desk(store, port=port, sso=(sso_header, sso_proxy or []), **options)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from thermolang.cli.common import StoreOption, console, escaped, opened
+from thermolang.cli.common import StoreOption, console, errors, escaped, opened
 from thermolang.errors import require
 
 app = typer.Typer(help="Say who may use the review desk.", no_args_is_help=True)
@@ -73,6 +73,42 @@ def show(store: StoreOption = None) -> None:
 
         for user in UserStore(reviews).all():
             console.print(f"{escaped(user.name)} ({user.role})")
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="A name for the program that submits answers.")],
+    store: StoreOption = None,
+) -> None:
+    """Make a token with which a program on another machine submits answers; it is shown this once."""
+    with opened(store) as reviews:
+        from thermolang.review.tokens import TokenStore
+
+        made = TokenStore(reviews).add(name)
+    print(made)  # noqa: T201  # alone, so that it can be piped
+    errors.print(f"for {escaped(name)}; it is kept nowhere: put it into THERMOLANG_TOKEN there", soft_wrap=True)
+
+
+@app.command()
+def tokens(store: StoreOption = None) -> None:
+    """List the programs that have a token."""
+    with opened(store) as reviews:
+        from thermolang.review.tokens import TokenStore
+
+        for name, at in TokenStore(reviews).all():
+            console.print(f"{escaped(name)} since {at:%Y-%m-%d}", highlight=False)
+
+
+@app.command()
+def revoke(
+    name: Annotated[str, typer.Argument(help="The name that the token was made for.")], store: StoreOption = None
+) -> None:
+    """Make a program's token worthless."""
+    with opened(store) as reviews:
+        from thermolang.review.tokens import TokenStore
+
+        TokenStore(reviews).revoke(name)
+        console.print(f"revoked the token for {escaped(name)}")
 
 
 def _password(stdin: bool) -> str:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
 
     from thermolang.estimator import ConfidenceEstimator
+    from thermolang.review.client import ReviewClient
     from thermolang.review.store import ReviewStore, Verdict
 
 TRY_AGAIN = "A reviewer did not accept this answer. Please try again."
@@ -152,7 +153,7 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
         task: str | None = None,
         policy: Policy | None = None,
         max_reviews: int = 3,
-        store: ReviewStore | None = None,
+        store: ReviewStore | ReviewClient | None = None,
         written_elsewhere: bool | None = None,
     ) -> None:
         super().__init__()
@@ -298,7 +299,7 @@ class Resumed:
 
 def resume_from_store(
     agent: CompiledStateGraph[Any, Any, Any, Any],
-    store: ReviewStore,
+    store: ReviewStore | ReviewClient,
     *,
     threads: Iterable[str] | None = None,
     poll_seconds: float = 2.0,
@@ -343,7 +344,7 @@ def resume_from_store(
 
 
 def _look(
-    agent: CompiledStateGraph[Any, Any, Any, Any], store: ReviewStore, threads: list[str] | None
+    agent: CompiledStateGraph[Any, Any, Any, Any], store: ReviewStore | ReviewClient, threads: list[str] | None
 ) -> Iterator[Resumed]:
     """Resume every thread whose verdict is there."""
     try:
@@ -364,7 +365,9 @@ def _all_threads(agent: Any) -> list[str]:
     return list(dict.fromkeys(c.config["configurable"]["thread_id"] for c in checkpoints))
 
 
-def _resume(agent: CompiledStateGraph[Any, Any, Any, Any], store: ReviewStore, thread: str) -> list[Resumed]:
+def _resume(
+    agent: CompiledStateGraph[Any, Any, Any, Any], store: ReviewStore | ReviewClient, thread: str
+) -> list[Resumed]:
     config: RunnableConfig = {"configurable": {"thread_id": thread}}
     if not _decided(agent, store, config):
         return []
@@ -383,7 +386,7 @@ def _resume(agent: CompiledStateGraph[Any, Any, Any, Any], store: ReviewStore, t
 
 
 def _decided(
-    agent: CompiledStateGraph[Any, Any, Any, Any], store: ReviewStore, config: RunnableConfig
+    agent: CompiledStateGraph[Any, Any, Any, Any], store: ReviewStore | ReviewClient, config: RunnableConfig
 ) -> dict[str, tuple[str, AnyDecision]]:
     """Item and decision of each pending request that has a verdict, by the interrupt's id."""
     decided = {}

@@ -22,6 +22,7 @@ from thermolang.sampling import check_annotate
 from thermolang.types import Confidence, Decision, Generation, Message, Mode, Reason
 
 if TYPE_CHECKING:
+    from thermolang.review.client import ReviewClient
     from thermolang.review.store import ReviewStore
 
 logger = logging.getLogger(__name__)
@@ -330,7 +331,11 @@ class Scoring:
 
 
 def submitted(
-    store: ReviewStore, decision: Decision, confidence: Confidence, answer: str, payload: Mapping[str, Any]
+    store: ReviewStore | ReviewClient,
+    decision: Decision,
+    confidence: Confidence,
+    answer: str,
+    payload: Mapping[str, Any],
 ) -> tuple[Decision, str | None]:
     """Put a doubtful answer into the store; returns the decision and the item's id.
 
@@ -345,7 +350,11 @@ def submitted(
 
 
 def audited(
-    store: ReviewStore, decision: Decision, confidence: Confidence, answer: str, payload: Mapping[str, Any]
+    store: ReviewStore | ReviewClient,
+    decision: Decision,
+    confidence: Confidence,
+    answer: str,
+    payload: Mapping[str, Any],
 ) -> None:
     """Offer an accepted answer to the store's audit; a store that is down is logged, and the answer goes on."""
     question, told = _told(payload)

@@ -20,6 +20,7 @@ from thermolang.routing.policy import Policy
 from thermolang.types import Action, Confidence, Decision, Reason
 
 if TYPE_CHECKING:
+    from thermolang.review.client import ReviewClient
     from thermolang.review.store import ReviewStore
 
 PLACEHOLDER = "This answer is being checked by a person."
@@ -62,7 +63,7 @@ class ConfidenceRouter(Runnable[Any, Any]):
 
     def __init__(
         self,
-        store: ReviewStore,
+        store: ReviewStore | ReviewClient,
         policy: Policy | None = None,
         *,
         on_review: OnReview = "flag",

@@ -41,6 +41,9 @@ Role = Literal["reviewer", "lead", "admin"]
 ShowMode = Literal["shown", "blind", "random"]
 # Why an item comes a second time: its answer is known to be right or wrong, or a second person is to judge it.
 RepeatKind = Literal["probe", "second"]
+# What a webhook is told of, and what became of telling it.
+DeliveryKind = Literal["item_waits", "decided", "alarm"]
+DeliveryState = Literal["waiting", "delivered", "given_up"]
 
 ACTIONS: tuple[VerdictAction, ...] = get_args(VerdictAction)
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -366,3 +369,46 @@ class FailedLoginRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(String(300))
     at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class TokenRow(Base):
+    """A program that may submit answers; the token itself is only there, its hash is here."""
+
+    __tablename__ = "tokens"
+
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class WebhookRow(Base):
+    """How far along the chain of events a webhook was told."""
+
+    __tablename__ = "webhooks"
+
+    url: Mapped[str] = mapped_column(String(2000), primary_key=True)
+    position: Mapped[int]
+
+
+class DeliveryRow(Base):
+    """Something that a webhook is told; texts are read when it is sent, and are not here."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        _one_of("kind", get_args(DeliveryKind), name="kind"),
+        _one_of("state", get_args(DeliveryState), name="state"),
+        Index(None, "state", "next_at"),
+        Index(None, "created_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    url: Mapped[str] = mapped_column(String(2000))
+    kind: Mapped[DeliveryKind] = mapped_column(String(20))
+    item_id: Mapped[str | None] = mapped_column(ForeignKey("items.id"))
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    state: Mapped[DeliveryState] = mapped_column(String(10))
+    attempts: Mapped[int]
+    next_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    # What the receiver answered last, or why it could not be reached.
+    said: Mapped[str] = mapped_column(String(300))

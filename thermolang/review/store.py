@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins  # within the class, ``list`` is the method
 import json
 import random
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,8 +35,8 @@ from thermolang.review.schema import (
     band_of,
     ordinary,
 )
-from thermolang.storage import default_store_url
-from thermolang.types import Confidence, Decision, DecisionCode
+from thermolang.storage import default_store_url, digest
+from thermolang.types import Confidence, Decision, DecisionCode, JsonRecord
 
 __all__ = ["Event", "ReviewItem", "ReviewStore", "Verdict"]
 
@@ -85,7 +86,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class ReviewItem:
+class ReviewItem(JsonRecord):
     """A doubtful answer and what became of it.
 
     Attributes:
@@ -233,6 +234,7 @@ class ReviewStore:
         context: str = "",
         model: str = "",
         task: str | None = None,
+        key: str = "",
     ) -> ReviewItem:
         """Add a doubtful answer; when this returns, it is on the disk.
 
@@ -246,6 +248,9 @@ class ReviewStore:
             context: The passage the question is about.
             model: Name of the model.
             task: Name of the task; by default that of the confidence.
+            key: Names this occurrence, such as a request's id: with a key that was there before nothing is added, and
+                the item of that time is returned, whatever the texts are. 32 hexadecimal digits are taken as the
+                item's id.
 
         Returns:
             The item as it was written.
@@ -253,7 +258,7 @@ class ReviewStore:
         Raises:
             StoreError: The confidence is outside [0, 1], a text is too long, or the database cannot be written.
         """
-        given = _Given(question, answer, context, model, confidence.task if task is None else task)
+        given = _Given(question, answer, context, model, confidence.task if task is None else task, key)
         with self._transaction() as session:
             return self._add(session, given, confidence, decision)
 
@@ -312,7 +317,7 @@ class ReviewStore:
             reason=decision.reason,
         )
         # Inside the transaction, where an error of JSON becomes a StoreError.
-        record = _confidence_record(confidence, self._text)
+        record = confidence_record(confidence, self._text)
         value = record["value"]
         check(value is None or 0 <= value <= 1, f"a confidence lies between 0 and 1, got {value}")
         draw = self.audit.draw(*self._texts_of(given))
@@ -320,10 +325,13 @@ class ReviewStore:
             again = select(ItemRow).where(ItemRow.audit, ItemRow.draw == draw, ItemRow.task == clean_text(given.task))
             if (known := session.scalars(again).first()) is not None:
                 return item_from(known)
+        item_id = item_id_of(given.key) if given.key and not audit else uuid.uuid4().hex
+        if given.key and not audit and (before := session.get(ItemRow, item_id)) is not None:
+            return item_from(before)
         # An audited answer stands anywhere in the queue: at its own place, the last ones, it would wait for ever.
         place = _another_place(session) if value is None or audit else value
         row = ItemRow(
-            id=uuid.uuid4().hex,
+            id=item_id,
             created_at=utc_now(),
             task=clean_text(given.task),
             question=self._text(given.question),
@@ -530,7 +538,12 @@ class ReviewStore:
         raise ConflictError(_conflict(item_from(self._row(session, item_id)), version))
 
 
-def _confidence_record(confidence: Confidence, text: Callable[[str], str]) -> dict[str, Any]:
+def item_id_of(key: str) -> str:
+    """The id of the item that was, or would be, submitted with a key."""
+    return key if re.fullmatch("[0-9a-f]{32}", key) else digest(f"key {key}", 32)
+
+
+def confidence_record(confidence: Confidence, text: Callable[[str], str]) -> dict[str, Any]:
     """The confidence as plain JSON; a number that is not finite becomes null, as not every database takes it.
 
     Args:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from thermolang import ReviewStore
 from thermolang.errors import ConflictError, LoginError, RefusedError, StoreError
 from thermolang.review import ReviewService
-from thermolang_desk import api, components, lead
+from thermolang_desk import api, components, lead, producers
 from thermolang_desk.access import Access
 from thermolang_desk.guard import Guard
 from thermolang_desk.i18n import WORDS, language_for, theme_for
@@ -47,6 +47,7 @@ def create_app(store: ReviewStore, access: Access, *, hosts: Collection[str] = L
     app.state.prepare_at = {}
     app.include_router(api.router)
     app.include_router(lead.router)
+    app.include_router(producers.router)
     app.add_api_route("/", _page, response_class=HTMLResponse)
     app.add_api_route("/static/{name}", _static)
     app.add_api_route("/healthz", _healthz)

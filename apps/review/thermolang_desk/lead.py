@@ -14,7 +14,7 @@ from markupsafe import Markup
 from pydantic import Field
 
 from thermolang.errors import RefusedError
-from thermolang.review import EVERY_TASK, Help, LeadService, Quality, ReviewService, TaskSettings, User
+from thermolang.review import EVERY_TASK, Help, LeadService, Quality, ReviewService, TaskSettings, User, harmless
 from thermolang_desk import charts, components
 from thermolang_desk.access import Lead
 from thermolang_desk.api import Body, ItemId
@@ -169,7 +169,7 @@ def figures_csv(name: str, user: Lead, service: Service, task: Task = None) -> R
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(rows[0] if rows else [])
-    writer.writerows([_harmless(value) for value in row.values()] for row in rows)
+    writer.writerows([harmless(value) for value in row.values()] for row in rows)
     headers = {"content-disposition": f'attachment; filename="{name}.csv"'}
     # Spreadsheets take a file for UTF-8 if it begins with a mark.
     return Response("\ufeff" + text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
@@ -204,11 +204,6 @@ def _flat(record: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     for name, value in record.items():
         flat |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
     return flat
-
-
-def _harmless(value: Any) -> Any:
-    """A spreadsheet must not take a name for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def _preview(found: Quality, task: str | None, language: Language) -> Markup:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import uvicorn
 
 from thermolang import ReviewStore, ThermolangError
-from thermolang.review import User, UserStore
+from thermolang.review import Courier, User, UserStore, Webhooks
 from thermolang_desk.access import Access, Proxy
 from thermolang_desk.app import LOOPBACK, create_app
 
@@ -40,6 +40,7 @@ def serve(
     login: bool = True,
     names: Sequence[str] = (),
     proxy: Proxy | None = None,
+    webhooks: Webhooks | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Run the desk until Ctrl-C.
@@ -51,6 +52,7 @@ def serve(
         login: False lets everybody in who can reach the desk, under the name of this account: on loopback only.
         names: Names of this machine under which browsers ask for the desk; needed where it listens on all addresses.
         proxy: A reverse proxy that has a login of its own and tells who somebody is.
+        webhooks: Who else is told of what happens.
         ready: Called with the desk's URL once it answers.
 
     Raises:
@@ -62,7 +64,9 @@ def serve(
         with _listen(host, port) as listener:
             url = _url(host, listener)
             server = _server(store, access, _hosts(host, names), lambda: ready(url) if ready else None)
-            with contextlib.suppress(KeyboardInterrupt):
+            nothing = contextlib.nullcontext()
+            courier: contextlib.AbstractContextManager[object] = Courier(store, webhooks) if webhooks else nothing
+            with courier, contextlib.suppress(KeyboardInterrupt):
                 server.run([listener])
 
 
