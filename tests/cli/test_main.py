@@ -19,7 +19,7 @@ from thermolang.models.local import LocalModel
 from thermolang.tasks.starter import starter_tasks
 
 COMMANDS = sorted(
-    [command.callback.__name__ for command in cli.app.registered_commands]
+    [command.name or command.callback.__name__ for command in cli.app.registered_commands]
     + [group.name for group in cli.app.registered_groups]
 )
 
@@ -56,7 +56,10 @@ def only_line(text):
 
 
 def test_every_command_is_known():
-    known = "ask calibrate collect demo desk doctor evaluate score threshold train users"
+    known = (
+        "ask audit backup calibrate collect demo desk doctor evaluate export import-items learn poc purge refit "
+        "rollback score threshold train users webhooks"
+    )
     assert known.split() == COMMANDS
 
 
@@ -90,6 +93,16 @@ def test_help_teaches(command):
         ],
         "desk": ["--port", "--store", "--host", "--no-login", "--sso-header", "most doubtful first"],
         "users": ["add", "password", "remove", "list"],
+        "audit": ["verify", "head", "detects"],
+        "backup": ["while the desk runs", "To restore it", "pg_dump"],
+        "export": ["--out", ".jsonl, .csv or .parquet", "verdicts.csv"],
+        "import-items": ["adds nothing twice", "scored.jsonl"],
+        "learn": ["--store", "--every", "each verdict once"],
+        "poc": ["--labels", "--lang", "--prices", "--out", "the same command goes on", "faq.xlsx"],
+        "purge": ["--older-than", "It cannot be taken back", "90d"],
+        "refit": ["--dry-run", "held out", "thermolang rollback"],
+        "rollback": ["--store", "before the last refit"],
+        "webhooks": ["newest first"],
         "doctor": ["--model", "--store", "exit with 1"],
     }
     for text in wanted[command]:
