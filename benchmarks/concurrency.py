@@ -1,6 +1,7 @@
 """Many calls at once: what they cost beside one batch, and what shared beginnings of prompts save; one JSON line.
 
     python benchmarks/concurrency.py [--model smollm2-135m] [--rounds 5] [--calls 8 32] [--parts calls streams prefix]
+        [--only batch ainvoke threads]
 
 All variants take turns within each round; ratios are medians of the rounds' own, so a machine that is busy with
 something else is busy for all of them. Beside ours: ChatHuggingFace in threads, which generates for each call alone,
@@ -68,7 +69,7 @@ def in_threads(call, asked):
         list(pool.map(call, asked))
 
 
-def calls(local, n, rounds):
+def calls(local, n, rounds, only):
     asked = questions(n)
     plain = ChatThermolang(local=local, max_tokens=TOKENS, batch_size=n)
     ours = with_confidence(
@@ -98,7 +99,8 @@ def calls(local, n, rounds):
             inputs=prompts, generation_config=settings
         ),
     }
-    return told(rounds_of(variants, rounds), "batch")
+    wanted = {name: call for name, call in variants.items() if not only or any(part in name for part in only)}
+    return told(rounds_of(wanted, rounds), "batch")
 
 
 def streams(local, rounds):
@@ -150,12 +152,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, nargs="*", default=[8, 32])
     parser.add_argument("--parts", nargs="*", default=["calls", "streams", "prefix"])
+    parser.add_argument("--only", nargs="*", default=[], help="of the calls, variants whose names hold one of these")
     args = parser.parse_args()
     logging.set_verbosity_error()
     local = LocalModel.load(args.model)
     found = {"model": local.name}
     if "calls" in args.parts:
-        found |= {f"{n} calls": calls(local, n, args.rounds) for n in args.calls}
+        found |= {f"{n} calls": calls(local, n, args.rounds, args.only) for n in args.calls}
     if "streams" in args.parts:
         found["streams"] = streams(local, args.rounds)
     if "prefix" in args.parts:
