@@ -40,7 +40,7 @@ COLUMNS: dict[str, type] = {
     "task_version": int,
     "reason_code": str,
     "reason": str,
-    "decision": str,
+    "action": str,
     "threshold": float,
     "status": str,
     "version": int,
@@ -112,7 +112,7 @@ def _record(row: ItemRow, for_leads: bool) -> dict[str, Any]:
         "calibrator": item.decision.calibrator,
         "task_version": item.decision.task_version,
         "created_at": item.created_at.isoformat(),
-        "decision": item.decision.action,
+        "action": item.decision.action,
         "threshold": item.decision.threshold,
     }
     if verdict is not None:
