@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
 from datetime import timedelta
 
 import pytest
@@ -176,9 +177,27 @@ def test_without_a_secret_nothing_is_sent():
         Webhooks((URL,), "short")
 
 
-def test_the_thread_sends_by_itself_and_ends(any_store, clock, monkeypatch):
-    import threading
+def test_a_receiver_that_hangs_stops_nobody(any_store, clock, monkeypatch):
+    monkeypatch.setattr(webhooks, "_POLL", 0.01)
+    hangs, go_on = threading.Event(), threading.Event()
 
+    def receive(request):
+        hangs.set()
+        go_on.wait(60)
+        return httpx.Response(204)
+
+    with courier(any_store, clock, receive) as one:
+        item = submit(any_store)
+        assert hangs.wait(60)
+        # It hangs within no transaction, so writers go on.
+        assert any_store.decide(item.id, "accept", operator="ann").status == "accepted"
+        assert [log.state for log in deliveries(any_store)] == ["waiting"]
+        go_on.set()
+    one._thread.join(60)
+    assert "delivered" in [log.state for log in deliveries(any_store)]
+
+
+def test_the_thread_sends_by_itself_and_ends(any_store, clock, monkeypatch):
     monkeypatch.setattr(webhooks, "_POLL", 0.01)
     came = threading.Event()
 
