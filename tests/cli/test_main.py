@@ -19,7 +19,7 @@ from thermolang.models.local import LocalModel
 from thermolang.tasks.starter import starter_tasks
 
 COMMANDS = sorted(
-    [command.name or command.callback.__name__ for command in cli.app.registered_commands]
+    [(command.name or command.callback.__name__).replace("_", "-") for command in cli.app.registered_commands]
     + [group.name for group in cli.app.registered_groups]
 )
 
