@@ -10,7 +10,7 @@ from tests.review.conftest import REVIEW, submit
 from thermolang import Confidence, Decision, Policy, ReviewStore
 from thermolang.errors import InvalidInputError, TaskFormatError
 from thermolang.review import Audit, LeadService, ReviewService, TaskSettings, purge, transfer
-from thermolang.review.store import utc_now
+from thermolang.review.records import utc_now
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1", "\n@x"]
 

@@ -50,7 +50,8 @@ if TYPE_CHECKING:
 
     from thermolang.estimator import ConfidenceEstimator
     from thermolang.review.client import ReviewClient
-    from thermolang.review.store import ReviewStore, Verdict
+    from thermolang.review.records import Verdict
+    from thermolang.review.store import ReviewStore
 
 TRY_AGAIN = "A reviewer did not accept this answer. Please try again."
 UNSCORED = Reason(

@@ -30,6 +30,9 @@ from .insight import Trial as Trial
 from .lead import Disagreement as Disagreement
 from .lead import LeadService as LeadService
 from .lead import Probe as Probe
+from .records import Event as Event
+from .records import ReviewItem as ReviewItem
+from .records import Verdict as Verdict
 from .schema import ACTIONS as ACTIONS
 from .schema import REJECT_CODES as REJECT_CODES
 from .schema import ROLES as ROLES
@@ -52,10 +55,7 @@ from .settings import EVERY_TASK as EVERY_TASK
 from .settings import SHOW_MODES as SHOW_MODES
 from .settings import Settings as Settings
 from .settings import TaskSettings as TaskSettings
-from .store import Event as Event
-from .store import ReviewItem as ReviewItem
 from .store import ReviewStore as ReviewStore
-from .store import Verdict as Verdict
 from .tokens import TokenStore as TokenStore
 from .transfer import Imported as Imported
 from .transfer import backup as backup

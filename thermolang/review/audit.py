@@ -186,7 +186,7 @@ def purge(
 
 
 def _purge_some(store: ReviewStore, where: Sequence[Any], now: datetime, actor: str) -> int:
-    from thermolang.review.store import event_row
+    from thermolang.review.records import event_row
 
     with store._transaction() as session:
         items = session.scalars(select(ItemRow).where(*where).limit(500)).all()

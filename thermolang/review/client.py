@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from thermolang.errors import ConflictError, InvalidInputError, LoginError, RefusedError, StoreError, require
-from thermolang.review.store import ReviewItem, confidence_record
+from thermolang.review.records import ReviewItem, confidence_record
 from thermolang.types import Confidence, Decision
 
 if TYPE_CHECKING:

@@ -285,7 +285,7 @@ def learn_from(
     with store._transaction() as session:
         rows = _unlearned(session, name, task, again=again)
         disputed = _disputed(session, task)
-    from thermolang.review.store import item_from
+    from thermolang.review.records import item_from
 
     ripe = [row for row in rows if row.verdict is not None and row.verdict.created_at <= now - settled]
     agreed = [row for row in ripe if row.id not in disputed]
@@ -354,7 +354,7 @@ def weighted_verdicts(store: ReviewStore, *, task: str | None = None) -> list[Ju
         store: The store.
         task: Only answers of this task.
     """
-    from thermolang.review.store import item_from
+    from thermolang.review.records import item_from
 
     with store._transaction() as session:
         query = select(ItemRow).where(ItemRow.status != "pending", *_of(task))

@@ -14,10 +14,11 @@ from thermolang.review import dashboard, insight, repeats
 from thermolang.review.checks import check, check_lengths, check_operator
 from thermolang.review.dashboard import Day, Quality, Wait
 from thermolang.review.insight import Agreement, Help, Trial
+from thermolang.review.records import ReviewItem, Verdict, event_row, item_from, utc_now
 from thermolang.review.schema import DoubleRow, ItemRow, ProbeRow, RepeatRow, ShowingRow, TaskSettingRow, VerdictRow
 from thermolang.review.service import ReviewService
 from thermolang.review.settings import Settings, TaskSettings, read_settings
-from thermolang.review.store import ReviewItem, ReviewStore, Verdict, event_row, item_from, utc_now
+from thermolang.review.store import ReviewStore
 
 MOST_ROWS = 200
 

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, exists, false, func, select, update
 from sqlalchemy.orm import Session, aliased
 
+from thermolang.review.records import event_row
 from thermolang.review.schema import (
     DoubleRow,
     EventRow,
@@ -27,7 +28,6 @@ from thermolang.review.schema import (
     VerdictRow,
 )
 from thermolang.review.settings import Settings
-from thermolang.review.store import event_row
 
 # How many copies of each kind wait for an operator.
 STOCK = 3

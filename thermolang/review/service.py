@@ -16,6 +16,7 @@ from thermolang.errors import ConflictError
 from thermolang.review import queue, repeats
 from thermolang.review import search as searching
 from thermolang.review.checks import check, check_lengths, check_operator, check_version
+from thermolang.review.records import ReviewItem, Verdict, event_row, item_from, utc_now
 from thermolang.review.schema import (
     STATUSES,
     DraftRow,
@@ -32,7 +33,7 @@ from thermolang.review.schema import (
 )
 from thermolang.review.search import Filter, Order, Page
 from thermolang.review.settings import Settings, read_settings
-from thermolang.review.store import ReviewItem, ReviewStore, Verdict, event_row, item_from, utc_now
+from thermolang.review.store import ReviewStore
 
 LEASE = timedelta(seconds=90)
 UNDO = timedelta(seconds=60)

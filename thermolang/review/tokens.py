@@ -11,8 +11,9 @@ from sqlalchemy import delete, select
 
 from thermolang.errors import RefusedError
 from thermolang.review.checks import check, check_lengths
+from thermolang.review.records import utc_now
 from thermolang.review.schema import TokenRow
-from thermolang.review.store import ReviewStore, utc_now
+from thermolang.review.store import ReviewStore
 
 PREFIX = "thermolang_"
 """How every token begins, so that scanners find one that was published by mistake."""

@@ -21,8 +21,9 @@ from sqlalchemy import literal, select, tuple_
 
 from thermolang.errors import InvalidInputError, StoreError, TaskFormatError, complaint, require
 from thermolang.review.checks import LONGEST
+from thermolang.review.records import item_from, item_id_of
 from thermolang.review.schema import ItemRow, RepeatRow, UtcDateTime
-from thermolang.review.store import ReviewStore, item_from, item_id_of
+from thermolang.review.store import ReviewStore
 from thermolang.tasks.rows import file_rows
 from thermolang.types import Confidence, Decision
 

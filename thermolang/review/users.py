@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 
 from thermolang.errors import LoginError, RefusedError, require
 from thermolang.review.checks import check, check_operator
+from thermolang.review.records import utc_now
 from thermolang.review.schema import ROLES, FailedLoginRow, Role, SessionRow, UserRow
-from thermolang.review.store import ReviewStore, utc_now
+from thermolang.review.store import ReviewStore
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher

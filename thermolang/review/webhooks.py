@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import select, update
 
 from thermolang.errors import InvalidInputError, StoreError, require
+from thermolang.review.records import utc_now
 from thermolang.review.schema import (
     STATUS_AFTER,
     ChainRow,
@@ -35,7 +36,7 @@ from thermolang.review.schema import (
     RepeatRow,
     WebhookRow,
 )
-from thermolang.review.store import ReviewStore, utc_now
+from thermolang.review.store import ReviewStore
 
 if TYPE_CHECKING:
     import httpx
