@@ -1,11 +1,16 @@
 """A service under mixed load: is a call lost, does a client that goes away free its row, does memory stay flat?
 
     python benchmarks/load.py [--minutes 60] [--clients 8] [--pause 2.0]
+    python benchmarks/load.py --streams 8 [--rounds 5]
 
 Starts examples/fastapi_service.py on a free port of this machine and sends it questions of random length from several
 clients: some wait for the answer, some read a stream, some go away in the middle of one. Each pauses between calls, so
 that the load is bounded. Shows its progress, and prints one JSON line: calls, those without an answer, the answers that
 grow or wait after the last client has gone, milliseconds, and the process's memory in each tenth of the time.
+
+With ``--streams``, so many streams are read at once instead, and nothing else: seconds to the first token and to the
+end, beside one stream alone, and beside ``batch`` of the same questions by the same chain in a process of its own. All
+take turns within each round, and only one of the two processes works at a time.
 """
 
 import argparse
@@ -117,16 +122,62 @@ async def loaded(port, process, args):
     }
 
 
+async def stream(client, number):
+    """Seconds to the first token and to the end of one stream."""
+    start, first = time.monotonic(), None
+    asked = {"question": f"Write a long story about the sea, number {number}. Begin at once."}
+    async with client.stream("POST", "/stream", json=asked) as lines:
+        async for line in lines.aiter_lines():
+            if first is None and line:
+                first = time.monotonic() - start
+    return first, time.monotonic() - start
+
+
+def batch_of(count):
+    """The service's chain in this process, asked with ``batch``."""
+    sys.path.insert(0, str(SERVICE))
+    from fastapi_service import PROMPT
+
+    from thermolang import ChatThermolang, with_confidence
+
+    chain = with_confidence(PROMPT | ChatThermolang.from_model("smollm2-135m", max_tokens=24))
+
+    def ask(turn):
+        start = time.monotonic()
+        chain.batch(
+            [{"question": f"Write a long story about the sea, number {turn + i}. Begin at once."} for i in range(count)]
+        )
+        return time.monotonic() - start
+
+    return ask
+
+
+async def streamed(port, args):
+    batch, rounds = batch_of(args.streams), []
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
+        await ready(client)
+        for turn in range(0, 100 * (args.rounds + 1), 100):
+            alone = await stream(client, turn)
+            many = await asyncio.gather(*(stream(client, turn + i) for i in range(args.streams)))
+            first, whole = float(np.median([f for f, _ in many])), max(end for _, end in many)
+            rounds.append((alone[0], first, first / alone[0], whole, whole / batch(turn)))
+    names = ("first token alone", "median first token", "times alone", "all ended", "times batch")
+    return dict(zip(names, np.round(np.median(rounds[1:], axis=0), 3).tolist(), strict=True))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--pause", type=float, default=2.0, help="mean seconds between two calls of a client")
+    parser.add_argument("--streams", type=int, help="read so many streams at once, instead of mixed load")
+    parser.add_argument("--rounds", type=int, default=5, help="of --streams; the first of all is not counted")
     args = parser.parse_args()
     port = free_port()
     service = subprocess.Popen([sys.executable, "-c", START, str(SERVICE), str(port)], env=os.environ)
+    measured = streamed(port, args) if args.streams else loaded(port, psutil.Process(service.pid), args)
     try:
-        print(json.dumps(asyncio.run(loaded(port, psutil.Process(service.pid), args))))
+        print(json.dumps(asyncio.run(measured)))
     finally:
         service.terminate()
         service.wait(30)

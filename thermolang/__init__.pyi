@@ -10,6 +10,7 @@ from .langchain.chat_model import ChatThermolang as ChatThermolang
 from .langchain.decisions import ThermometerDecisionModel as ThermometerDecisionModel
 from .langchain.messages import confidence_of as confidence_of
 from .langchain.router import ConfidenceRouter as ConfidenceRouter
+from .langchain.tool_risk import ToolRiskMiddleware as ToolRiskMiddleware
 from .langchain.wrapper import with_confidence as with_confidence
 from .models.local import LocalModel as LocalModel
 from .review.store import ReviewStore as ReviewStore

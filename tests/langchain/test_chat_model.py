@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from langchain_core.caches import InMemoryCache
@@ -16,6 +17,7 @@ from thermolang.langchain.batching import PendingBatch
 from thermolang.langchain.messages import KEY
 from thermolang.models.decoding import Sampling
 from thermolang.models.forward import ForwardPass
+from thermolang.models.scheduler import Scheduler
 
 QUESTIONS = ["Why?", "What is the capital of France?", "Who wrote it, and when was that?", "x", "12 + 13"]
 
@@ -221,6 +223,31 @@ async def test_an_async_stream_that_is_closed_early_stops_the_generation(tiny_mo
     await anext(stream)
     await stream.aclose()
     assert await asyncio.to_thread(when_it_stops, slow) < 100
+
+
+async def test_async_streams_do_not_wait_for_a_thread_of_asyncio(chat, tiny_model, monkeypatch):
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    submitted, all_there = [], threading.Event()
+    submit, forward = Scheduler._submit, ForwardPass.__call__
+
+    def noted(self, *args):
+        submit(self, *args)
+        submitted.append(self)
+        if len(submitted) == 4:
+            all_there.set()
+
+    def waiting(self, **inputs):
+        assert all_there.wait(60)
+        return forward(self, **inputs)
+
+    monkeypatch.setattr(Scheduler, "_submit", noted)
+    monkeypatch.setattr(ForwardPass, "__call__", waiting)
+
+    async def read(question):
+        return "".join([piece.text async for piece in chat.astream(question)])
+
+    found = await asyncio.gather(*(read(f"What is {i}?") for i in range(4)))
+    assert found == [chat.invoke(f"What is {i}?").text for i in range(4)]
 
 
 def test_an_error_while_streaming_reaches_the_caller_at_once(chat, tiny_model, monkeypatch):

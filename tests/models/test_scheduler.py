@@ -142,6 +142,18 @@ def test_concurrent_calls_share_forward_passes(tiny_model, passes):
     assert max(rows for rows, _ in passes.seen) == 4
 
 
+def test_what_comes_while_a_prompt_is_read_is_read_next(tiny_model, passes):
+    tiny_model.scheduler.forget_prompts()
+    passes.gate.clear()
+    with ThreadPoolExecutor(2) as pool:
+        for i, question in enumerate(QUESTIONS[:2]):
+            pool.submit(tiny_model.generate, ask(question), max_new_tokens=4)
+            until(lambda i=i: len(tiny_model.scheduler._calls) > i and passes.seen)
+        passes.gate.set()
+    # Not a token of the first, for which the second's first would wait.
+    assert [tokens > 1 for _, tokens in passes.seen[:3]] == [True, True, False]
+
+
 def test_concurrent_self_checks_share_a_pass(tiny_model, passes):
     answers = [tiny_model.generate(ask(q), max_new_tokens=5) for q in QUESTIONS[:4]]
     passes.seen.clear()

@@ -7,4 +7,5 @@ from .chat_model import ChatThermolang as ChatThermolang
 from .decisions import ThermometerDecisionModel as ThermometerDecisionModel
 from .messages import confidence_of as confidence_of
 from .router import ConfidenceRouter as ConfidenceRouter
+from .tool_risk import ToolRiskMiddleware as ToolRiskMiddleware
 from .wrapper import with_confidence as with_confidence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
@@ -323,6 +323,20 @@ class ChatThermolang(BaseChatModel):
                 yield answer_chunk(call, answered, self.local, self.scoring)
             elif not (call.form and call.form.calls):  # a call is no text: it comes whole, at the end
                 yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        # asyncio's own threads are few, four more than cores: other streams would wait until these have ended.
+        # Nothing is closed when this is cancelled: a generator that runs cannot be, and it ends when it is forgotten.
+        pieces = self._stream(messages, stop, run_manager.get_sync() if run_manager else None, **kwargs)
+        following = partial(copy_context().run, next, pieces, None)
+        while (piece := await run_in_executor(_waiting(), following)) is not None:
+            yield piece
 
     def batch(
         self,

@@ -24,15 +24,23 @@ from weakref import WeakSet, WeakValueDictionary
 import torch
 
 from thermolang.errors import ModelBusyError, ModelError, ModelTimeoutError
-from thermolang.models.caches import Prefix, PrefixCache, can_be_cut, inputs_after, left_padded
+from thermolang.models.caches import Prefix, PrefixCache, can_be_cut, left_padded
 from thermolang.models.decoding import Batch, Row
 from thermolang.models.forward import ForwardPass
 from thermolang.models.limits import Counters, Limits
+from thermolang.models.reading import Read, read_together
 
 T = TypeVar("T")
 
 LINGER = 0.002
 """Seconds after a call, or after the last of several, that a pass waits for more which are made at the same time."""
+
+CROWD_LINGER = 0.2
+"""The same as a share of the time of a pass, where calls have been made at once lately: through a web server they come
+some milliseconds apart, and one that just misses a pass waits for all of it."""
+
+LATELY = 10.0
+"""Seconds."""
 
 IDLE = 5.0
 """Seconds without work after which the thread ends; the next call starts another."""
@@ -61,22 +69,6 @@ class Waiting:
     prefix: Prefix
     call: Answers
     since: float
-
-
-@dataclass(eq=False)
-class Read:
-    """Positions of prompts that one call wants to see; its future has logits, hidden states and a middle layer's."""
-
-    prompts: Sequence[Sequence[int]]
-    prefixes: Sequence[Prefix]
-    offsets: tuple[int, ...]
-    middle: int | None
-    future: Future[Any] = field(default_factory=Future)
-
-    @property
-    def kind(self) -> tuple[tuple[int, ...], int | None]:
-        """Reads of one kind can share a pass."""
-        return self.offsets, self.middle
 
 
 class Scheduler:
@@ -108,6 +100,7 @@ class Scheduler:
         self._works: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._calls: dict[Row, Answers] = {}
         self._batches, self._steps_since_read, self._just_ended = [], 0, 0
+        self._crowded = -math.inf
         self._thread: threading.Thread | None = None
         self._closing = False
 
@@ -205,6 +198,8 @@ class Scheduler:
                     f"{self.limits.max_waiting}: try again later, or send fewer calls at once"
                 )
                 raise ModelBusyError(msg)
+            if any(not other.cancelled for other in self._calls.values()):
+                self._crowded = now
             for row in call.rows:
                 self._calls[row] = call
             (self._waiting.extendleft(reversed(new)) if first else self._waiting.extend(new))
@@ -231,6 +226,7 @@ class Scheduler:
             while self._has_work():
                 self._drop_cancelled()
                 self._admit()
+                self._admit()  # those that came meanwhile: else their first tokens would wait for one of the others'
                 self._do_works()
                 self._do_reads()
                 for batch in list(self._batches):
@@ -262,10 +258,12 @@ class Scheduler:
         if self._just_ended > 1:
             # Those that ended together come back together, with a question about their answers.
             self._changed.wait_for(lambda: self._pending() >= self._just_ended, timeout=5 * LINGER)
-        come = 0
+        come, seconds = 0, LINGER
+        if time.perf_counter() - self._crowded < LATELY:
+            seconds = max(LINGER, CROWD_LINGER * self.counters.generating_seconds / max(self.counters.steps, 1))
         while come < self._pending() < self.limits.max_batch_size:
             come = self._pending()
-            self._changed.wait(LINGER)
+            self._changed.wait_for(lambda come=come: self._pending() > come, timeout=seconds)  # type: ignore[misc]
 
     def _pending(self) -> int:
         return len(self._waiting) + len(self._reads) + len(self._works)
@@ -406,48 +404,7 @@ class Scheduler:
         with self._changed:
             reads = list(self._reads)
             self._reads.clear()
-        for kind in dict.fromkeys(read.kind for read in reads):
-            group: list[Read] = []
-            for read in (r for r in reads if r.kind == kind):
-                if sum(len(r.prompts) for r in (*group, read)) > self.limits.max_batch_size and group:
-                    self._read_together(group)
-                    group = []
-                group.append(read)
-            self._read_together(group)
-
-    def _read_together(self, group: Sequence[Read]) -> None:
-        start = time.perf_counter()
-        prompts = [p for read in group for p in read.prompts]
-        try:
-            outputs = self._outputs(prompts, [p for read in group for p in read.prefixes], *group[0].kind)
-        except Exception as error:
-            if len(group) == 1:
-                group[0].future.set_exception(error)
-            else:  # find out whose fault it is
-                for read in group:
-                    self._read_together([read])
-            return
-        self.counters.reads += 1
-        self.counters.rows_read += len(prompts)
-        self.counters.reading_seconds += time.perf_counter() - start
-        at = 0
-        for read in group:
-            part = slice(at, at := at + len(read.prompts))
-            read.future.set_result(tuple(None if x is None else x[part] for x in outputs))
-
-    def _outputs(
-        self, prompts: Sequence[Sequence[int]], prefixes: Sequence[Prefix], offsets: Sequence[int], middle: int | None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        # Padding is never looked at, so any id will do.
-        inputs = inputs_after(prefixes, prompts, 0, self.model.device)
-        last = inputs["input_ids"].shape[1] - 1
-        # With padding on the left, the same distance from the end is the same column in every row.
-        positions = torch.tensor([last - offset for offset in offsets], device=self.model.device)
-        out = self._forward(**inputs, logits_to_keep=positions, output_hidden_states=middle is not None)
-        # (B, P, d): logits_to_keep drops the other positions before the output embeddings.
-        hidden = self._forward.hidden().float().cpu()
-        middles = None if middle is None else out.hidden_states[middle][:, positions].float().cpu()
-        return out.logits, hidden, middles
+        read_together(self._forward, self.limits, self.counters, reads)
 
     def close(self) -> None:
         """Take no more calls, and let those that wait fail."""
