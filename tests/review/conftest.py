@@ -84,10 +84,41 @@ def migrated_sqlite(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def migrated_postgres(postgres):
-    url = new_database(postgres)
+def clean_databases():
+    """URLs of databases on the server that a test has given back."""
+    return []
+
+
+def migrated(url):
+    """The same database with tables, and a copy of the rows that migrations have put into them."""
+    import psycopg
+
     ReviewStore(url).close()
-    return url.partition("@/")[2].partition("?")[0]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA first")
+        for table in tables(connection):
+            connection.execute(f"CREATE TABLE first.{table} AS TABLE public.{table}")
+    return url
+
+
+def tables(connection):
+    rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    return [name for (name,) in rows]
+
+
+def emptied(url):
+    """Whether a database could be brought back to what it was after the migrations."""
+    import psycopg
+
+    try:
+        with psycopg.connect(url, options="-c lock_timeout=2s") as connection:
+            names = tables(connection)
+            connection.execute(f"TRUNCATE {', '.join(names)} RESTART IDENTITY CASCADE")
+            for table in names:
+                connection.execute(f"INSERT INTO public.{table} SELECT * FROM first.{table}")
+    except psycopg.Error:  # a test has left a connection open, or has changed the tables
+        return False
+    return True
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -100,12 +131,16 @@ def any_empty_url(request, tmp_path):
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def any_url(request, tmp_path):
-    """URL of a new database of each kind, with tables: copied, because migrating takes longer than most tests."""
+    """URL of an empty database of each kind, with tables, because migrating takes longer than most tests."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "review.db")
-        return f"sqlite:///{tmp_path / 'review.db'}"
-    template = request.getfixturevalue("migrated_postgres")
-    return new_database(request.getfixturevalue("postgres"), template)
+        yield f"sqlite:///{tmp_path / 'review.db'}"
+        return
+    clean = request.getfixturevalue("clean_databases")
+    url = clean.pop() if clean else migrated(new_database(request.getfixturevalue("postgres")))
+    yield url
+    if emptied(url):
+        clean.append(url)
 
 
 @pytest.fixture
