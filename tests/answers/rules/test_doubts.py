@@ -16,6 +16,7 @@ EXAMPLES = {
     "a condition or exception in one of them": [("Yes.", "Yes, if it is unopened."), ("PDF", "all except PDF")],
     "words that may limit the amount": [("5 days for members", "5 days")],
     "and, or": [("red and blue", "red or blue")],
+    "an item more in one of them": [("FPR / MSA", "MSA"), ("伽利略、牛顿", "牛顿"), ("Paris; Rome; Oslo", "rome")],
     "parts that changed places": [("Alice reports to Bob", "Bob reports to Alice")],
     "a number that is too long to be read": [("1" * 400, "1" * 399 + "2")],
     "a word in letters of two scripts": [("Paris", "P\u0430ris")],

@@ -18,6 +18,7 @@ from thermolang.answers.rules.dates import PartialDateTime, date_agreement
 from thermolang.answers.rules.facts import Facts
 from thermolang.answers.rules.qualifiers import LIKELY, UNLIKELY, asked_marks
 from thermolang.answers.rules.quantities import Quantity, agreement, comparable
+from thermolang.answers.rules.spelling import normal_form
 
 _T = TypeVar("_T")
 _L = TypeVar("_L")
@@ -27,6 +28,8 @@ RESTATED = 4
 """Words of its own that an answer may have around an amount and still be that amount."""
 
 _MIXED = re.compile("(?i:[a-z](?![μΩ])[\u0370-\u04ff]|(?![μΩ])[\u0370-\u04ff][a-z])")
+# Not commas alone, as "Paris, France" is Paris.
+_MARKED_LIST = re.compile(r"[、;；]|\s[/／|]\s")  # noqa: RUF001
 _UNREADABLE = re.compile("[0-9]{309,}")
 
 
@@ -168,6 +171,13 @@ def _and_or(a: Facts, b: Facts) -> tuple[float, float] | None:
     return (0.0, UNLIKELY) if differ else None
 
 
+def _an_item_more(a: Facts, b: Facts) -> tuple[float, float] | None:
+    """Limits of "Galileo / Newton" and "Newton": the mark may also stand between two names of one thing."""
+    texts = [[normal_form(part) for part in _MARKED_LIST.split(one.text) if part.strip()] for one in (a, b)]
+    shorter, longer = sorted(texts, key=len)
+    return (0.0, UNLIKELY) if len(longer) > len(shorter) == 1 and shorter[0] in longer else None
+
+
 def _exchanged(a: Facts, b: Facts) -> tuple[float, float] | None:
     return (0.0, UNLIKELY) if exchanged(a.text, b.text) else None
 
@@ -192,6 +202,7 @@ DOUBTS: tuple[Doubt, ...] = (
     Doubt("a condition or exception in one of them", _conditions),
     Doubt("words that may limit the amount", _beside),
     Doubt("and, or", _and_or),
+    Doubt("an item more in one of them", _an_item_more),
     Doubt("parts that changed places", _exchanged),
     Doubt("a number that is too long to be read", _unread),
     Doubt("a word in letters of two scripts", _look_alikes),
