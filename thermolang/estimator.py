@@ -564,6 +564,8 @@ class ConfidenceEstimator:
     ) -> TaskVersion:
         """The version of the task's state to score under, with this input counted in."""
         key = task, fit.kind.name
+        if self._frozen is not None and key in self._frozen:
+            return self._frozen[key]
         state = cast("TaskState", self.state(*key))
         if self._frozen is not None:
             # The first version that was used stays, however far the live state moves.
