@@ -9,24 +9,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from thermolang.answers.equivalence import Equivalence
 from thermolang.bulk.files import confidences_of
-from thermolang.bulk.lines import Batch, Work
+from thermolang.bulk.lines import Batch, Line, Work
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.errors import InvalidInputError, ModelError, ThermolangError, require
 from thermolang.estimator import ConfidenceEstimator
 from thermolang.types import Confidence, Mode, ScoringModel
 
-CHUNK = 4
-"""Batches that go to an actor together: what Ray needs for one of its tasks is small beside them, and so is what a lost
-actor had not given back."""
+T = TypeVar("T")
 
 STORE_BYTES = 256 * 1024 * 1024
-"""For chunks on their way, of a cluster started here; Ray itself would take a third of the memory."""
+"""For batches on their way, of a cluster started here; Ray itself would take a third of the memory."""
+
+RETRIES = 3
+"""Times that a batch is given to a new actor after the one that had it has died: such as for lack of memory, which no
+number of tries mends."""
 
 PATIENCE = 5.0
 """Seconds in which a machine of the cluster must answer."""
@@ -48,8 +49,8 @@ class RayEngine:
     """Scores with actors, each of which holds a model of its own; for ``score_file``.
 
     The actors work under one snapshot of the tasks' states, and what they give back is written in the order of the
-    file. An actor that dies is started again, and its lines with it. The file is read on the machine of the command
-    only, so it need not be where the actors are; the model must be.
+    file. An actor that dies is started again, and its lines are scored again. The file is read on the machine of the
+    command only, so it need not be where the actors are; the model must be.
 
     Args:
         load: Loads the model; called once in each actor, so it must be picklable, such as
@@ -86,18 +87,22 @@ class RayEngine:
         context = data.DataContext.get_current().copy()
         context.enable_progress_bars = context.print_on_execution_start = False
         context.execution_options.preserve_order = True
-        # Ray would join small blocks, up to 128 MB of text for one actor; so every chunk is a block.
+        # Ray would join small blocks, up to 128 MB of text for one actor; so every batch is a block.
         context.target_max_block_size = 1
         with data.DataContext.current(context):  # a dataset keeps the context it was made in
-            chunks = data.read_datasource(_source(data, replica.work), num_cpus=0, override_num_blocks=1)
-            found = chunks.map(
+            batches = data.read_datasource(_source(data, replica.work), num_cpus=0, override_num_blocks=1)
+            found = batches.map(
                 _Scorer,
                 fn_constructor_args=(replica,),
                 compute=data.ActorPoolStrategy(size=self.actors),
+                max_task_retries=RETRIES,
                 **_share(ray, self.actors),
             )
         for row in found.iter_rows():
-            yield from pickle.loads(row["chunk"])
+            scored = pickle.loads(row["batch"])
+            if isinstance(scored, ThermolangError):
+                raise scored
+            yield scored
 
 
 @dataclass(frozen=True)
@@ -134,29 +139,43 @@ class _Replica:
 
 
 class _Scorer:
-    """The actor."""
+    """The actor. Its errors are results: raised within Ray, they would come as pages of text."""
 
     def __init__(self, replica: _Replica) -> None:
-        self._snapshot, self._own = replica.snapshot(), replica.work.own_answers
+        self._own = replica.work.own_answers
+        self._snapshot = _tried(replica.snapshot)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        batches: list[Batch] = pickle.loads(row["chunk"])
-        found = [list(confidences_of(self._snapshot, b.lines, own_answers=self._own)) for b in batches]
-        return {"chunk": pickle.dumps(found)}
+        return {"batch": pickle.dumps(_tried(lambda: self._scored(pickle.loads(row["batch"]))))}
+
+    def _scored(self, lines: Sequence[Line]) -> list[Confidence]:
+        if isinstance(self._snapshot, ThermolangError):
+            raise self._snapshot
+        return list(confidences_of(self._snapshot, lines, own_answers=self._own))
 
 
-def _chunks(work: Work) -> Iterator[Any]:
-    """The readable batches of a file, so many to a block."""
+def _tried(do: Callable[[], T]) -> T | ThermolangError:
+    """What a function gives, or the error that it raises."""
+    try:
+        return do()
+    except ThermolangError as error:
+        return error
+    except Exception as error:
+        return ModelError(f"an actor failed: {type(error).__name__}: {error}")
+
+
+def _blocks(work: Work) -> Iterator[Any]:
+    """The readable batches of a file, each a block of Ray's."""
     pyarrow = require("pyarrow", "ray")
-    batches = (batch for batch in work.batches() if not batch.lines[0].problem)
-    while chunk := list(islice(batches, CHUNK)):
-        # What the command writes of a line need not travel.
-        bare = [Batch([replace(line, start=b"") for line in batch.lines], batch.written) for batch in chunk]
-        yield pyarrow.table({"chunk": [pickle.dumps(bare)]})
+    for batch in work.batches():
+        if not batch.lines[0].problem:
+            # What the command writes of a line need not travel.
+            bare = [replace(line, start=b"") for line in batch.lines]
+            yield pyarrow.table({"batch": [pickle.dumps(bare)]})
 
 
 def _source(data: ModuleType, work: Work) -> Any:
-    """A data source of Ray's that reads the file once, on the machine of the command, a chunk at a time."""
+    """A data source of Ray's that reads the file once, on the machine of the command, a batch at a time."""
 
     class Answers(data.Datasource):  # type: ignore[misc, name-defined]
         supports_distributed_reads = False
@@ -167,7 +186,7 @@ def _source(data: ModuleType, work: Work) -> Any:
         def get_read_tasks(self, parallelism: int, *limits: object, **more: object) -> list[Any]:
             block = require("ray.data.block", "ray")
             unknown = block.BlockMetadata(num_rows=None, size_bytes=None, exec_stats=None, input_files=None)
-            return [data.ReadTask(partial(_chunks, work), unknown)]
+            return [data.ReadTask(partial(_blocks, work), unknown)]
 
     return Answers()
 
@@ -236,14 +255,10 @@ def check_address(address: str | None) -> None:
 
 @contextmanager
 def _readable_errors(ray: ModuleType) -> Iterator[None]:
-    """What went wrong in an actor, without the pages of traces that Ray puts around it."""
+    """What Ray says when actors die, in one line."""
     try:
         yield
     except ray.exceptions.RayError as error:
-        cause: BaseException = error
-        while cause.__cause__ or getattr(cause, "cause", None):
-            cause = cause.__cause__ or cause.cause  # type: ignore[attr-defined]
-        if isinstance(cause, ThermolangError):
-            raise cause from error
-        msg = f"an actor failed: {' '.join(str(cause).split())[-500:]}"
+        said = " ".join(str(error).split())
+        msg = f"the actors cannot go on: {said[:500]}; the lines so far are written, and the same command goes on"
         raise ModelError(msg) from error
