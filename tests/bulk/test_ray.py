@@ -67,7 +67,6 @@ def cluster():
     ray = pytest.importorskip("ray")
     pytest.importorskip("ray.data")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_raylet_start_wait_time_s", "300")  # a machine that runs tests is busy
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         ray.init("local", num_cpus=2, include_dashboard=False, object_store_memory=2**27, log_to_driver=False)
         yield

@@ -79,8 +79,11 @@ class RayEngine:
                 # Lines that cannot be read need no model, and name the file as it is called here.
                 if batch.lines[0].problem:
                     yield batch, list(confidences_of(estimator, batch.lines, own_answers=work.own_answers))
+                elif (confidences := next(scored, None)) is not None:
+                    yield batch, confidences
                 else:
-                    yield batch, next(scored)
+                    msg = f"{work.source} was changed while its answers were scored: run the same command again"
+                    raise InvalidInputError(msg)
 
     def _scored(self, ray: ModuleType, replica: _Replica) -> Iterator[list[Confidence]]:
         data = ray.data
@@ -223,8 +226,9 @@ def _cluster(ray: ModuleType, address: str | None, actors: int) -> Iterator[None
     own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": STORE_BYTES}
     try:
         ray.init(address or "local", **quiet, **({} if address else own))
-    except (OSError, RuntimeError, ValueError) as error:
-        msg = f"no Ray cluster at {address or 'this machine'}: {error}"
+    except Exception as error:  # Ray raises even that, such as where a busy machine starts it too slowly
+        ray.shutdown()
+        msg = f"no Ray cluster {f'at {address}' if address else 'could be started on this machine'}: {error}"
         raise InvalidInputError(msg) from error
     try:
         yield
