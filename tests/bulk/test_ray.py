@@ -135,7 +135,7 @@ def test_a_line_that_kills_every_actor_is_given_up(made, source, whole, tmp_path
     with pytest.raises(ModelError, match=r"the actors cannot go on: .*the same command goes on"):
         score_file(made(), source, out, own_answers=True, engine=RayEngine(partial(dying, "Q350?", None)))
     written = timeless(out)
-    assert 0 < len(written) < 400
+    assert 0 < len(written) < 2000
     assert [r["confidence"] for r in written] == [r["confidence"] for r in timeless(whole[0])[: len(written)]]
 
 

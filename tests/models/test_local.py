@@ -194,7 +194,7 @@ def test_a_choice_is_read_from_what_the_answer_was_chosen_from(tiny_model):
 
 
 def test_choices_of_a_batch_are_those_read_alone(tiny_model):
-    asked = [[{"role": "user", "content": f"Which is it{'?' * n}"}] for n in (1, 9, 4)]
+    asked = [[{"role": "user", "content": "It is a passage. " * 9 + "Which is it" + "?" * n}] for n in (1, 9, 4)]
     together = tiny_model.choice_logits_batch(asked, ["A", "B", "C"])
     for messages, scores in zip(asked, together, strict=True):
         alone = tiny_model.choice_logits(messages, ["A", "B", "C"])
