@@ -1,11 +1,12 @@
 """Do the guarantees on thresholds hold, and what do they cost? On simulated confidences, where the truth is known.
 
-    python benchmarks/guarantees.py [--draws 1000] [--mapie FOLDER] [--json results.json]
+    python benchmarks/guarantees.py [--draws 1000] [--peers FOLDER] [--json results.json]
 
 The log-odds of a right answer is normal, with 70 or 80 % right in all; its spread is the strength of the signal. Draws
 of 100 to 3,000 labels each choose a threshold, whose error and coverage in the whole population are then integrated.
 The confidences are those probabilities (calibrated), a distorted form of them (overconfident), or shuffled (no signal).
-With --mapie, MAPIE chooses on the same draws; FOLDER is where `pip install --target FOLDER --no-deps mapie` put it.
+With --peers, MAPIE, deferguard and cci-sdk choose on the same draws: benchmarks/threshold_peers.py says how they are
+installed and what each promises. cci-sdk takes a second for a large draw, so --draws 30 does then.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -28,6 +28,7 @@ from rich.table import Table
 from scipy.optimize import brentq
 from scipy.special import expit
 from scipy.stats import binom
+from threshold_peers import Rule, peers, thresholds
 
 from thermolang.routing.guarantees import (
     GRID,
@@ -65,16 +66,16 @@ class World:
         confidence, right = self.confidence(log_odds), rng.random(labels) < expit(log_odds)
         return (rng.permutation(confidence) if self.form == "shuffled" else confidence), right
 
-    def truth(self) -> tuple[Any, Any]:
-        """Error among accepted answers and coverage at each threshold of the grid."""
+    def above(self, thresholds: Any) -> tuple[Any, Any]:
+        """Error among accepted answers and coverage at any thresholds; both 0 where nothing is accepted."""
         z = np.linspace(-8, 8, NODES)
         weight = np.exp(-(z**2) / 2) / np.exp(-(z**2) / 2).sum()
         log_odds = self.mean + self.spread * z
         wrong = np.full(NODES, 1 - self.right) if self.form == "shuffled" else 1 - expit(log_odds)
-        above = self.confidence(log_odds)[None, :] >= GRID[:, None]
-        coverage = above @ weight
-        error = np.divide(above @ (weight * wrong), coverage, out=np.ones(len(GRID)), where=coverage > 0)
-        return error, coverage
+        covered, wrongly = (np.append(np.cumsum(x[::-1])[::-1], 0.0) for x in (weight, weight * wrong))
+        places = np.searchsorted(self.confidence(log_odds), thresholds)
+        accepts = covered[places] > 0
+        return np.where(accepts, wrongly[places] / np.maximum(covered[places], 1e-300), 0.0), covered[places]
 
 
 def world(right: float, spread: float, form: str) -> World:
@@ -83,17 +84,14 @@ def world(right: float, spread: float, form: str) -> World:
     return World(right, brentq(lambda m: weight @ expit(m + spread * z) - right, -5, 20), spread, form)
 
 
-def measured(error: Any, coverage: Any, places: Any, alpha: float) -> dict[str, float]:
-    """What chosen thresholds (place in the grid, -1 for none) mean in the population."""
-    chosen = places >= 0
-    errors, covered = np.where(chosen, error[places], 0.0), np.where(chosen, coverage[places], 0.0)
-    qualifying = error <= alpha + ROUNDING
-    oracle = float(coverage[qualifying].max()) if qualifying.any() else 0.0
+def measured(source: World, chosen: Any, oracle: float, alpha: float) -> dict[str, float]:
+    """What the thresholds that were chosen in the draws mean in the population; infinite ones accept nothing."""
+    errors, covered = source.above(chosen)
     return {
         "above": float((errors > alpha + ROUNDING).mean()),
         "mean_error": float(errors.mean()),
         "error_noise": float(errors.std() / math.sqrt(len(errors))),
-        "accepts": float(chosen.mean()),
+        "accepts": float(np.isfinite(chosen).mean()),
         "coverage": float(covered.mean()),
         "oracle": oracle,
         "of_oracle": float(covered.mean() / oracle) if oracle else math.nan,
@@ -125,46 +123,28 @@ def rules(accepted: Any, errors: Any, alpha: float) -> dict[str, Any]:
     }
 
 
-def mapie_rules(folder: Path) -> Callable[[Any, Any, float], dict[str, Any]]:
-    """MAPIE's procedures on the same counts: its p-values, and its control of the family-wise error."""
-    sys.path.append(str(folder))
-    from mapie.risk_control import FWERFixedSequenceTesting, control_fwer
-    from mapie.risk_control.methods import compute_hoeffding_bentkus_p_value
-
-    def choose(accepted: Any, errors: Any, alpha: float) -> dict[str, Any]:
-        found: dict[str, list[int]] = {"MAPIE, Holm": [], "MAPIE, 20 starts": []}
-        rate = np.divide(errors, accepted, out=np.ones(accepted.shape), where=accepted > 0).ravel()
-        sizes = np.maximum(accepted, 1).astype(float).ravel()
-        p_values = compute_hoeffding_bentkus_p_value(rate, sizes, alpha, binary=True).reshape(accepted.shape)
-        for p in p_values:
-            holm = control_fwer(p, DELTA)
-            walk = len(GRID) - 1 - control_fwer(p[::-1], DELTA, FWERFixedSequenceTesting(n_starts=20))
-            found["MAPIE, Holm"].append(int(holm.min()) if len(holm) else -1)
-            found["MAPIE, 20 starts"].append(int(walk.min()) if len(walk) else -1)
-        return {name: np.array(places) for name, places in found.items()}
-
-    return choose
-
-
 def settings() -> list[tuple[str, float, str, int]]:
     return list(product(FORMS, RIGHTS, SIGNALS, SIZES))
 
 
-def run(draws: int, mapie: Path | None, seed: int) -> list[dict[str, Any]]:
-    theirs = mapie_rules(mapie) if mapie else None
+def run(draws: int, others: Mapping[str, Rule], seed: int) -> list[dict[str, Any]]:
     rng, found = np.random.default_rng(seed), []
     with Progress(console=Console(stderr=True)) as progress:
         for form, right, signal, labels in progress.track(settings(), description="drawing"):
             source = world(right, SIGNALS[signal], form)
-            error, coverage = source.truth()
-            counts = [acceptance_counts(*source.draw(rng, labels), GRID) for _ in range(draws)]
-            accepted, errors = (np.stack(x) for x in zip(*counts, strict=True))
+            error, coverage = source.above(GRID)
+            drawn = [source.draw(rng, labels) for _ in range(draws)]
+            accepted, errors = (np.stack(x) for x in zip(*(acceptance_counts(*d, GRID) for d in drawn), strict=True))
             for alpha in ALPHAS:
+                fine = error <= alpha + ROUNDING
+                oracle = float(coverage[fine].max()) if fine.any() else 0.0
                 single = {"single": single_test(accepted, errors, coverage, error, alpha)}
-                chosen = rules(accepted, errors, alpha) | (theirs(accepted, errors, alpha) if theirs else {})
-                for rule, places in chosen.items():
+                places = rules(accepted, errors, alpha)
+                chosen = {name: np.where(at >= 0, GRID[at], np.inf) for name, at in places.items()}
+                chosen |= {name: thresholds(rule, drawn, alpha, DELTA) for name, rule in others.items()}
+                for rule, each in chosen.items():
                     at = {"form": form, "right": right, "signal": signal, "labels": labels, "alpha": alpha}
-                    found.append(at | single | {"rule": rule} | measured(error, coverage, places, alpha))
+                    found.append(at | single | {"rule": rule} | measured(source, each, oracle, alpha))
     return found
 
 
@@ -178,6 +158,19 @@ def show(found: list[dict[str, Any]], form: str) -> None:
         rows = [r for r in found if at.items() <= r.items()]
         cells = [f"{r['above']:.3f} / {r['mean_error']:.3f} / {r['of_oracle']:.2f}" for r in rows]
         table.add_row(*map(str, (right, signal, labels, alpha)), f"{rows[0]['oracle']:.2f}", *cells)
+    console.print(table)
+
+
+def in_all(found: list[dict[str, Any]], draws: int) -> None:
+    """Each rule over all settings of a form: where most draws are above alpha, and what it accepts."""
+    table = Table(title=f"all settings, {draws} draws each")
+    for column in ("rule", "form", "most draws above alpha, alpha .05", ".1", ".2", "mean coverage", "of the oracle's"):
+        table.add_column(column)
+    for rule, form in product(dict.fromkeys(r["rule"] for r in found), FORMS):
+        rows = [r for r in found if (r["rule"], r["form"]) == (rule, form)]
+        worst = [f"{max(r['above'] for r in rows if r['alpha'] == alpha):.3f}" for alpha in ALPHAS]
+        share = np.nanmean([r["of_oracle"] for r in rows]) if form != "shuffled" else math.nan
+        table.add_row(rule, form, *worst, f"{np.mean([r['coverage'] for r in rows]):.3f}", f"{share:.2f}")
     console.print(table)
 
 
@@ -231,20 +224,22 @@ def speed() -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--mapie", type=Path)
+    parser.add_argument("--peers", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--seed", type=int, default=2026)
     given = parser.parse_args()
-    found = run(given.draws, given.mapie, given.seed)
+    others = peers(given.peers) if given.peers else {}
+    found = run(given.draws, others, given.seed)
     for form in FORMS:
         show(found, form)
+    in_all(found, given.draws)
     summary = verdicts(found, given.draws) | speed()
     for name, value in summary.items():
         console.print(f"{name}: {value}", highlight=False)
     if given.json:
         given.json.write_text(
             json.dumps(
-                {"settings": vars(given) | {"mapie": str(given.mapie), "json": ""}, "summary": summary, "rows": found},
+                {"settings": vars(given) | {"peers": sorted(others), "json": ""}, "summary": summary, "rows": found},
                 indent=1,
             )
         )

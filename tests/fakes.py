@@ -113,6 +113,12 @@ class FakeModel:
         texts = [with_rotated_options(messages, choices, shift)[-1]["content"] for shift in moved]
         return averaged([self._scores(text, tuple(choices)) for text in texts], moved)
 
+    def choice_logits_batch(
+        self, conversations: Sequence[Sequence[Message]], choices: Sequence[str]
+    ) -> list[OptionScores]:
+        """Logits of the options, a conversation at a time."""
+        return [self.choice_logits(messages, choices) for messages in conversations]
+
     def self_check_batch(
         self, pairs: Sequence[tuple[Sequence[Message], Generation | str]], *, questions: Sequence[str] = ()
     ) -> list[OptionScores]:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from thermolang.answers.equivalence import Equivalence
-from thermolang.answers.grading import given_choice
 from thermolang.calibration import calibrator as registry
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.fit import Fit, predictive_interval
@@ -23,10 +22,9 @@ from thermolang.calibration.learner import AnswerScores, InputKind
 from thermolang.calibration.task_state import TaskState, TaskVersion
 from thermolang.errors import InvalidInputError, ThermolangError
 from thermolang.given import compare, given_confidence, why_not_given
-from thermolang.models.chat_template import UNFINISHED, final_answer
 from thermolang.models.rotations import check_rotations
 from thermolang.models.scoring import MIN_ANSWER_MASS
-from thermolang.models.tool_calls import parse
+from thermolang.readings import EMPTY, is_empty, mean_probability, read_checks, read_choices, unscored
 from thermolang.sampling import SAMPLES, Thorough, check_annotate
 from thermolang.storage import Lock, data_dir, digest
 from thermolang.types import (
@@ -47,87 +45,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EMPTY = Reason("empty_question", "the question is empty")
-NO_ANSWER = Reason("empty_answer", "the answer is empty")
-STILL_THINKING = Reason("unfinished", UNFINISHED)
 UNCALIBRATED = Scale(1.0, 0.0)
 
 TaskKey = tuple[str, KindName]
 """A task's name and the kind of its answers: what a task state belongs to."""
 
 NOT_FINITE = Reason("not_finite", "the model's logits or hidden state are not finite")
-
-
-def read_choice(
-    model: ScoringModel, messages: Sequence[Message], answer: Generation | str, choices: list[str], rotations: int = 1
-) -> tuple[OptionScores, int] | Reason:
-    """Scores of the options and the index of the given one, or why there are none."""
-    if is_empty(messages):
-        return EMPTY
-    text = final_answer(answer.text if isinstance(answer, Generation) else answer, getattr(model, "family", None))
-    if text is None:
-        return STILL_THINKING
-    if (no_answer := _call_in(model, answer)) is not None:
-        return no_answer
-    try:
-        generation = answer if isinstance(answer, Generation) else None
-        scores = model.choice_logits(messages, choices, generation, rotations=rotations)
-    except ThermolangError as error:
-        return _unscored(error)
-    given = given_choice(text, choices)
-    if given is None:
-        shown = text if len(text) <= 40 else text[:40] + "..."
-        return Reason("not_a_choice", f"the answer {shown!r} is none of the choices {choices}")
-    return scores, given
-
-
-def read_checks(
-    model: ScoringModel, items: Sequence[tuple[Sequence[Message], Generation | str]]
-) -> list[tuple[OptionScores, int] | Reason]:
-    """Self-checks, all with one forward pass unless one of them fails; for an item without scores the reason."""
-    found: list[tuple[OptionScores, int] | Reason | None] = [
-        _unreadable(messages, answer) or _call_in(model, answer) for messages, answer in items
-    ]
-    readable = [i for i, reason in enumerate(found) if reason is None]
-    try:
-        together = model.self_check_batch([items[i] for i in readable]) if readable else []
-    except ThermolangError as error:
-        if len(readable) > 1:  # find out whose fault it is
-            return [read_checks(model, [item])[0] for item in items]
-        together, found[readable[0]] = [], Reason("model_error", str(error))
-    for i, scores in zip(readable, together, strict=False):
-        found[i] = scores, 0
-    return [one for one in found if one is not None]
-
-
-def mean_probability(answer: Generation | str, read: OptionScores | None = None) -> float:
-    """Exp of the answer's mean token log-probability, as generated or as ``read`` with the options; NaN if unknown."""
-    if isinstance(answer, Generation) and answer.logprobs:
-        return answer.mean_probability
-    return math.nan if read is None or read.answer_logprob is None else read.answer_logprob
-
-
-def is_empty(messages: Sequence[Message]) -> bool:
-    """Whether nothing was asked."""
-    return not messages or not messages[-1]["content"].strip()
-
-
-def _unscored(error: ThermolangError) -> Reason:
-    return Reason("bad_choices" if isinstance(error, InvalidInputError) else "model_error", str(error))
-
-
-def _unreadable(messages: Sequence[Message], answer: Generation | str) -> Reason | None:
-    if is_empty(messages):
-        return EMPTY
-    text = answer.text if isinstance(answer, Generation) else answer
-    return None if text.strip() else NO_ANSWER
-
-
-def _call_in(model: ScoringModel, answer: Generation | str) -> Reason | None:
-    """Why an answer that calls tools, or half does, is none; without the tools only what is a call by its form."""
-    cut = isinstance(answer, Generation) and answer.finish_reason == "length"
-    text = answer.text if isinstance(answer, Generation) else answer
-    return parse(text, getattr(model, "family", None)).reason(cut=cut)
 
 
 def scores_of(fit: Fit, scores: OptionScores, given: int, logprob: float) -> AnswerScores:
@@ -367,11 +290,7 @@ class ConfidenceEstimator:
             check_annotate(mode or self.mode, choices=bool(choices), given=samples is not None)
         start = time.perf_counter()
         kind = CHOICE if choices else SELF_CHECK
-        read: list[tuple[OptionScores, int] | Reason] = (
-            [read_choice(self.model, m, a, list(choices), rotations) for m, a in items]
-            if choices
-            else read_checks(self.model, items)
-        )
+        read = read_choices(self.model, items, list(choices), rotations) if choices else read_checks(self.model, items)
         found = []
         for (messages, answer), one in zip(items, read, strict=True):
             name = task or task_of(messages)
@@ -404,7 +323,7 @@ class ConfidenceEstimator:
         ]
         usable = {i: one[0] for i, one in enumerate(read) if not isinstance(one, Reason) and not found[i].reason}
         checked = [(*texts[i], scores) for i, scores in usable.items()]
-        for i, one in zip(usable, compare(self.model, checked, self.equivalence, read_checks), strict=True):
+        for i, one in zip(usable, compare(self.model, checked, self.equivalence), strict=True):
             valued = (
                 one if isinstance(one, Reason) else given_confidence(found[i], cast("Calibrator", self.calibrator), one)
             )
@@ -449,7 +368,7 @@ class ConfidenceEstimator:
             if confidence.raw is None:  # the logits are no numbers, so no option is the best
                 return None, confidence
         except ThermolangError as error:
-            return None, Confidence.missing(_unscored(error), task=task, source="choice")
+            return None, Confidence.missing(unscored(error), task=task, source="choice")
         return choices[best], replace(confidence, seconds=time.perf_counter() - start)
 
     def learn(self, verdicts: Iterable[tuple[Confidence, bool]]) -> int:
@@ -564,6 +483,8 @@ class ConfidenceEstimator:
     ) -> TaskVersion:
         """The version of the task's state to score under, with this input counted in."""
         key = task, fit.kind.name
+        if self._frozen is not None and key in self._frozen:
+            return self._frozen[key]
         state = cast("TaskState", self.state(*key))
         if self._frozen is not None:
             # The first version that was used stays, however far the live state moves.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
@@ -15,6 +15,7 @@ from thermolang.calibration.given import GivenTexts
 from thermolang.errors import ThermolangError
 from thermolang.models.chat_template import final_answer
 from thermolang.models.decoding import SHORT
+from thermolang.readings import read_checks
 from thermolang.types import Confidence, Generation, Message, OptionScores, Reason
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from thermolang.calibration.calibrator import Calibrator
     from thermolang.calibration.given import GivenFit
     from thermolang.types import FloatArray, ScoringModel
-
-Pairs = Sequence[tuple[Sequence[Message], Generation | str]]
 
 NO_OWN_ANSWER = Reason("given_text", "the text cannot be compared: the model itself gives no answer to the question")
 UNKNOWN = Reason("given_text", "the text cannot be compared: its probability under the model cannot be read")
@@ -51,7 +50,6 @@ def compare(
     model: ScoringModel,
     texts: Sequence[tuple[Sequence[Message], str, OptionScores]],
     equivalence: Equivalence,
-    read: Callable[[ScoringModel, Pairs], list[tuple[OptionScores, int] | Reason]],
 ) -> list[Compared | Reason]:
     """Let the model answer the same questions, and compare.
 
@@ -59,7 +57,6 @@ def compare(
         model: Answers greedily with one short line, as it did for the calibrator.
         texts: Conversation, text and self-check of each.
         equivalence: Decides what means the same.
-        read: Reads self-checks of (conversation, answer) pairs; those of the own answers come from here.
 
     Returns:
         For a text without an own answer the reason.
@@ -67,7 +64,7 @@ def compare(
     answers = _own_answers(model, [messages for messages, *_ in texts])
     found: list[Compared | Reason] = []
     said = {i: a for i, a in enumerate(answers) if isinstance(a, Generation) and a.text.strip()}
-    checks = dict(zip(said, read(model, [(texts[i][0], answer) for i, answer in said.items()]), strict=True))
+    checks = dict(zip(said, read_checks(model, [(texts[i][0], answer) for i, answer in said.items()]), strict=True))
     family = getattr(model, "family", None)
     for i, (messages, text, scores) in enumerate(texts):
         answer, check = answers[i], checks.get(i, NO_OWN_ANSWER)

@@ -518,6 +518,11 @@ class ScoringModel(Protocol):
         With ``rotations`` above 1 they are the mean over so many orders of the options.
         """
 
+    def choice_logits_batch(
+        self, conversations: Sequence[Sequence[Message]], choices: Sequence[str]
+    ) -> Sequence[OptionScores]:
+        """Read the options' logits of several conversations with the same options."""
+
     def self_check_batch(
         self, pairs: Sequence[tuple[Sequence[Message], Generation | str]], *, questions: Sequence[str] = ...
     ) -> list[OptionScores]:

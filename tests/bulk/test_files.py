@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from tests.fakes import HIDDEN, FakeModel
 from thermolang.bulk import files
-from thermolang.bulk.files import EXPECTED
+from thermolang.bulk.lines import EXPECTED
 from thermolang.calibration.task_state import SETTLED
 from thermolang.errors import InvalidInputError, TaskFormatError
 from thermolang.estimator import ConfidenceEstimator

@@ -1,6 +1,7 @@
 """thermolang score on the command line, with the tiny model and a small file of answers."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -148,6 +149,52 @@ def test_a_file_that_cannot_be_is_found_before_a_model_is_loaded(
 @pytest.mark.parametrize("option", [("--threshold", "2"), ("--batch", "0")])
 def test_a_mistyped_command_line_exits_with_2(score, option):
     assert score(*option)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (("--actors", "2"), "--address and --actors are for --engine ray"),
+        (("--address", "auto"), "--address and --actors are for --engine ray"),
+        (("--engine", "ray", "--address", "127.0.0.1:1"), "no Ray cluster answers at 127.0.0.1:1"),
+        (("--engine", "ray", "--address", "ray://host"), "HOST:PORT of a Ray cluster"),
+    ],
+)
+def test_an_engine_that_cannot_be_is_found_before_a_model_is_loaded(score, monkeypatch, more, complaint):
+    pytest.importorskip("ray.data")
+    monkeypatch.setattr(LocalModel, "load", lambda name: pytest.fail("a model was loaded"))
+    status, said, wrong = score(*more)
+    assert (status, said) == (1, [])
+    assert wrong.startswith("error: ") and complaint in wrong
+
+
+def test_without_ray_its_extra_is_named(score, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    monkeypatch.setattr(LocalModel, "load", lambda name: pytest.fail("a model was loaded"))
+    status, _, wrong = score("--engine", "ray")
+    assert status == 1 and 'pip install "thermolang[ray]"' in wrong
+
+
+@pytest.mark.model
+def test_two_actors_write_what_one_process_writes(environment, tmp_path):
+    pytest.importorskip("ray.data")
+    rows = [{"question": f"What is {i} plus {i}?", "answer": f"{2 * i}", "task": "sums"} for i in range(40)]
+    rows += [{"question": "Which?", "choices": ["one", "two"], "answer": "two"}, {"question": "no answer"}]
+    (tmp_path / "answers.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    # A near tie between tokens falls another way with another number of threads.
+    one_thread = environment | {"OMP_NUM_THREADS": "1"}
+    for name, engine in (("local", ()), ("ray", ("--engine", "ray"))):
+        command = [sys.executable, "-m", "thermolang", "score", "answers.jsonl", "--model", "smollm2-135m"]
+        command += ["--out", f"{name}.jsonl", "--own-answers", "--batch", "4", *engine]
+        done = subprocess.run(command, cwd=tmp_path, env=one_thread, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert f"{name}.jsonl finished: 42 lines, 41 scored" in done.stdout
+    found = [(tmp_path / f"{name}.jsonl").read_text(encoding="utf-8").splitlines() for name in ("local", "ray")]
+    records = [[json.loads(line) for line in lines] for lines in found]
+    for record in (*records[0], *records[1]):
+        record["confidence"]["seconds"] = 0
+    assert records[0] == records[1]
 
 
 def test_help_teaches():

@@ -24,8 +24,9 @@ from thermolang.errors import InvalidInputError, MissingExtraError
 from thermolang.langchain.agents import EDITED, TRY_AGAIN, UNSCORED, ConfidenceGateMiddleware
 from thermolang.langchain.messages import read
 from thermolang.langchain.wrapper import with_confidence
-from thermolang.review import Audit
+from thermolang.review import Audit, Watch
 from thermolang.review.store import ReviewStore
+from thermolang.routing.monitor import Monitor
 from thermolang.routing.policy import Policy
 from thermolang.types import Confidence
 
@@ -155,6 +156,16 @@ def test_in_shadow_nothing_pauses(store):
     decision = payload_of(result["messages"][-1])["decision"]
     assert (decision["action"], decision["mode"]) == ("review", "shadow")
     assert store.get(decision["item_id"]).answer == "Sydney"
+
+
+def test_after_an_alarm_every_answer_waits_for_a_person(store):
+    known = [Confidence(0.5 + i / 400, calibrator="another") for i in range(200)]
+    alarmed = Watch(Monitor(known), store)  # the answers here are of no calibrator that it knows
+    request = request_in(agent_of("Canberra", policy=Policy(0.8), watch=alarmed).invoke(QUESTION, CONFIG))
+    assert (request["answer"], request["reason"]) == ("Canberra", "all answers go to review now")
+    told = Watch(Monitor(known), store, review_all=False)
+    assert "__interrupt__" not in agent_of("Canberra", policy=Policy(0.8), watch=told).invoke(QUESTION, CONFIG)
+    assert [alarm.code for alarm in told.monitor.alarms] == ["model"]
 
 
 def test_an_approved_answer_is_kept_and_marked():

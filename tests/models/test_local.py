@@ -193,6 +193,19 @@ def test_a_choice_is_read_from_what_the_answer_was_chosen_from(tiny_model):
     )
 
 
+def test_choices_of_a_batch_are_those_read_alone(tiny_model):
+    asked = [[{"role": "user", "content": "It is a passage. " * 9 + "Which is it" + "?" * n}] for n in (1, 9, 4)]
+    together = tiny_model.choice_logits_batch(asked, ["A", "B", "C"])
+    for messages, scores in zip(asked, together, strict=True):
+        alone = tiny_model.choice_logits(messages, ["A", "B", "C"])
+        np.testing.assert_allclose(scores.logits, alone.logits, atol=1e-4)
+        np.testing.assert_allclose(scores.hidden, alone.hidden, atol=1e-4)
+        assert scores.tokens_computed < alone.tokens_computed  # what they begin with is computed once
+    assert tiny_model.choice_logits_batch([], ["A"]) == []
+    with pytest.raises(ModelError, match="takes at most"):
+        tiny_model.choice_logits_batch([WHY, [{"role": "user", "content": "x" * 2000}]], ["A", "B"])
+
+
 def test_another_conversation_does_not_continue_the_cache(tiny_model):
     answer = tiny_model.generate(WHY, max_new_tokens=5)
     other = [{"role": "user", "content": "Who?"}]

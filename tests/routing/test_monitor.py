@@ -1,9 +1,6 @@
 """The monitor notices a change, says which and since when, and leaves an unchanged stream alone."""
 
-import json
 import math
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pytest
@@ -13,20 +10,16 @@ from scipy.stats import kstest
 from thermolang.errors import CalibratorMismatchError, InvalidInputError, NotEnoughDataError
 from thermolang.routing.monitor import (
     KEPT,
-    Alarm,
     Detector,
     Monitor,
     Ranks,
     _error_bets,
     _high_bets,
     _shape_bets,
-    notify,
     stability,
 )
 from thermolang.routing.policy import Policy
 from thermolang.types import Confidence, Reason
-
-ALARM = Alarm("error", 40, 12, 3.5, "the error is above the promised 0.05")
 
 
 def usual(rng, **named):
@@ -181,50 +174,3 @@ def test_divergences_are_those_of_the_textbooks():
     m = (p + q) / 2
     assert psi == pytest.approx(((q - p) * np.log(q / p)).sum(), rel=0.03)
     assert js == pytest.approx((p * np.log2(p / m)).sum() / 2 + (q * np.log2(q / m)).sum() / 2, rel=0.03)
-
-
-class Hook(BaseHTTPRequestHandler):
-    """Keeps what it is sent, and does as the path says."""
-
-    release = threading.Event()
-
-    def do_POST(self):
-        self.server.taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        if self.path == "/hangs":
-            self.release.wait(30)
-        self.send_response(500 if self.path == "/fails" else 204)
-        self.end_headers()
-
-    def log_message(self, *arguments):
-        pass
-
-
-@pytest.fixture
-def hook():
-    server = HTTPServer(("127.0.0.1", 0), Hook)
-    server.taken, Hook.release = [], threading.Event()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server, f"http://127.0.0.1:{server.server_port}"
-    Hook.release.set()
-    server.shutdown()
-    server.server_close()
-
-
-def test_a_webhook_gets_the_alarm(hook):
-    server, url = hook
-    assert notify(url, ALARM)
-    assert [Alarm.from_dict(taken) for taken in server.taken] == [ALARM]
-
-
-@pytest.mark.parametrize("path", ["/fails", "/hangs"])
-def test_a_webhook_that_fails_or_hangs_costs_no_more_than_the_timeout(hook, caplog, path):
-    _, url = hook
-    assert not notify(url + path, ALARM, timeout=0.2)
-    assert "the webhook" in caplog.text
-
-
-def test_only_the_web_is_called():
-    with pytest.raises(InvalidInputError, match="http or https"):
-        notify("file:///etc/passwd", ALARM)
-    assert not notify("http://127.0.0.1:9", ALARM, timeout=1.0)

@@ -6,7 +6,7 @@ import importlib
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -72,6 +72,10 @@ class SentenceEmbedder:
         self.name, self._device = name, device
         self._known: OrderedDict[str, FloatArray] = OrderedDict()
         self._lock = Lock()
+
+    def __reduce__(self) -> tuple[Callable[..., SentenceEmbedder], tuple[str]]:
+        # A copy loads the model anew: what is loaded cannot be pickled.
+        return partial(SentenceEmbedder, device=self._device), (self.name,)
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """Return the embeddings of N texts, unit vectors, shape (N, d), float32.

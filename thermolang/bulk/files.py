@@ -6,176 +6,29 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from itertools import groupby, islice
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from thermolang.answers.grading import given_choice
+from thermolang.bulk.lines import Batch, Line, Reading, Work, count_lines, encoded, lines_of
 from thermolang.calibration.task_state import SETTLED, TaskVersion
-from thermolang.errors import InvalidInputError, TaskFormatError, complaint
-from thermolang.estimator import ConfidenceEstimator, TaskKey, task_of
-from thermolang.models.chat_template import final_answer
-from thermolang.models.families import Family
-from thermolang.models.prompts import LETTERS, question_messages
+from thermolang.errors import InvalidInputError
+from thermolang.estimator import ConfidenceEstimator, TaskKey
 from thermolang.routing.policy import Policy
 from thermolang.storage import digest
-from thermolang.tasks.columns import Columns, Row, require_columns, told, values
-from thermolang.tasks.rows import file_rows
+from thermolang.tasks.columns import Columns
 from thermolang.training.collect import Collected, Report
-from thermolang.types import Basis, Confidence, Decision, Example, Message, Reason, Scale
+from thermolang.types import Basis, Confidence, Decision, Reason, Scale
 
-EXPECTED = (
-    "expected `answer` (text) and either `question` (text; with `context`, if there is one) or "
-    "`messages` (list of objects with `role` and `content`, both texts)"
-)
+Engine = Callable[[ConfidenceEstimator, Work], Iterator[tuple[Batch, Sequence[Confidence]]]]
+"""Computes the confidences of the batches of some work, in their order: ``local``, or a ``ray.RayEngine``."""
+
 SHOWN = 5
 """Bad lines that a summary names."""
 
 UNCALIBRATED = ("no_calibrator", "other_model")
 """Reason codes of confidences that were written without any calibrator."""
-
-
-def count_lines(source: Path, columns: Columns | None = None) -> int:
-    """Count the lines that hold anything; in other files than JSON lines the rows.
-
-    Raises:
-        TaskFormatError: The file cannot be read, holds no lines, or lacks a column that the user named.
-    """
-    if first := next((found for found in file_rows(source, columns) if not found.problem), None):
-        require_columns(first.place, first.row, columns or {})
-    if count := sum(1 for _ in file_rows(source, columns)):
-        return count
-    msg = f"{source}: holds no lines; {EXPECTED} in each"
-    raise TaskFormatError(msg)
-
-
-def described(source: Path, columns: Columns | None = None) -> str:
-    """Say which columns of a file are question and answer, by its first line that can be read."""
-    first = next((found.row for found in file_rows(source, columns) if not found.problem), {})
-    return told(first, columns or {}, one_answer=True)
-
-
-class _Message(BaseModel):
-    model_config = ConfigDict(strict=True)
-    role: str
-    content: str
-
-
-class _Row(BaseModel):
-    model_config = ConfigDict(strict=True)
-    answer: str
-    question: str | None = None
-    context: str = ""
-    messages: list[_Message] | None = None
-    choices: list[str] = Field([], min_length=2, max_length=len(LETTERS))
-    task: str = ""
-
-    @model_validator(mode="after")
-    def _agrees(self, info: ValidationInfo) -> _Row:
-        if (self.question is None) == (self.messages is None):
-            raise ValueError("one of `question` and `messages` is needed")
-        if len(set(self.choices)) < len(self.choices):
-            raise ValueError("two of the `choices` are the same")
-        # None: its thoughts have no end, as the estimator will say.
-        said = final_answer(self.answer, (info.context or {}).get("family"))
-        if self.choices and said is not None and given_choice(said, self.choices) is None:
-            raise ValueError(f"the `answer` {said[:40]!r} is none of the `choices`")
-        return self
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the source as the estimator takes it.
-
-    Attributes:
-        number: Where it stands, from 1.
-        problem: Why it cannot be scored; empty if it can.
-        messages: The conversation.
-        answer: The answer; a letter where the options are lettered.
-        choices: The options as the model reads them.
-        options: What lettered choices stand for.
-        task: The task, if it has a name.
-        start: Bytes of its line in the target, up to the value of ``confidence``.
-    """
-
-    number: int
-    problem: str = ""
-    messages: Sequence[Message] = ()
-    answer: str = ""
-    choices: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    task: str | None = None
-    start: bytes = b""
-
-    @property
-    def key(self) -> TaskKey:
-        """Name and kind of the task whose temperature it is scored with."""
-        return self.task or task_of(self.messages), "choice" if self.choices else "self_check"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How the lines of a source are read.
-
-    Attributes:
-        task: The task of lines that name none.
-        policy: Whether an earlier decision is left out, as a new one is written.
-        family: That of the model, which tells thoughts from answers.
-        columns: Names of columns as the user gave them.
-    """
-
-    task: str | None = None
-    policy: Policy | None = None
-    family: Family | None = None
-    columns: Columns = field(default_factory=dict)
-
-
-def lines_of(source: Path, how: Reading) -> Iterator[Line]:
-    """Each line of a file as the estimator takes it."""
-    for found in file_rows(source, how.columns):
-        row: Row = found.row
-        try:
-            if found.problem:
-                raise ValueError(found.problem)
-            json.dumps(row)  # fails for what is nested too deeply to be written again
-            line = _asked(found.number, row, how)
-        except (ValueError, RecursionError) as error:
-            line = Line(found.number, f"{found.place}: {complaint(error)}; {EXPECTED}")
-            row = {"raw": found.raw} if found.problem else row
-        # An earlier decision goes with the confidence it was about; a key of that name alone is the user's own.
-        old = {"confidence", "decision"} if how.policy or "confidence" in row else {"confidence"}
-        kept = encoded({key: value for key, value in row.items() if key not in old})
-        # The closing brace is left to ``SoFar.added``.
-        yield replace(line, start=kept[:-1] + (b", " if len(kept) > 2 else b"") + b'"confidence": ')
-
-
-def _asked(number: int, row: Row, how: Reading) -> Line:
-    found = values(row, how.columns, one_answer=True)
-    named = {("answer" if what == "answers" else what): value for what, value in found.items()}
-    if "messages" in row and "question" not in row:
-        named.pop("question", None)  # a column of another name is no second question
-    # Tables that were exported write null and [] for what a row does not have.
-    known = {key: value for key, value in (row | named).items() if value not in (None, [])}
-    own = _Row.model_validate(known, context={"family": how.family})
-    choices, task = tuple(own.choices), own.task or how.task
-    if own.question is None:
-        return Line(number, "", row["messages"], own.answer, choices, task=task)
-    messages = question_messages(Example(own.question, choices=choices, context=own.context))
-    given = given_choice(final_answer(own.answer, how.family) or "", choices)
-    letter = own.answer if given is None else LETTERS[given]
-    return Line(number, "", messages, letter, tuple(LETTERS[: len(choices)]), choices, task)
-
-
-def encoded(record: dict[str, Any]) -> bytes:
-    """JSON in UTF-8, never with what only Python takes for JSON."""
-    try:
-        return json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
-    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can write
-        return json.dumps(record, allow_nan=False).encode()
 
 
 @dataclass(frozen=True)
@@ -316,6 +169,7 @@ def score_file(
     batch_size: int = 8,
     columns: Columns | None = None,
     progress: Report | None = None,
+    engine: Engine | None = None,
 ) -> Summary:
     """Write every line of a file with its ``confidence`` to another file, in the same order.
 
@@ -339,6 +193,8 @@ def score_file(
         batch_size: Lines that go through the model together if they follow each other and share task and choices.
         columns: Names of columns that are not told by theirs, such as ``{"question": "Q", "answer": "A"}``.
         progress: Called after every batch.
+        engine: Where the answers are scored; by default in this process. The file that comes out is the same, and one
+            engine goes on where another was stopped.
 
     Raises:
         TaskFormatError: The source cannot be read, or holds no lines.
@@ -360,39 +216,40 @@ def score_file(
             if not own_answers:  # texts from elsewhere have no temperature
                 lines = (line for line in lines if line.choices)
             versions = _settled(estimator, lines, so_far.versions, lambda: report(found))
-            snapshot = estimator.snapshot(versions)
+            work = Work(source, how, versions, own_answers, batch_size, skip=found)
             with target.open("ab") as out:
                 # A torn last line is written again as a whole.
                 out.truncate(so_far.end)
-                for batch, written in _batches(lines_of(source, how), batch_size, skip=found):
-                    confidences = _confidences(snapshot, batch, own_answers=own_answers)
-                    scored = list(zip(batch, confidences, strict=True))
-                    out.write(b"".join(so_far.added(line, confidence) for line, confidence in scored[written:]))
+                for batch, confidences in (engine or local)(estimator, work):
+                    scored = list(zip(batch.lines, confidences, strict=True))
+                    out.write(b"".join(so_far.added(line, confidence) for line, confidence in scored[batch.written :]))
                     out.flush()
                     report(so_far.lines)
     return so_far.summary(new=so_far.lines - found)
 
 
-def _batches(lines: Iterable[Line], size: int, skip: int) -> Iterator[tuple[list[Line], int]]:
-    """Lines that go through the model together, and how many of them are written already.
+def local(estimator: ConfidenceEstimator, work: Work) -> Iterator[tuple[Batch, Sequence[Confidence]]]:
+    """Score batch after batch in this process."""
+    snapshot = estimator.snapshot(work.versions)
+    for batch in work.batches():
+        yield batch, list(confidences_of(snapshot, batch.lines, own_answers=work.own_answers))
 
-    The batches are those of a run from the start: a model's last digits depend on what it reads at the same time.
+
+def confidences_of(snapshot: ConfidenceEstimator, lines: Sequence[Line], *, own_answers: bool) -> Iterator[Confidence]:
+    """The confidences of the lines of one batch.
+
+    Args:
+        snapshot: Of an estimator, under the versions of the work.
+        lines: Of one batch.
+        own_answers: As for ``score_file``.
     """
-    for _, run in groupby(lines, key=lambda line: (bool(line.problem), line.task, line.choices)):
-        while batch := list(islice(run, size)):
-            if skip < len(batch):
-                yield batch, skip
-            skip = max(0, skip - len(batch))
-
-
-def _confidences(estimator: ConfidenceEstimator, batch: Sequence[Line], *, own_answers: bool) -> Iterator[Confidence]:
-    if batch[0].problem:
-        yield from (Confidence.missing(Reason("bad_input", line.problem)) for line in batch)
+    if lines[0].problem:
+        yield from (Confidence.missing(Reason("bad_input", line.problem)) for line in lines)
         return
-    pairs = [(line.messages, line.answer) for line in batch]
-    choices = batch[0].choices or None
-    found = estimator.score_many(pairs, task=batch[0].task, choices=choices, written_elsewhere=not own_answers)
-    for line, confidence in zip(batch, found, strict=True):
+    pairs = [(line.messages, line.answer) for line in lines]
+    choices = lines[0].choices or None
+    found = snapshot.score_many(pairs, task=lines[0].task, choices=choices, written_elsewhere=not own_answers)
+    for line, confidence in zip(lines, found, strict=True):
         named = dict(zip(line.choices, line.options, strict=False))
         others = tuple(replace(a, text=named.get(a.text, a.text)) for a in confidence.alternatives)
         yield replace(confidence, alternatives=others)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -21,7 +22,7 @@ from thermolang.cli.common import (
 from thermolang.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from thermolang.bulk.files import Summary
+    from thermolang.bulk.files import Engine, Summary
     from thermolang.calibration.kinds import KindName
     from thermolang.training.labels import Regraded
 
@@ -224,6 +225,14 @@ def score(
     ] = False,
     columns: ColumnsOption = None,
     batch: Annotated[int, typer.Option(min=1, help="Lines that go through the model together.")] = 8,
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="ray: several models side by side.")] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="With ray: HOST:PORT of a cluster that this machine is part of, or auto; else it starts one."
+        ),
+    ] = None,
+    actors: Annotated[int | None, typer.Option(min=1, help="With ray: how many models; 2 by default.")] = None,
 ) -> None:
     """Score answers that exist already: a confidence for every line of a file.
 
@@ -236,19 +245,22 @@ def score(
     keys are kept. In a table these are columns; others are named by --columns question=Q,answer=A. Each line comes back
     in its place with its "confidence", as JSONL in UTF-8; one that cannot be read says why there.
 
-    Stop it at any time and start it again: no line is lost or scored twice. With --own-answers the first 30 questions
-    of a task are read once more, before anything is scored, so that all its answers are scored under one temperature.
+    Stop it at any time and start it again: no line is lost or scored twice, with either engine. With --own-answers the
+    first 30 questions of a task are read once more, before anything is scored, so that all its answers are scored under
+    one temperature.
 
     Example: thermolang score answers.jsonl --out scored.jsonl --model smollm2-135m --threshold 0.7
     """
     writable(out)
-    from thermolang.bulk.files import count_lines, described, score_file
+    from thermolang.bulk.files import score_file
+    from thermolang.bulk.lines import count_lines, described
     from thermolang.cli.show import collecting_bar
     from thermolang.estimator import ConfidenceEstimator
     from thermolang.routing.policy import Policy
     from thermolang.tasks.columns import given_columns
 
     names, policy = given_columns(columns) if columns else {}, None if threshold is None else Policy(threshold)
+    on = _engine(engine, model, address, actors)
     count_lines(file, names)  # a file that cannot be read is refused before a model loads
     local = local_model(model)
     with quietly("finding its calibrator"):
@@ -267,9 +279,27 @@ def score(
             batch_size=batch,
             columns=names,
             progress=report,
+            engine=on,
         )
     for line in _told(summary, file, out, threshold):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _engine(name: str, model: str, address: str | None, actors: int | None) -> Engine | None:
+    """The engine that a command line names; None for this process."""
+    if name == "local":
+        if address is not None or actors is not None:
+            msg = "--address and --actors are for --engine ray"
+            raise InvalidInputError(msg)
+        return None
+    from thermolang.bulk.ray import RayEngine, check_address, ray_data
+    from thermolang.models.local import LocalModel
+
+    ray_data()  # that it is there, and answers, is found out before a model loads
+    check_address(address)
+    # Actors need not start in this folder.
+    name = str(Path(model).absolute()) if Path(model).exists() else model
+    return RayEngine(partial(LocalModel.load, name), actors or 2, address)
 
 
 def _told(summary: Summary, file: Path, out: Path, threshold: float | None) -> list[str]:

@@ -227,8 +227,8 @@ def doctor(model: ModelOption = DEFAULT_MODEL, store: StoreOption = None) -> Non
 
 
 def _answered(estimator: ConfidenceEstimator, question: str, choices: str | None, task: str) -> tuple[str, Confidence]:
-    from thermolang.estimator import EMPTY
     from thermolang.models.prompts import LETTERS, choice_messages, question_messages
+    from thermolang.readings import EMPTY
     from thermolang.types import Confidence, Example, Reason
 
     options = [c.strip() for c in choices.split(",")] if choices is not None else []

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from thermolang.review.client import ReviewClient
     from thermolang.review.records import Verdict
     from thermolang.review.store import ReviewStore
+    from thermolang.review.watch import Watch
 
 TRY_AGAIN = "A reviewer did not accept this answer. Please try again."
 UNSCORED = Reason(
@@ -140,6 +141,7 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
             some of the accepted answers, on which no agent waits.
         written_elsewhere: Whether other weights than the estimator's write the answers; by default the weights, and the
             name on the message, are compared. Say False for a chat model of your own class over the same weights.
+        watch: Sees the confidence of every final answer; after an alarm it may send all of them to review.
 
     Raises:
         InvalidInputError: ``max_reviews`` is negative.
@@ -156,6 +158,7 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
         max_reviews: int = 3,
         store: ReviewStore | ReviewClient | None = None,
         written_elsewhere: bool | None = None,
+        watch: Watch | None = None,
     ) -> None:
         super().__init__()
         if max_reviews < 0:
@@ -163,7 +166,7 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
             raise InvalidInputError(msg)
         self.scoring = Scoring(estimator, task, written_elsewhere=written_elsewhere) if estimator else None
         self.task, self.policy = task, policy or Policy()
-        self.max_reviews, self.store = max_reviews, store
+        self.max_reviews, self.store, self.watch = max_reviews, store, watch
 
     def before_agent(self, state: GateState, runtime: Runtime[Any]) -> dict[str, Any]:
         """Count anew for each question; a resumed run does not pass here."""
@@ -191,7 +194,7 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
             return None
         confidence, payload = read(message)
         # An answer that did not come from the model node, but from another middleware, carries no decision.
-        decision = payload.get("decision") or decision_record(self.policy.decide(confidence), None)
+        decision = payload.get("decision") or decision_record(self._decide(confidence), None)
         if not Decision.from_dict(decision).holds:
             return None
         reviews = state.get("confidence_reviews", 0)
@@ -229,7 +232,9 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
             report_confidence(confidence)
         question = _question(request.messages)
         attach(answer, confidence, question=question, model=model)
-        decision, item_id = self.policy.decide(confidence), None
+        if self.watch is not None:
+            self.watch.observe(confidence)
+        decision, item_id = self._decide(confidence), None
         report_decision(decision)
         reviews = cast("GateState", request.state).get("confidence_reviews", 0)
         # After that many rejections the answer passes, and nobody would wait for its verdict.
@@ -239,6 +244,9 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
         elif decision.action == "accept" and self.store is not None:
             audited(self.store, decision, confidence, str(answer.text), {"question": question, "model": model})
         return replace(response, result=[*response.result[:-1], attach_decision(answer, decision, item_id)])
+
+    def _decide(self, confidence: Confidence) -> Decision:
+        return (self.watch.guarded(self.policy) if self.watch else self.policy).decide(confidence)
 
     def _score(self, request: ModelRequest[Any], answer: AIMessage) -> Confidence:
         if self.scoring is None:

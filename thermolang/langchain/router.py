@@ -22,6 +22,7 @@ from thermolang.types import Action, Confidence, Decision, Reason
 if TYPE_CHECKING:
     from thermolang.review.client import ReviewClient
     from thermolang.review.store import ReviewStore
+    from thermolang.review.watch import Watch
 
 PLACEHOLDER = "This answer is being checked by a person."
 
@@ -56,6 +57,7 @@ class ConfidenceRouter(Runnable[Any, Any]):
             gets the same input; otherwise put the router behind the chain: ``chain | router``.
         fallback: Answers in place of a doubtful answer. If its own answer carries a confidence that is not accepted,
             that one waits in the store too. Its errors are logged, and the doubtful answer goes on, marked.
+        watch: Sees every confidence; after an alarm it may send all answers to review.
 
     Raises:
         InvalidInputError: ``on_review`` is unknown, or a fallback is wanted without ``fallback`` and ``chain``.
@@ -70,6 +72,7 @@ class ConfidenceRouter(Runnable[Any, Any]):
         placeholder: str = PLACEHOLDER,
         chain: Runnable[Any, Any] | None = None,
         fallback: Runnable[Any, Any] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         if on_review not in ("flag", "hold", "fallback"):
             msg = f"on_review is 'flag', 'hold' or 'fallback', not {on_review!r}"
@@ -78,7 +81,7 @@ class ConfidenceRouter(Runnable[Any, Any]):
             msg = "on_review='fallback', fallback= and chain= go together: the fallback gets the input of the chain"
             raise InvalidInputError(msg)
         self.store, self.policy, self.on_review, self.placeholder = store, policy, on_review, placeholder
-        self.chain, self.fallback = chain, fallback
+        self.chain, self.fallback, self.watch = chain, fallback, watch
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """Decide about one answer. A doubtful one waits in the database before this returns."""
@@ -167,8 +170,7 @@ class ConfidenceRouter(Runnable[Any, Any]):
         return {"output": second, "confidence": Confidence.missing(NO_CONFIDENCE), "decision": decision}
 
     def _decide(self, confidence: Confidence, answer: str, payload: dict[str, Any]) -> tuple[Decision, str | None]:
-        before = decided(payload) if self.policy is None else None
-        decision = before or (self.policy or Policy()).decide(confidence)
+        decision = self._judged(confidence, payload)
         report_decision(decision)
         if decision.action == "accept":
             # The item's id is for nobody: who gets the answer must not know either that it was drawn.
@@ -176,6 +178,14 @@ class ConfidenceRouter(Runnable[Any, Any]):
         if decision.action != "review":
             return decision, None
         return submitted(self.store, decision, confidence, answer, payload)
+
+    def _judged(self, confidence: Confidence, payload: dict[str, Any]) -> Decision:
+        policy, before = self.policy or Policy(), decided(payload) if self.policy is None else None
+        if self.watch is not None:
+            self.watch.observe(confidence)
+            # After an alarm what was decided before does not count either.
+            policy, before = self.watch.guarded(policy), None if self.watch.reviews_all else before
+        return before or policy.decide(confidence)
 
 
 def _not_routable(answer: Any) -> str:

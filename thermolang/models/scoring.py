@@ -136,6 +136,23 @@ class OptionScorer(ChatTokenizer):
         prompt = self._checked(self.encode(self.render(messages, at_once=True)))
         return self.read([prompt], [ids], [options])[0]
 
+    def choice_logits_batch(
+        self, conversations: Sequence[Sequence[Message]], choices: Sequence[str]
+    ) -> list[OptionScores]:
+        """Score the options of several questions with one forward pass.
+
+        Args:
+            conversations: As ``choice_logits`` takes them; what their prompts begin with is computed once.
+            choices: The options, the same ones for all.
+
+        Raises:
+            ModelError: As ``choice_logits``, for any of them.
+        """
+        ids, count = self.option_ids([(choice,) for choice in choices], names=choices), len(conversations)
+        prompts = [self._checked(self.encode(self.render(messages, at_once=True))) for messages in conversations]
+        prefixes = [self.prefix(prompts)] * count if count > 1 else []
+        return self.read(prompts, [ids] * count, [tuple(choices)] * count, prefixes=prefixes)
+
     def self_check(self, messages: Sequence[Message], answer: Generation | str) -> OptionScores:
         """Ask the model whether its answer is correct (P(True), Kadavath et al., 2022, arXiv 2207.05221).
 

@@ -66,6 +66,7 @@ from .transfer import import_items as import_items
 from .transfer import records as records
 from .users import User as User
 from .users import UserStore as UserStore
+from .watch import Watch as Watch
 from .webhooks import Courier as Courier
 from .webhooks import Delivery as Delivery
 from .webhooks import Webhooks as Webhooks

@@ -12,5 +12,4 @@ from .guarantees import labels_needed as labels_needed
 from .guarantees import must_review as must_review
 from .monitor import Alarm as Alarm
 from .monitor import Monitor as Monitor
-from .monitor import notify as notify
 from .policy import Policy as Policy

@@ -16,12 +16,8 @@ none, as their usual limits bound no rate of false alarms.
 from __future__ import annotations
 
 import bisect
-import json
-import logging
 import math
 import random
-import threading
-import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -61,8 +57,6 @@ POWERS = np.array([0.3, 0.5, 0.7])
 
 RISES = np.array([0.02, 0.05, 0.1, 0.2, 0.4])
 """How much the error may have risen, for the bets on it."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -284,35 +278,6 @@ def stability(reference: FloatArray, window: FloatArray) -> tuple[float, float]:
     )
     p, q = p / p.sum(), q / q.sum()
     return float(((q - p) * np.log(q / p)).sum()), float(jensenshannon(p, q, base=2) ** 2)
-
-
-def notify(url: str, alarm: Alarm, *, timeout: float = 5.0) -> bool:
-    """Post an alarm as JSON to a webhook; whether it was taken. It waits no longer than the timeout and never raises.
-
-    Raises:
-        InvalidInputError: The URL is not one of http or https.
-    """
-    if not url.startswith(("http://", "https://")):
-        msg = f"a webhook is called by http or https, not {url!r}"
-        raise InvalidInputError(msg)
-    body = json.dumps(alarm.to_dict()).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    taken: list[bool] = []
-
-    def call() -> None:
-        try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
-                taken.append(200 <= answer.status < 300)
-        except Exception:  # whatever the webhook does, the stream goes on
-            logger.exception("the webhook %s could not be called", url)
-
-    # In a thread, because a server that sends a byte now and then never times out by itself.
-    thread = threading.Thread(target=call, daemon=True)
-    thread.start()
-    thread.join(timeout)
-    if thread.is_alive():
-        logger.error("the webhook %s did not answer within %s s", url, timeout)
-    return taken == [True]
 
 
 def _value(confidence: Confidence) -> float:
