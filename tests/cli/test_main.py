@@ -391,6 +391,14 @@ def test_desk_passes_on_who_may_reach_it_and_how(run, served):
     assert (code, served) == (0, [(None, wanted | {"proxy": ("X-User", ("10.0.0.1", "10.0.0.2"))})])
 
 
+def test_desk_with_a_model_asks_it_in_both_ways(run, served, tiny):
+    code, _, _ = run("desk", "--model", "tiny")
+    chats = served[0][1]["chats"]
+    assert (code, list(chats)) == (0, ["fast", "thorough"])
+    assert [chat.scoring.mode for chat in chats.values()] == ["fast", "thorough"]
+    assert {chat.scoring.task for chat in chats.values()} == {"try"}
+
+
 @pytest.mark.parametrize("missing", ["fastapi", "uvicorn", "argon2", "markdown_it", "thermolang_desk"])
 def test_desk_without_its_extra_says_what_to_install(run, monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)

@@ -65,6 +65,8 @@ app.command()(cli_poc.poc)
 
 
 LOOPBACK = "127.0.0.1"
+# For an answer on the desk's page, waiting for others included.
+TRY_SECONDS = 300.0
 
 
 def main() -> None:
@@ -199,6 +201,10 @@ def desk(
     webhook_texts: Annotated[
         bool, typer.Option("--webhook-texts", help="Tell webhooks questions, answers, corrections and notes, too.")
     ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Also a page on which this model is asked: a folder, short name or hub id."),
+    ] = None,
 ) -> None:
     """Open the review desk in the browser: the doubtful answers, most doubtful first.
 
@@ -208,7 +214,7 @@ def desk(
     options: dict[str, Any] = {"host": host, "login": login, "names": name or []}
     if webhook:
         options["webhooks"] = cli_transfer.webhooks_of(webhook, texts=webhook_texts)
-    _serve_desk(store, port=port, sso=(sso_header, sso_proxy or []), **options)
+    _serve_desk(store, port=port, sso=(sso_header, sso_proxy or []), model=model, **options)
 
 
 @app.command()
@@ -259,7 +265,25 @@ def _estimator(name: str, samples: int = 0, *, remember: bool = True) -> Confide
         return ConfidenceEstimator(local, state_dir=states, mode=mode, samples=samples or SAMPLES)
 
 
-def _serve_desk(store: str | None, *, port: int | None, sso: tuple[str, list[str]] = ("", []), **options: Any) -> None:
+def _chats(name: str) -> dict[str, Any]:
+    """A model to try on the desk, by the mode in which its answers are scored."""
+    estimator = _estimator(name)
+    from thermolang.langchain.chat_model import ChatThermolang
+    from thermolang.langchain.wrapper import with_confidence
+
+    chat = ChatThermolang(local=estimator.model, timeout=TRY_SECONDS)  # type: ignore[arg-type]  # it is a LocalModel
+    modes: tuple[Mode, ...] = ("fast", "thorough")
+    return {mode: with_confidence(chat, estimator=estimator, task="try", mode=mode) for mode in modes}
+
+
+def _serve_desk(
+    store: str | None,
+    *,
+    port: int | None,
+    sso: tuple[str, list[str]] = ("", []),
+    model: str | None = None,
+    **options: Any,
+) -> None:
     for needed in ("fastapi", "uvicorn", "argon2", "markdown_it", "sqlalchemy", "alembic"):  # before the desk
         require(needed, "app")
     thermolang_desk = require("thermolang_desk", "app")
@@ -268,6 +292,8 @@ def _serve_desk(store: str | None, *, port: int | None, sso: tuple[str, list[str
     header, proxies = sso
     if header or proxies:
         options["proxy"] = thermolang_desk.Proxy(header, tuple(proxies))
+    if model is not None:
+        options["chats"] = _chats(model)
     ready = console.print
     thermolang_desk.serve(
         store, ready=lambda url: ready(f"Review desk: [bold]{escaped(url)}[/]  (Ctrl+C stops it)"), **options

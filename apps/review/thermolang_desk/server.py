@@ -9,11 +9,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import uvicorn
+from fastapi import FastAPI
 
 from thermolang import ReviewStore, ThermolangError
 from thermolang.review import Courier, User, UserStore, Webhooks
 from thermolang_desk.access import Access, Proxy
 from thermolang_desk.app import LOOPBACK, create_app
+from thermolang_desk.playground import Chats
 
 DEFAULT_PORT = 7861
 _PORTS_TRIED = 50
@@ -41,6 +43,7 @@ def serve(
     names: Sequence[str] = (),
     proxy: Proxy | None = None,
     webhooks: Webhooks | None = None,
+    chats: Chats | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Run the desk until Ctrl-C.
@@ -53,6 +56,7 @@ def serve(
         names: Names of this machine under which browsers ask for the desk; needed where it listens on all addresses.
         proxy: A reverse proxy that has a login of its own and tells who somebody is.
         webhooks: Who else is told of what happens.
+        chats: A model to try; see ``create_app``.
         ready: Called with the desk's URL once it answers.
 
     Raises:
@@ -63,7 +67,8 @@ def serve(
         access = _access(store, host, login=login, proxy=proxy)
         with _listen(host, port) as listener:
             url = _url(host, listener)
-            server = _server(store, access, _hosts(host, names), lambda: ready(url) if ready else None)
+            app = create_app(store, access, hosts=_hosts(host, names), chats=chats)
+            server = _server(app, lambda: ready(url) if ready else None)
             nothing = contextlib.nullcontext()
             courier: contextlib.AbstractContextManager[object] = Courier(store, webhooks) if webhooks else nothing
             with courier, contextlib.suppress(KeyboardInterrupt):
@@ -71,13 +76,16 @@ def serve(
 
 
 @contextlib.contextmanager
-def running(store_url: str | None = None, *, port: int | None = 0, login: bool = True) -> Iterator[str]:
+def running(
+    store_url: str | None = None, *, port: int | None = 0, login: bool = True, chats: Chats | None = None
+) -> Iterator[str]:
     """Run the desk on this machine, in a thread, while the block runs.
 
     Args:
         store_url: The review database; by default that of ``ReviewStore``.
         port: As for ``serve``.
         login: As for ``serve``.
+        chats: As for ``serve``.
 
     Yields:
         The desk's URL; it answers already.
@@ -85,7 +93,7 @@ def running(store_url: str | None = None, *, port: int | None = 0, login: bool =
     host = LOOPBACK[0]
     with ReviewStore(store_url) as store, _listen(host, port) as listener:
         up = threading.Event()
-        server = _server(store, _access(store, host, login=login), LOOPBACK, up.set)
+        server = _server(create_app(store, _access(store, host, login=login), chats=chats), up.set)
         thread = threading.Thread(target=server.run, args=([listener],), name="thermolang-desk", daemon=True)
         thread.start()
         try:
@@ -117,9 +125,9 @@ def _hosts(host: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*LOOPBACK, *names, *([] if host in _ANY else [host])]))
 
 
-def _server(store: ReviewStore, access: Access, hosts: Sequence[str], ready: Callable[[], None]) -> _Server:
+def _server(app: FastAPI, ready: Callable[[], None]) -> _Server:
     config = uvicorn.Config(
-        create_app(store, access, hosts=hosts),
+        app,
         log_level="warning",
         # Neither what runs here nor who asks on behalf of whom is anybody's business.
         server_header=False,
