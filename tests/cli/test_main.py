@@ -391,6 +391,35 @@ def test_desk_passes_on_who_may_reach_it_and_how(run, served):
     assert (code, served) == (0, [(None, wanted | {"proxy": ("X-User", ("10.0.0.1", "10.0.0.2"))})])
 
 
+DISCOVERY = "https://login.example/.well-known/openid-configuration"
+
+
+def test_desk_passes_on_the_provider_with_its_secret(run, served, monkeypatch):
+    pytest.importorskip("authlib")
+    monkeypatch.setenv(SECRET_VARIABLE, "hidden")
+    monkeypatch.setenv("THERMOLANG_OIDC_CLIENT", "desk")
+    code, out, _ = run("desk", "--oidc", DISCOVERY, "--oidc-role", "a=b=lead", "--oidc-role", "qa=reviewer")
+    provider = served[0][1]["oidc"]
+    assert code == 0 and "hidden" not in out
+    assert (provider.discovery, provider.client_id, provider.client_secret) == (DISCOVERY, "desk", "hidden")
+    assert provider.roles == {"a=b": "lead", "qa": "reviewer"} and provider.name_claim == "email"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--oidc-client", "desk"], "need --oidc"),
+        (["--oidc", DISCOVERY, "--oidc-client", "desk"], SECRET_VARIABLE),
+        (["--oidc", DISCOVERY, "--oidc-client", "desk", "--oidc-role", "lead"], "looks like GROUP=ROLE"),
+    ],
+)
+def test_desk_refuses_half_a_provider(run, served, monkeypatch, options, said):
+    pytest.importorskip("authlib")
+    monkeypatch.delenv(SECRET_VARIABLE, raising=False)
+    code, _, err = run("desk", *options)
+    assert (code, served) == (1, []) and said in only_line(err)
+
+
 def test_desk_with_a_model_asks_it_in_both_ways(run, served, tiny):
     code, _, _ = run("desk", "--model", "tiny")
     chats = served[0][1]["chats"]

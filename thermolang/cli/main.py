@@ -12,6 +12,7 @@ import typer
 from thermolang._version import __version__
 from thermolang.cli import audit as cli_audit
 from thermolang.cli import calibration as cli_calibration
+from thermolang.cli import desk as cli_desk
 from thermolang.cli import evaluation as cli_evaluation
 from thermolang.cli import feedback as cli_feedback
 from thermolang.cli import poc as cli_poc
@@ -32,7 +33,7 @@ from thermolang.cli.common import (
     writable,
     write_json,
 )
-from thermolang.errors import ThermolangError, require
+from thermolang.errors import ThermolangError
 
 if TYPE_CHECKING:
     from thermolang.cli.demo import Threshold
@@ -194,6 +195,23 @@ def desk(
     sso_proxy: Annotated[
         list[str] | None, typer.Option(help="Address or network of that proxy; the header of others is ignored.")
     ] = None,
+    oidc: Annotated[
+        str,
+        typer.Option(
+            envvar="THERMOLANG_OIDC",
+            help="Discovery URL of an OpenID Connect provider; it ends in /.well-known/openid-configuration.",
+        ),
+    ] = "",
+    oidc_client: Annotated[
+        str, typer.Option(envvar="THERMOLANG_OIDC_CLIENT", help="The desk's client id at that provider.")
+    ] = "",
+    oidc_name: Annotated[str, typer.Option(help="Claim of the provider that is the user's name here.")] = "email",
+    oidc_role: Annotated[
+        list[str] | None,
+        typer.Option(help="GROUP=ROLE: who is in that group there gets this role here, also if not known before."),
+    ] = None,
+    oidc_role_claim: Annotated[str, typer.Option(help="Claim of the provider that holds a user's groups.")] = "groups",
+    oidc_scope: Annotated[str, typer.Option(help="What the provider is asked to tell.")] = "openid profile email",
     webhook: Annotated[
         list[str] | None,
         typer.Option(help="URL that is told when an item waits, or is decided."),
@@ -209,9 +227,18 @@ def desk(
     """Open the review desk in the browser: the doubtful answers, most doubtful first.
 
     It needs users, see thermolang users add, or --no-login. Webhooks are signed with the secret that
-    THERMOLANG_WEBHOOK_SECRET holds; thermolang webhooks lists what they were told.
+    THERMOLANG_WEBHOOK_SECRET holds; thermolang webhooks lists what they were told. The secret of the provider's client
+    is in THERMOLANG_OIDC_SECRET.
     """
     options: dict[str, Any] = {"host": host, "login": login, "names": name or []}
+    claims: dict[str, Any] = {
+        "name_claim": oidc_name,
+        "role_claim": oidc_role_claim,
+        "roles": oidc_role or [],
+        "scope": oidc_scope,
+    }
+    if provider := cli_desk.oidc_of(oidc, oidc_client, **claims):
+        options["oidc"] = provider
     if webhook:
         options["webhooks"] = cli_transfer.webhooks_of(webhook, texts=webhook_texts)
     _serve_desk(store, port=port, sso=(sso_header, sso_proxy or []), model=model, **options)
@@ -284,9 +311,7 @@ def _serve_desk(
     model: str | None = None,
     **options: Any,
 ) -> None:
-    for needed in ("fastapi", "uvicorn", "argon2", "markdown_it", "sqlalchemy", "alembic"):  # before the desk
-        require(needed, "app")
-    thermolang_desk = require("thermolang_desk", "app")
+    thermolang_desk = cli_desk.desk_package()
     if port is not None:
         options["port"] = port
     header, proxies = sso

@@ -15,10 +15,10 @@ from starlette.exceptions import HTTPException
 from thermolang import ReviewStore
 from thermolang.errors import ConflictError, LoginError, RefusedError, StoreError
 from thermolang.review import ReviewService
-from thermolang_desk import api, components, lead, playground, producers
+from thermolang_desk import api, components, lead, oidc, playground, producers
 from thermolang_desk.access import Access
 from thermolang_desk.guard import Guard
-from thermolang_desk.i18n import WORDS, language_for, theme_for
+from thermolang_desk.i18n import WORDS, language_for
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _STATIC = Path(__file__).parent / "static"
@@ -58,6 +58,8 @@ def create_app(
     app.include_router(api.router)
     app.include_router(lead.router)
     app.include_router(producers.router)
+    if access.oidc is not None:
+        oidc.add_routes(app, access.oidc)
     if chats:
         app.include_router(playground.router)
     app.add_api_route("/", _page, response_class=HTMLResponse)
@@ -81,8 +83,7 @@ def _page(request: Request) -> HTMLResponse:
 
 
 def _login(request: Request) -> HTMLResponse:
-    text = components.login(language_for(request), theme_for(request))
-    return HTMLResponse(text, status_code=HTTPStatus.UNAUTHORIZED)
+    return HTMLResponse(components.login_for(request), status_code=HTTPStatus.UNAUTHORIZED)
 
 
 def _static(name: str) -> Response:

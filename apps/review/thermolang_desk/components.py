@@ -99,9 +99,23 @@ def preview(found: Quality, plot: Markup, task: str | None, language: Language) 
     return Markup(_render("lead_preview", words=WORDS[language], found=found, plot=plot, task=task))
 
 
-def login(language: Language, theme: str) -> str:
-    """The page on which one logs in."""
-    return _render("login", words=WORDS[language], language=language, theme=theme)
+def login_for(request: Request, wrong: str = "") -> str:
+    """The page on which one logs in, in place of one that was asked for.
+
+    Args:
+        request: For a page.
+        wrong: Why a login failed.
+    """
+    language = language_for(request)
+    return _render(
+        "login",
+        words=WORDS[language],
+        language=language,
+        theme=theme_for(request),
+        oidc=request.app.state.access.oidc is not None,
+        to=f"{request.url.path}?{request.url.query}".rstrip("?"),
+        wrong=wrong,
+    )
 
 
 def rows(found: Sequence[Row], language: Language) -> str:

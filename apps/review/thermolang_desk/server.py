@@ -15,6 +15,7 @@ from thermolang import ReviewStore, ThermolangError
 from thermolang.review import Courier, User, UserStore, Webhooks
 from thermolang_desk.access import Access, Proxy
 from thermolang_desk.app import LOOPBACK, create_app
+from thermolang_desk.oidc import Oidc
 from thermolang_desk.playground import Chats
 
 DEFAULT_PORT = 7861
@@ -42,6 +43,7 @@ def serve(
     login: bool = True,
     names: Sequence[str] = (),
     proxy: Proxy | None = None,
+    oidc: Oidc | None = None,
     webhooks: Webhooks | None = None,
     chats: Chats | None = None,
     ready: Callable[[str], None] | None = None,
@@ -55,6 +57,7 @@ def serve(
         login: False lets everybody in who can reach the desk, under the name of this account: on loopback only.
         names: Names of this machine under which browsers ask for the desk; needed where it listens on all addresses.
         proxy: A reverse proxy that has a login of its own and tells who somebody is.
+        oidc: An OpenID Connect provider by which people log in, beside their passwords.
         webhooks: Who else is told of what happens.
         chats: A model to try; see ``create_app``.
         ready: Called with the desk's URL once it answers.
@@ -64,7 +67,7 @@ def serve(
         StoreError: The database cannot be used.
     """
     with ReviewStore(store_url) as store:
-        access = _access(store, host, login=login, proxy=proxy)
+        access = _access(store, host, login=login, proxy=proxy, oidc=oidc)
         with _listen(host, port) as listener:
             url = _url(host, listener)
             app = create_app(store, access, hosts=_hosts(host, names), chats=chats)
@@ -104,7 +107,9 @@ def running(
             thread.join()
 
 
-def _access(store: ReviewStore, host: str, *, login: bool, proxy: Proxy | None = None) -> Access:
+def _access(
+    store: ReviewStore, host: str, *, login: bool, proxy: Proxy | None = None, oidc: Oidc | None = None
+) -> Access:
     """Refuse to begin where anybody could get in, or nobody."""
     users = UserStore(store)
     if not login:
@@ -112,10 +117,11 @@ def _access(store: ReviewStore, host: str, *, login: bool, proxy: Proxy | None =
             msg = f"without a login the desk listens on this machine only: {' or '.join(LOOPBACK)}, not {host!r}"
             raise ThermolangError(msg)
         return Access(users, alone=User(getpass.getuser(), "admin"))
-    if not users.all():
+    # A provider that also tells roles brings its users along.
+    if not users.all() and not (oidc and oidc.roles):
         msg = "there are no users yet: thermolang users add NAME; or, for yourself on this machine, desk --no-login"
         raise ThermolangError(msg)
-    return Access(users, proxy=proxy)
+    return Access(users, proxy=proxy, oidc=oidc)
 
 
 def _hosts(host: str, names: Sequence[str]) -> tuple[str, ...]:
