@@ -6,6 +6,7 @@ import sys
 import types
 
 import pytest
+from thermolang_desk.oidc import SECRET_VARIABLE
 from typer.testing import CliRunner
 
 from thermolang import ReviewStore, __version__
@@ -416,6 +417,39 @@ def test_desk_passes_on_the_provider_with_its_secret(run, served, monkeypatch):
 def test_desk_refuses_half_a_provider(run, served, monkeypatch, options, said):
     pytest.importorskip("authlib")
     monkeypatch.delenv(SECRET_VARIABLE, raising=False)
+    code, _, err = run("desk", *options)
+    assert (code, served) == (1, []) and said in only_line(err)
+
+
+def test_desk_passes_on_who_gets_mail(run, served, monkeypatch):
+    monkeypatch.setenv("THERMOLANG_SMTP", "smtps://mail.example")
+    monkeypatch.setenv("THERMOLANG_SMTP_USER", "desk")
+    monkeypatch.setenv("THERMOLANG_SMTP_PASSWORD", "hidden")
+    options = ["--mail-to", "ann@example.org", "--mail-to", "bob@example.org", "--mail-from", "desk@example.org"]
+    code, out, _ = run("desk", *options, "--mail-after", 30, "--mail-decided", "--mail-language", "ja")
+    mail = served[0][1]["mail"]
+    assert code == 0 and "hidden" not in out and "hidden" not in repr(mail)
+    assert mail.to == ("ann@example.org", "bob@example.org") and mail.server == "smtps://mail.example"
+    assert (mail.user, mail.password, mail.language) == ("desk", "hidden", "ja")
+    assert mail.kinds == ("item_waits", "alarm", "decided") and mail.after.total_seconds() == 1800
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--mail-to", "ann@example.org"], "--mail-to needs --mail-from"),
+        (
+            ["--mail-to", "ann", "--mail-from", "d@example.org", "--mail-server", "smtp://m"],
+            "ann@example.org, not 'ann'",
+        ),
+        (
+            ["--mail-to", "a@b.org", "--mail-from", "d@b.org", "--mail-server", "smtp://u:p@m"],
+            "THERMOLANG_SMTP_PASSWORD",
+        ),
+    ],
+)
+def test_desk_refuses_half_a_mail(run, served, monkeypatch, options, said):
+    monkeypatch.delenv("THERMOLANG_SMTP", raising=False)
     code, _, err = run("desk", *options)
     assert (code, served) == (1, []) and said in only_line(err)
 

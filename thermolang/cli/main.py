@@ -195,52 +195,39 @@ def desk(
     sso_proxy: Annotated[
         list[str] | None, typer.Option(help="Address or network of that proxy; the header of others is ignored.")
     ] = None,
-    oidc: Annotated[
-        str,
-        typer.Option(
-            envvar="THERMOLANG_OIDC",
-            help="Discovery URL of an OpenID Connect provider; it ends in /.well-known/openid-configuration.",
-        ),
-    ] = "",
-    oidc_client: Annotated[
-        str, typer.Option(envvar="THERMOLANG_OIDC_CLIENT", help="The desk's client id at that provider.")
-    ] = "",
-    oidc_name: Annotated[str, typer.Option(help="Claim of the provider that is the user's name here.")] = "email",
-    oidc_role: Annotated[
-        list[str] | None,
-        typer.Option(help="GROUP=ROLE: who is in that group there gets this role here, also if not known before."),
-    ] = None,
-    oidc_role_claim: Annotated[str, typer.Option(help="Claim of the provider that holds a user's groups.")] = "groups",
-    oidc_scope: Annotated[str, typer.Option(help="What the provider is asked to tell.")] = "openid profile email",
-    webhook: Annotated[
-        list[str] | None,
-        typer.Option(help="URL that is told when an item waits, or is decided."),
-    ] = None,
-    webhook_texts: Annotated[
-        bool, typer.Option("--webhook-texts", help="Tell webhooks questions, answers, corrections and notes, too.")
-    ] = False,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="Also a page on which this model is asked: a folder, short name or hub id."),
-    ] = None,
+    oidc: cli_desk.OidcOption = "",
+    oidc_client: cli_desk.OidcClientOption = "",
+    oidc_name: cli_desk.OidcNameOption = "email",
+    oidc_role: cli_desk.OidcRoleOption = None,
+    oidc_role_claim: cli_desk.OidcRoleClaimOption = "groups",
+    oidc_scope: cli_desk.OidcScopeOption = "openid profile email",
+    webhook: cli_desk.WebhookOption = None,
+    webhook_texts: cli_desk.WebhookTextsOption = False,
+    mail_to: cli_desk.MailToOption = None,
+    mail_from: cli_desk.MailFromOption = "",
+    mail_server: cli_desk.MailServerOption = "",
+    mail_after: cli_desk.MailAfterOption = 60,
+    mail_decided: cli_desk.MailDecidedOption = False,
+    mail_desk: cli_desk.MailDeskOption = "",
+    mail_language: cli_desk.MailLanguageOption = "en",
+    mail_insecure: cli_desk.MailInsecureOption = False,
+    model: cli_desk.TryOption = None,
 ) -> None:
     """Open the review desk in the browser: the doubtful answers, most doubtful first.
 
-    It needs users, see thermolang users add, or --no-login. Webhooks are signed with the secret that
-    THERMOLANG_WEBHOOK_SECRET holds; thermolang webhooks lists what they were told. The secret of the provider's client
-    is in THERMOLANG_OIDC_SECRET.
+    It needs users, see thermolang users add, or --no-login. Secrets are in the environment: THERMOLANG_WEBHOOK_SECRET
+    signs webhooks, THERMOLANG_OIDC_SECRET is the desk's at the provider, THERMOLANG_SMTP_USER and
+    THERMOLANG_SMTP_PASSWORD are for the mail server. thermolang webhooks lists what was told, and to whom.
     """
     options: dict[str, Any] = {"host": host, "login": login, "names": name or []}
-    claims: dict[str, Any] = {
-        "name_claim": oidc_name,
-        "role_claim": oidc_role_claim,
-        "roles": oidc_role or [],
-        "scope": oidc_scope,
+    claims: dict[str, Any] = {"name_claim": oidc_name, "role_claim": oidc_role_claim, "scope": oidc_scope}
+    style: dict[str, Any] = {"desk": mail_desk, "language": mail_language, "insecure": mail_insecure}
+    found = {
+        "oidc": cli_desk.oidc_of(oidc, oidc_client, roles=oidc_role or [], **claims),
+        "webhooks": cli_desk.webhooks_of(webhook, texts=webhook_texts),
+        "mail": cli_desk.mail_of(mail_to, mail_from, mail_server, after=mail_after, decided=mail_decided, **style),
     }
-    if provider := cli_desk.oidc_of(oidc, oidc_client, **claims):
-        options["oidc"] = provider
-    if webhook:
-        options["webhooks"] = cli_transfer.webhooks_of(webhook, texts=webhook_texts)
+    options |= {option: value for option, value in found.items() if value is not None}
     _serve_desk(store, port=port, sso=(sso_header, sso_proxy or []), model=model, **options)
 
 

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from thermolang import ReviewStore, ThermolangError
-from thermolang.review import Courier, User, UserStore, Webhooks
+from thermolang.review import Courier, Mail, User, UserStore, Webhooks
 from thermolang_desk.access import Access, Proxy
 from thermolang_desk.app import LOOPBACK, create_app
 from thermolang_desk.oidc import Oidc
@@ -45,6 +45,7 @@ def serve(
     proxy: Proxy | None = None,
     oidc: Oidc | None = None,
     webhooks: Webhooks | None = None,
+    mail: Mail | None = None,
     chats: Chats | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
@@ -58,7 +59,8 @@ def serve(
         names: Names of this machine under which browsers ask for the desk; needed where it listens on all addresses.
         proxy: A reverse proxy that has a login of its own and tells who somebody is.
         oidc: An OpenID Connect provider by which people log in, beside their passwords.
-        webhooks: Who else is told of what happens.
+        webhooks: Which other programs are told of what happens.
+        mail: Who is told of it by e-mail.
         chats: A model to try; see ``create_app``.
         ready: Called with the desk's URL once it answers.
 
@@ -72,8 +74,9 @@ def serve(
             url = _url(host, listener)
             app = create_app(store, access, hosts=_hosts(host, names), chats=chats)
             server = _server(app, lambda: ready(url) if ready else None)
-            nothing = contextlib.nullcontext()
-            courier: contextlib.AbstractContextManager[object] = Courier(store, webhooks) if webhooks else nothing
+            courier: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+            if webhooks or mail:
+                courier = Courier(store, webhooks, mail)
             with courier, contextlib.suppress(KeyboardInterrupt):
                 server.run([listener])
 
