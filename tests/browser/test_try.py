@@ -25,7 +25,6 @@ def live(store, chats):
 def ask(page, question, mode="fast"):
     page.locator("#question").fill(question)
     page.locator("[name=mode]").select_option(mode)
-    page.keyboard.press("Tab")
     page.locator("#question").press("Control+Enter")
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.ext import Extension
@@ -113,9 +114,17 @@ def login_for(request: Request, wrong: str = "") -> str:
         language=language,
         theme=theme_for(request),
         oidc=request.app.state.access.oidc is not None,
-        to=f"{request.url.path}?{request.url.query}".rstrip("?"),
+        to=own_page(f"{request.url.path}?{request.url.query}".rstrip("?")),
         wrong=wrong,
     )
+
+
+def own_page(address: str) -> str:
+    """An address on the desk, to which a login may lead back; the queue for any other."""
+    parts = urlsplit(address) if len(address) <= 2000 and "\\" not in address else urlsplit("")
+    own = not parts.scheme and not parts.netloc and address.isprintable()
+    known = parts.path in ("/", "/try", "/lead") or parts.path.startswith("/lead/")
+    return address if own and known and not address.startswith("//") else "/"
 
 
 def rows(found: Sequence[Row], language: Language) -> str:

@@ -155,7 +155,7 @@ class _Steps:
 
     async def begin(self, request: Request) -> Response:
         """Send the browser to the provider."""
-        request.session["to"] = own_page(request.query_params.get("to", ""))
+        request.session["to"] = components.own_page(request.query_params.get("to", ""))
         scheme = "https" if is_secure(request) else "http"
         back = f"{scheme}://{request.headers['host']}/oidc/callback"
         try:
@@ -167,10 +167,15 @@ class _Steps:
 
     async def end(self, request: Request) -> Response:
         """Log in whom the provider sends back."""
-        to = own_page(request.session.get("to", ""))
+        to = components.own_page(request.session.get("to", ""))
         try:
-            await self._metadata()
-            claims = (await self._client.authorize_access_token(request)).get("userinfo")
+            issuer = (await self._metadata())["issuer"]
+            # By itself Authlib takes a token that is for another client, if it names this one as its party.
+            options = {
+                "iss": {"essential": True, "value": issuer},
+                "aud": {"essential": True, "value": self._oidc.client_id},
+            }
+            claims = (await self._client.authorize_access_token(request, claims_options=options)).get("userinfo")
         except Exception as error:  # as above
             return _refused(request, "login_failed", error)
         finally:
@@ -179,12 +184,13 @@ class _Steps:
             return _refused(request, "login_failed", "the provider sent no ID token")
         return await self._entered(request, claims, to)
 
-    async def _metadata(self) -> None:
+    async def _metadata(self) -> dict[str, Any]:
         """What the provider says of itself; tokens without a signature of its private key count for nothing."""
-        metadata = await self._client.load_server_metadata()
+        metadata: dict[str, Any] = await self._client.load_server_metadata()
         names = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
         signed = [name for name in names if name != "none" and not name.startswith("HS")]
         metadata["id_token_signing_alg_values_supported"] = signed or ["RS256"]
+        return metadata
 
     async def _entered(self, request: Request, claims: Mapping[str, Any], to: str) -> Response:
         oidc, users = self._oidc, _users(request)
@@ -202,14 +208,6 @@ class _Steps:
         response = RedirectResponse(to, status_code=303)
         set_cookie(request, response, token)
         return response
-
-
-def own_page(address: str) -> str:
-    """An address on the desk, to which a login may lead back; the queue for any other."""
-    parts = urlsplit(address) if len(address) <= 2000 and "\\" not in address else urlsplit("")
-    own = not parts.scheme and not parts.netloc and address.isprintable()
-    known = parts.path in ("/", "/try", "/lead") or parts.path.startswith("/lead/")
-    return address if own and known and not address.startswith("//") else "/"
 
 
 def _users(request: Request) -> UserStore:

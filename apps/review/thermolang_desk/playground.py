@@ -138,9 +138,9 @@ async def ask(body: Question, user: Reviewer, playground: Trying, request: Reque
 @router.post("/api/v1/try/{item_id}/queue")
 def send(item_id: ItemId, user: Reviewer, playground: Trying, request: Request) -> dict[str, Any]:
     """Send one's last answer to the queue; a second time adds nothing."""
-    item = playground.last(user.name, item_id)
+    item, words = playground.last(user.name, item_id), WORDS[language_for(request)]
     if item is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, WORDS[language_for(request)]["try_gone"])
+        raise HTTPException(HTTPStatus.NOT_FOUND, words["try_gone"])
     reasons = {language: words["try_sent_by"].format(operator=user.name) for language, words in WORDS.items()}
     stored = request.app.state.store.submit(
         item.question,
