@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -185,17 +184,21 @@ class Courier:
         return _delivery(url, kind, row.item_id, detail | {"position": row.position}, at, due)
 
     def _due(self) -> Iterator[tuple[str, list[str]]]:
-        """Receivers and the messages that go to them together."""
+        """Receivers, and the messages that go to each of them together."""
         row, at = DeliveryRow, self._clock()
-        query = select(row.url, row.kind, row.id).where(row.state == "waiting", row.next_at <= at)
-        query = query.order_by(row.next_at, row.url, row.kind, row.created_at)
+        query = select(row.url, row.kind, row.id, row.next_at, row.detail).where(
+            row.state == "waiting", row.next_at <= at
+        )
         for channel in self._channels:
-            part = query.where(row.url.in_(channel.urls)).limit(max(PART, channel.most))
+            part = query.where(row.url.in_(channel.urls)).order_by(row.next_at).limit(max(PART, channel.most))
             with self._store._transaction() as session:
                 found = session.execute(part).all()
-            for (url, _), group in groupby(found, lambda each: (each.url, each.kind)):
-                ids = [each.id for each in group]
-                yield from ((url, ids[start : start + channel.most]) for start in range(0, len(ids), channel.most))
+            groups: dict[Any, list[str]] = {}
+            # What happened first is told first.
+            for each in sorted(found, key=lambda each: (each.next_at, each.detail.get("position", 0))):
+                together = each.kind if channel.most > 1 else each.id
+                groups.setdefault((each.url, together), []).append(each.id)
+            yield from ((url, ids) for (url, _), ids in groups.items())
 
     def _send(self, url: str, ids: Sequence[str]) -> None:
         """One try; what became of it is in the log."""
