@@ -61,8 +61,9 @@ sys.meta_path.insert(0, Missing())
 
 from thermolang.cli.main import app
 from thermolang_desk import Oidc, serve
-from thermolang_desk.oidc import _Steps
+from thermolang_desk.oidc import add_routes
 from thermolang.review import Mail, tell_alarm
+from fastapi import FastAPI
 
 def look(url):
     for path in ("/", "/lead", "/lead/load", "/lead/people", "/lead/settings", "/api/v1/items", "/readyz"):
@@ -70,7 +71,7 @@ def look(url):
     print("looked", flush=True)
     os.kill(os.getpid(), signal.SIGINT)
 
-_Steps(Oidc("https://login.example/.well-known/openid-configuration", "desk", "secret"))
+add_routes(FastAPI(), Oidc("https://login.example/.well-known/openid-configuration", "desk", "secret"))
 serve(sys.argv[1], port=0, login=False, ready=lambda url: threading.Thread(target=look, args=[url]).start())
 """
 
