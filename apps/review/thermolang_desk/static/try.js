@@ -50,7 +50,7 @@
       result.innerHTML = html.createHTML(text);
       $('after').hidden = false;
       $('send').disabled = false;
-      result.focus();
+      result.focus({preventScroll: true});
     },
   };
 
