@@ -102,7 +102,10 @@ def mail_of(
     from thermolang.review.schema import DeliveryKind
 
     kinds: list[DeliveryKind] = ["item_waits", "alarm", *(["decided"] if decided else [])]  # type: ignore[list-item]
-    account = {"user": os.environ.get(USER_VARIABLE, ""), "password": os.environ.get(PASSWORD_VARIABLE, "")}
+    account: dict[str, Any] = {
+        "user": os.environ.get(USER_VARIABLE, ""),
+        "password": os.environ.get(PASSWORD_VARIABLE, ""),
+    }
     return Mail(tuple(to), sender, server, kinds=tuple(kinds), after=timedelta(minutes=after), **account, **options)
 
 
