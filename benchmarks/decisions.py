@@ -17,10 +17,12 @@ from langchain_core.decisions import Choice, Noul
 from rich.progress import Progress, track
 
 from thermolang import ConfidenceEstimator, ThermometerDecisionModel
+from thermolang.calibration.calibrator import Calibrator
+from thermolang.calibration.fit import fit
 from thermolang.calibration.metrics import auroc, binary_nll, ece
+from thermolang.calibration.training import TrainingConfig
 from thermolang.models.local import LocalModel
 from thermolang.tasks.readers import load_tasks
-from thermolang.training.calibrate import train_calibrator
 from thermolang.training.store import load
 
 SETS = {
@@ -43,9 +45,10 @@ def trained(local, features):
     others = [t for t in load(features, local.name) if t.name not in SETS]
     with Progress() as bar:
         shown = bar.add_task(f"calibrator of {len(others)} other tasks", total=None)
-        return train_calibrator(
-            local, others, progress=lambda what, done, total: bar.update(shown, completed=done, total=total)
+        found = fit(
+            others, TrainingConfig(), progress=lambda done, total: bar.update(shown, completed=done, total=total)
         )
+    return Calibrator(local.identity, {"choice": found}, local.probe(), model_name=local.name)
 
 
 def asked(example):

@@ -6,6 +6,7 @@ import sys
 import types
 
 import pytest
+from thermolang_desk.oidc import SECRET_VARIABLE
 from typer.testing import CliRunner
 
 from thermolang import ReviewStore, __version__
@@ -389,6 +390,76 @@ def test_desk_passes_on_who_may_reach_it_and_how(run, served):
     code, _, _ = run("desk", *options, "--sso-proxy", "10.0.0.1", "--sso-proxy", "10.0.0.2")
     wanted = {"host": "0.0.0.0", "login": False, "names": ["desk.example"]}
     assert (code, served) == (0, [(None, wanted | {"proxy": ("X-User", ("10.0.0.1", "10.0.0.2"))})])
+
+
+DISCOVERY = "https://login.example/.well-known/openid-configuration"
+
+
+def test_desk_passes_on_the_provider_with_its_secret(run, served, monkeypatch):
+    pytest.importorskip("authlib")
+    monkeypatch.setenv(SECRET_VARIABLE, "hidden")
+    monkeypatch.setenv("THERMOLANG_OIDC_CLIENT", "desk")
+    code, out, _ = run("desk", "--oidc", DISCOVERY, "--oidc-role", "a=b=lead", "--oidc-role", "qa=reviewer")
+    provider = served[0][1]["oidc"]
+    assert code == 0 and "hidden" not in out
+    assert (provider.discovery, provider.client_id, provider.client_secret) == (DISCOVERY, "desk", "hidden")
+    assert provider.roles == {"a=b": "lead", "qa": "reviewer"} and provider.name_claim == "email"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--oidc-client", "desk"], "need --oidc"),
+        (["--oidc", DISCOVERY, "--oidc-client", "desk"], SECRET_VARIABLE),
+        (["--oidc", DISCOVERY, "--oidc-client", "desk", "--oidc-role", "lead"], "looks like GROUP=ROLE"),
+    ],
+)
+def test_desk_refuses_half_a_provider(run, served, monkeypatch, options, said):
+    pytest.importorskip("authlib")
+    monkeypatch.delenv(SECRET_VARIABLE, raising=False)
+    code, _, err = run("desk", *options)
+    assert (code, served) == (1, []) and said in only_line(err)
+
+
+def test_desk_passes_on_who_gets_mail(run, served, monkeypatch):
+    monkeypatch.setenv("THERMOLANG_SMTP", "smtps://mail.example")
+    monkeypatch.setenv("THERMOLANG_SMTP_USER", "desk")
+    monkeypatch.setenv("THERMOLANG_SMTP_PASSWORD", "hidden")
+    options = ["--mail-to", "ann@example.org", "--mail-to", "bob@example.org", "--mail-from", "desk@example.org"]
+    code, out, _ = run("desk", *options, "--mail-after", 30, "--mail-decided", "--mail-language", "ja")
+    mail = served[0][1]["mail"]
+    assert code == 0 and "hidden" not in out and "hidden" not in repr(mail)
+    assert mail.to == ("ann@example.org", "bob@example.org") and mail.server == "smtps://mail.example"
+    assert (mail.user, mail.password, mail.language) == ("desk", "hidden", "ja")
+    assert mail.kinds == ("item_waits", "alarm", "decided") and mail.after.total_seconds() == 1800
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--mail-to", "ann@example.org"], "--mail-to needs --mail-from"),
+        (
+            ["--mail-to", "ann", "--mail-from", "d@example.org", "--mail-server", "smtp://m"],
+            "ann@example.org, not 'ann'",
+        ),
+        (
+            ["--mail-to", "a@b.org", "--mail-from", "d@b.org", "--mail-server", "smtp://u:p@m"],
+            "THERMOLANG_SMTP_PASSWORD",
+        ),
+    ],
+)
+def test_desk_refuses_half_a_mail(run, served, monkeypatch, options, said):
+    monkeypatch.delenv("THERMOLANG_SMTP", raising=False)
+    code, _, err = run("desk", *options)
+    assert (code, served) == (1, []) and said in only_line(err)
+
+
+def test_desk_with_a_model_asks_it_in_both_ways(run, served, tiny):
+    code, _, _ = run("desk", "--model", "tiny")
+    chats = served[0][1]["chats"]
+    assert (code, list(chats)) == (0, ["fast", "thorough"])
+    assert [chat.scoring.mode for chat in chats.values()] == ["fast", "thorough"]
+    assert {chat.scoring.task for chat in chats.values()} == {"try"}
 
 
 @pytest.mark.parametrize("missing", ["fastapi", "uvicorn", "argon2", "markdown_it", "thermolang_desk"])

@@ -64,7 +64,7 @@ def test_a_backup_is_a_database_that_opens(run, url, tmp_path):
 def test_what_webhooks_were_told_is_listed(run, url):
     from thermolang.review import Courier, Webhooks
 
-    assert run("webhooks", "--store", url)[1] == "no webhook was told anything yet\n"
+    assert run("webhooks", "--store", url)[1] == "nobody was told anything yet\n"
     with ReviewStore(url) as store:
         transport = httpx.MockTransport(lambda request: httpx.Response(500))
         courier = Courier(store, Webhooks(("https://example.org/hook?key=x",), "s" * 24), transport=transport)

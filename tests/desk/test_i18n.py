@@ -3,17 +3,20 @@
 import re
 import string
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import thermolang_desk
 from jinja2 import nodes
 from thermolang_desk import components, fields
 from thermolang_desk.i18n import LANGUAGES, WORDS, language_of
+from thermolang_desk.playground import TryMode
 
 from thermolang.review import BANDS, REJECT_CODES, STATUSES, User
 
 # Looked up by an item's status or confidence, or by a role.
 BY_VALUE = {*STATUSES, *components.LEVELS, *BANDS, "all", "flagged"}
+BY_VALUE |= {f"try_{mode}" for mode in get_args(TryMode)}
 # Looked up by the rest of their names: reasons, codes of verdicts, orders, keys, and what the script says.
 BY_BEGINNING = (
     "why_",

@@ -127,3 +127,30 @@ def test_unknown_users_are_named(users):
 @pytest.mark.parametrize(("role", "may"), [("reviewer", [1, 0, 0]), ("lead", [1, 1, 0]), ("admin", [1, 1, 1])])
 def test_higher_roles_may_what_lower_ones_may(role, may):
     assert [User("ann", role).may(needed) for needed in ("reviewer", "lead", "admin")] == list(map(bool, may))
+
+
+# by another login
+
+
+def test_who_is_known_enters_without_a_password(users, clock):
+    users.add("ann", PASSWORD, "lead")
+    user, token = users.enter("ann")
+    assert user == User("ann", "lead") and users.user_of(token) == user
+    assert users.enter("ann")[1] != token
+    clock.now += SESSION
+    assert users.user_of(token) is None
+
+
+@pytest.mark.parametrize("name", ["bob", "", "a\nb", "x" * 201])
+def test_who_is_unknown_does_not_enter(users, name):
+    with pytest.raises(LoginError):
+        users.enter(name)
+    assert users.all() == []
+
+
+def test_a_role_of_the_other_login_adds_and_changes_users(users):
+    assert users.enter("bob", "lead")[0] == users.named("bob") == User("bob", "lead")
+    _, token = users.enter("bob", "reviewer")
+    assert users.user_of(token) == User("bob", "reviewer")
+    with pytest.raises(LoginError):
+        users.login("bob", "")

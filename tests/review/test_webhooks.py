@@ -11,8 +11,9 @@ import pytest
 
 from tests.review.conftest import submit
 from thermolang.errors import InvalidInputError
-from thermolang.review import LeadService, ReviewService, TaskSettings, webhooks
-from thermolang.review.webhooks import RETRIES, Courier, Webhooks, deliveries, signature, verified
+from thermolang.review import LeadService, ReviewService, TaskSettings, courier
+from thermolang.review.courier import RETRIES, Courier, deliveries, tell_alarm
+from thermolang.review.webhooks import Webhooks, signature, verified
 from thermolang.routing.monitor import Alarm
 
 httpx = pytest.importorskip("httpx")
@@ -38,14 +39,14 @@ class Receiver:
         return [json.loads(request.content) for request in self.requests]
 
 
-def courier(store, clock, receiver, *, texts=False, urls=(URL,)):
+def courier_of(store, clock, receiver, *, texts=False, urls=(URL,)):
     return Courier(store, Webhooks(urls, SECRET, texts), clock=clock, transport=httpx.MockTransport(receiver))
 
 
 def test_waiting_and_deciding_are_told_without_texts(any_store, clock):
     submit(any_store, question="from before")
     receiver = Receiver()
-    one = courier(any_store, clock, receiver)
+    one = courier_of(any_store, clock, receiver)
     item = submit(any_store, 0.43171717, "Capital?", "Sydney", task="capitals")
     one.step()
     any_store.decide(item.id, "correct", operator="ann", corrected_answer="Canberra", note="hm")
@@ -62,7 +63,7 @@ def test_waiting_and_deciding_are_told_without_texts(any_store, clock):
 
 def test_texts_are_told_where_asked_for(any_store, clock):
     receiver = Receiver()
-    one = courier(any_store, clock, receiver, texts=True)
+    one = courier_of(any_store, clock, receiver, texts=True)
     item = submit(any_store, 0.4, "Capital?", "Sydney")
     any_store.decide(item.id, "correct", operator="ann", corrected_answer="Canberra", note="hm")
     one.step()
@@ -74,7 +75,7 @@ def test_texts_are_told_where_asked_for(any_store, clock):
 
 def test_messages_are_signed_as_the_specification_says(any_store, clock):
     receiver = Receiver()
-    one = courier(any_store, clock, receiver)
+    one = courier_of(any_store, clock, receiver)
     submit(any_store)
     one.step()
     (request,) = receiver.requests
@@ -96,7 +97,7 @@ def test_a_signature_is_hmac_of_id_time_and_body():
 
 def test_what_fails_is_tried_again_with_growing_pauses(any_store, clock):
     receiver = Receiver(500, httpx.ReadTimeout("slow"), 302, 204)
-    one = courier(any_store, clock, receiver)
+    one = courier_of(any_store, clock, receiver)
     submit(any_store)
     one.step()
     for attempt, said in enumerate(("status 500", "ReadTimeout", "status 302"), 1):
@@ -116,7 +117,7 @@ def test_what_fails_is_tried_again_with_growing_pauses(any_store, clock):
 
 def test_in_the_end_it_is_given_up(any_store, clock):
     receiver = Receiver(*[500] * 20)
-    one = courier(any_store, clock, receiver)
+    one = courier_of(any_store, clock, receiver)
     submit(any_store)
     for _ in range(20):
         one.step()
@@ -126,10 +127,10 @@ def test_in_the_end_it_is_given_up(any_store, clock):
 
 
 def test_a_restart_loses_nothing_and_two_desks_tell_it_once(any_store, clock):
-    courier(any_store, clock, Receiver())
+    courier_of(any_store, clock, Receiver())
     submit(any_store)
     receiver = Receiver()
-    first, second = courier(any_store, clock, receiver), courier(any_store, clock, receiver)
+    first, second = courier_of(any_store, clock, receiver), courier_of(any_store, clock, receiver)
     for one in (first, second, first, second):
         one.step()
     assert len(receiver.requests) == 1
@@ -142,7 +143,7 @@ def test_copies_are_told_to_nobody(any_store, clock):
     leads.set_settings("*", TaskSettings(probe_share=0.5), operator="lee")
     leads.mark_probe(item.id, operator="lee")
     receiver = Receiver()
-    one = courier(any_store, clock, receiver)
+    one = courier_of(any_store, clock, receiver)
     service = ReviewService(any_store)
     service.prepare("bob")
     copy = service.search(operator="bob").rows[0]
@@ -153,9 +154,9 @@ def test_copies_are_told_to_nobody(any_store, clock):
 
 def test_an_alarm_of_a_monitor_is_told(any_store, clock):
     receiver = Receiver()
-    one = courier(any_store, clock, receiver)
+    one = courier_of(any_store, clock, receiver)
     alarm = Alarm("novelty", 7, 3, 1.5, "questions became unlike the others")
-    assert webhooks.tell_alarm(any_store, alarm, now=clock.now) == 1
+    assert tell_alarm(any_store, alarm, now=clock.now) == 1
     one.step()
     assert receiver.bodies == [
         {
@@ -178,7 +179,7 @@ def test_without_a_secret_nothing_is_sent():
 
 
 def test_a_receiver_that_hangs_stops_nobody(any_store, clock, monkeypatch):
-    monkeypatch.setattr(webhooks, "_POLL", 0.01)
+    monkeypatch.setattr(courier, "_POLL", 0.01)
     hangs, go_on = threading.Event(), threading.Event()
 
     def receive(request):
@@ -186,7 +187,7 @@ def test_a_receiver_that_hangs_stops_nobody(any_store, clock, monkeypatch):
         go_on.wait(60)
         return httpx.Response(204)
 
-    with courier(any_store, clock, receive) as one:
+    with courier_of(any_store, clock, receive) as one:
         item = submit(any_store)
         assert hangs.wait(60)
         # It hangs within no transaction, so writers go on.
@@ -198,14 +199,14 @@ def test_a_receiver_that_hangs_stops_nobody(any_store, clock, monkeypatch):
 
 
 def test_the_thread_sends_by_itself_and_ends(any_store, clock, monkeypatch):
-    monkeypatch.setattr(webhooks, "_POLL", 0.01)
+    monkeypatch.setattr(courier, "_POLL", 0.01)
     came = threading.Event()
 
     def receive(request):
         came.set()
         return httpx.Response(204)
 
-    with courier(any_store, clock, receive) as one:
+    with courier_of(any_store, clock, receive) as one:
         submit(any_store)
         assert came.wait(60)
     one._thread.join(60)

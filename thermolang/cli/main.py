@@ -12,6 +12,7 @@ import typer
 from thermolang._version import __version__
 from thermolang.cli import audit as cli_audit
 from thermolang.cli import calibration as cli_calibration
+from thermolang.cli import desk as cli_desk
 from thermolang.cli import evaluation as cli_evaluation
 from thermolang.cli import feedback as cli_feedback
 from thermolang.cli import poc as cli_poc
@@ -32,7 +33,7 @@ from thermolang.cli.common import (
     writable,
     write_json,
 )
-from thermolang.errors import ThermolangError, require
+from thermolang.errors import ThermolangError
 
 if TYPE_CHECKING:
     from thermolang.cli.demo import Threshold
@@ -65,6 +66,8 @@ app.command()(cli_poc.poc)
 
 
 LOOPBACK = "127.0.0.1"
+# For an answer on the desk's page, waiting for others included.
+TRY_SECONDS = 300.0
 
 
 def main() -> None:
@@ -192,23 +195,40 @@ def desk(
     sso_proxy: Annotated[
         list[str] | None, typer.Option(help="Address or network of that proxy; the header of others is ignored.")
     ] = None,
-    webhook: Annotated[
-        list[str] | None,
-        typer.Option(help="URL that is told when an item waits, or is decided."),
-    ] = None,
-    webhook_texts: Annotated[
-        bool, typer.Option("--webhook-texts", help="Tell webhooks questions, answers, corrections and notes, too.")
-    ] = False,
+    oidc: cli_desk.OidcOption = "",
+    oidc_client: cli_desk.OidcClientOption = "",
+    oidc_name: cli_desk.OidcNameOption = "email",
+    oidc_role: cli_desk.OidcRoleOption = None,
+    oidc_role_claim: cli_desk.OidcRoleClaimOption = "groups",
+    oidc_scope: cli_desk.OidcScopeOption = "openid profile email",
+    webhook: cli_desk.WebhookOption = None,
+    webhook_texts: cli_desk.WebhookTextsOption = False,
+    mail_to: cli_desk.MailToOption = None,
+    mail_from: cli_desk.MailFromOption = "",
+    mail_server: cli_desk.MailServerOption = "",
+    mail_after: cli_desk.MailAfterOption = 60,
+    mail_decided: cli_desk.MailDecidedOption = False,
+    mail_desk: cli_desk.MailDeskOption = "",
+    mail_language: cli_desk.MailLanguageOption = "en",
+    mail_insecure: cli_desk.MailInsecureOption = False,
+    model: cli_desk.TryOption = None,
 ) -> None:
     """Open the review desk in the browser: the doubtful answers, most doubtful first.
 
-    It needs users, see thermolang users add, or --no-login. Webhooks are signed with the secret that
-    THERMOLANG_WEBHOOK_SECRET holds; thermolang webhooks lists what they were told.
+    It needs users, see thermolang users add, or --no-login. Secrets are in the environment: THERMOLANG_WEBHOOK_SECRET
+    signs webhooks, THERMOLANG_OIDC_SECRET is the desk's at the provider, THERMOLANG_SMTP_USER and
+    THERMOLANG_SMTP_PASSWORD are for the mail server. thermolang webhooks lists what was told, and to whom.
     """
     options: dict[str, Any] = {"host": host, "login": login, "names": name or []}
-    if webhook:
-        options["webhooks"] = cli_transfer.webhooks_of(webhook, texts=webhook_texts)
-    _serve_desk(store, port=port, sso=(sso_header, sso_proxy or []), **options)
+    claims: dict[str, Any] = {"name_claim": oidc_name, "role_claim": oidc_role_claim, "scope": oidc_scope}
+    style: dict[str, Any] = {"desk": mail_desk, "language": mail_language, "insecure": mail_insecure}
+    found = {
+        "oidc": cli_desk.oidc_of(oidc, oidc_client, roles=oidc_role or [], **claims),
+        "webhooks": cli_desk.webhooks_of(webhook, texts=webhook_texts),
+        "mail": cli_desk.mail_of(mail_to, mail_from, mail_server, after=mail_after, decided=mail_decided, **style),
+    }
+    options |= {option: value for option, value in found.items() if value is not None}
+    _serve_desk(store, port=port, sso=(sso_header, sso_proxy or []), model=model, **options)
 
 
 @app.command()
@@ -259,15 +279,33 @@ def _estimator(name: str, samples: int = 0, *, remember: bool = True) -> Confide
         return ConfidenceEstimator(local, state_dir=states, mode=mode, samples=samples or SAMPLES)
 
 
-def _serve_desk(store: str | None, *, port: int | None, sso: tuple[str, list[str]] = ("", []), **options: Any) -> None:
-    for needed in ("fastapi", "uvicorn", "argon2", "markdown_it", "sqlalchemy", "alembic"):  # before the desk
-        require(needed, "app")
-    thermolang_desk = require("thermolang_desk", "app")
+def _chats(name: str) -> dict[str, Any]:
+    """A model to try on the desk, by the mode in which its answers are scored."""
+    estimator = _estimator(name)
+    from thermolang.langchain.chat_model import ChatThermolang
+    from thermolang.langchain.wrapper import with_confidence
+
+    chat = ChatThermolang(local=estimator.model, timeout=TRY_SECONDS)  # type: ignore[arg-type]  # it is a LocalModel
+    modes: tuple[Mode, ...] = ("fast", "thorough")
+    return {mode: with_confidence(chat, estimator=estimator, task="try", mode=mode) for mode in modes}
+
+
+def _serve_desk(
+    store: str | None,
+    *,
+    port: int | None,
+    sso: tuple[str, list[str]] = ("", []),
+    model: str | None = None,
+    **options: Any,
+) -> None:
+    thermolang_desk = cli_desk.desk_package()
     if port is not None:
         options["port"] = port
     header, proxies = sso
     if header or proxies:
         options["proxy"] = thermolang_desk.Proxy(header, tuple(proxies))
+    if model is not None:
+        options["chats"] = _chats(model)
     ready = console.print
     thermolang_desk.serve(
         store, ready=lambda url: ready(f"Review desk: [bold]{escaped(url)}[/]  (Ctrl+C stops it)"), **options

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from thermolang.cli.common import StoreOption, console, opened, writable
-from thermolang.errors import InvalidInputError, require
-
-if TYPE_CHECKING:
-    from thermolang.review.webhooks import Webhooks
+from thermolang.errors import InvalidInputError
 
 
 def export(
@@ -74,9 +70,9 @@ def webhooks(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
     store: StoreOption = None,
 ) -> None:
-    """List what webhooks were told, the newest first: time, state, number of tries, what the receiver said."""
+    """List what webhooks and mailboxes were told, the newest first: time, state, number of tries, what was answered."""
     with opened(store) as reviews:
-        from thermolang.review.webhooks import deliveries
+        from thermolang.review.courier import deliveries
 
         found = deliveries(reviews, limit=limit)
     for one in found:
@@ -84,7 +80,7 @@ def webhooks(
         said = f", {one.said}" if one.said else ""
         _say(f"{one.created_at:%Y-%m-%d %H:%M:%S} {one.kind}{about}: {one.state} ({one.attempts}{said}) {one.url}")
     if not found:
-        _say("no webhook was told anything yet")
+        _say("nobody was told anything yet")
 
 
 def backup(
@@ -105,14 +101,6 @@ def backup(
 
         job(reviews, target)
     _say(f"copied to {target}: thermolang desk --store sqlite:///{target} opens it")
-
-
-def webhooks_of(urls: list[str], *, texts: bool) -> Webhooks:
-    """The webhooks of a desk, with their secret from the environment."""
-    require("sqlalchemy", "store")
-    from thermolang.review.webhooks import SECRET_VARIABLE, Webhooks
-
-    return Webhooks(tuple(urls), os.environ.get(SECRET_VARIABLE, ""), texts)
 
 
 def _say(text: str) -> None:

@@ -5,6 +5,10 @@ from .audit import head as head
 from .audit import purge as purge
 from .audit import verify as verify
 from .client import ReviewClient as ReviewClient
+from .courier import Courier as Courier
+from .courier import Delivery as Delivery
+from .courier import deliveries as deliveries
+from .courier import tell_alarm as tell_alarm
 from .dashboard import Bin as Bin
 from .dashboard import CurvePoint as CurvePoint
 from .dashboard import Day as Day
@@ -30,6 +34,7 @@ from .insight import Trial as Trial
 from .lead import Disagreement as Disagreement
 from .lead import LeadService as LeadService
 from .lead import Probe as Probe
+from .mail import Mail as Mail
 from .records import Event as Event
 from .records import ReviewItem as ReviewItem
 from .records import Verdict as Verdict
@@ -67,10 +72,6 @@ from .transfer import records as records
 from .users import User as User
 from .users import UserStore as UserStore
 from .watch import Watch as Watch
-from .webhooks import Courier as Courier
-from .webhooks import Delivery as Delivery
 from .webhooks import Webhooks as Webhooks
-from .webhooks import deliveries as deliveries
 from .webhooks import signature as signature
-from .webhooks import tell_alarm as tell_alarm
 from .webhooks import verified as verified

@@ -134,12 +134,42 @@ class UserStore:
                 session.add_all(FailedLoginRow(key=key, at=at) for key in keys.values())
                 session.execute(delete(FailedLoginRow).where(FailedLoginRow.at < at - WINDOW))
             else:
-                token = secrets.token_urlsafe(32)
-                session.execute(delete(SessionRow).where(SessionRow.expires_at <= at))
-                session.add(SessionRow(token_hash=_digest(token), user_name=name, expires_at=at + SESSION))
-                return User(name, known[1]), token
+                return User(name, known[1]), _begun(session, name, at)
         msg = "the name or the password is wrong"
         raise LoginError(msg)
+
+    def enter(self, name: str, role: Role | None = None) -> tuple[User, str]:
+        """Begin a session for somebody whom another login has checked.
+
+        Args:
+            name: The name there, which is also the user's here.
+            role: The role that the other login stands for: the user is added with it, or gets it, if need be. Without
+                one the user must be known.
+
+        Returns:
+            The user and a new token, as ``login`` does.
+
+        Raises:
+            LoginError: There is no such user, or this can be no user's name.
+        """
+        try:
+            name = _checked_name(name)
+        except RefusedError as error:
+            raise LoginError(str(error)) from error
+        at = self._clock()
+        # Outside the transaction, as it takes a moment. Nobody knows the password.
+        password = _hasher().hash(secrets.token_urlsafe(48)) if role and self.named(name) is None else ""
+        with self._store._transaction() as session:
+            row = session.get(UserRow, name)
+            if row is None and role and password:
+                row = UserRow(name=name, role=role, password_hash=password, created_at=at)
+                session.add(row)
+                session.flush()
+            if row is None:
+                msg = f"there is no user {name!r}: thermolang users add {name} --by-proxy"
+                raise LoginError(msg)
+            row.role = role or row.role
+            return User(name, row.role), _begun(session, name, at)
 
     def user_of(self, token: str) -> User | None:
         """The user that a token belongs to; None if it is unknown or its session has ended."""
@@ -167,6 +197,14 @@ class UserStore:
             if (session.scalar(recent) or 0) >= FAILURES[kind]:
                 msg = f"too many failed logins; try again in {WINDOW.seconds // 60} minutes"
                 raise LoginError(msg)
+
+
+def _begun(session: Session, name: str, at: datetime) -> str:
+    """Begin a session and return its token; sessions that have ended are forgotten."""
+    token = secrets.token_urlsafe(32)
+    session.execute(delete(SessionRow).where(SessionRow.expires_at <= at))
+    session.add(SessionRow(token_hash=_digest(token), user_name=name, expires_at=at + SESSION))
+    return token
 
 
 def _checked_name(name: str) -> str:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import literal, select, tuple_
 
 from thermolang.errors import StoreError
+from thermolang.review.courier import tell_alarm
 from thermolang.review.feedback import SETTLED
 from thermolang.review.records import utc_now
 from thermolang.review.schema import ItemRow, UtcDateTime, ordinary
-from thermolang.review.webhooks import tell_alarm
 from thermolang.storage import Lock
 
 if TYPE_CHECKING:

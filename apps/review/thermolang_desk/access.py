@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, HTTPException, Request, Response
 
 from thermolang.errors import ThermolangError
 from thermolang.review import Role, User, UserStore
+
+if TYPE_CHECKING:
+    from thermolang_desk.oidc import Oidc
 
 COOKIE = "thermolang_desk"
 SESSION_SECONDS = 12 * 60 * 60
@@ -55,11 +58,13 @@ class Access:
         users: Users and their sessions.
         alone: The only user, without a login: for a desk that nobody else can reach.
         proxy: A proxy that tells who somebody is.
+        oidc: A provider by which people log in, beside their passwords.
     """
 
     users: UserStore
     alone: User | None = None
     proxy: Proxy | None = None
+    oidc: Oidc | None = None
 
     def user_of(self, request: Request) -> User | None:
         """Who asks; None if nobody is logged in."""
@@ -99,10 +104,15 @@ Reviewer = Annotated[User, Depends(needs("reviewer"))]
 Lead = Annotated[User, Depends(needs("lead"))]
 
 
+def is_secure(request: Request) -> bool:
+    """Whether the browser talks TLS, to the desk or to a proxy before it."""
+    # Who makes this header up only gets cookies that are kept more strictly, and an address that no provider knows.
+    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
+
+
 def set_cookie(request: Request, response: Response, token: str) -> None:
     """Give the browser its token: no script reads it, and no other site makes the browser send it."""
-    # Behind a proxy with TLS. Who makes this header up only gets a cookie that is kept more strictly.
-    secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
+    secure = is_secure(request)
     response.set_cookie(
         COOKIE, token, max_age=SESSION_SECONDS, httponly=True, samesite="strict", secure=secure, path="/"
     )

@@ -15,10 +15,10 @@ from starlette.exceptions import HTTPException
 from thermolang import ReviewStore
 from thermolang.errors import ConflictError, LoginError, RefusedError, StoreError
 from thermolang.review import ReviewService
-from thermolang_desk import api, components, lead, producers
+from thermolang_desk import api, components, lead, oidc, playground, producers
 from thermolang_desk.access import Access
 from thermolang_desk.guard import Guard
-from thermolang_desk.i18n import WORDS, language_for, theme_for
+from thermolang_desk.i18n import WORDS, language_for
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _STATIC = Path(__file__).parent / "static"
@@ -28,11 +28,18 @@ _FILES = {
     "lead.js": "text/javascript",
     "login.js": "text/javascript",
     "shell.js": "text/javascript",
+    "try.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 
 
-def create_app(store: ReviewStore, access: Access, *, hosts: Collection[str] = LOOPBACK) -> FastAPI:
+def create_app(
+    store: ReviewStore,
+    access: Access,
+    *,
+    hosts: Collection[str] = LOOPBACK,
+    chats: playground.Chats | None = None,
+) -> FastAPI:
     """Build the desk over an open store.
 
     Only the routes below exist; everything else, the usual descriptions of an API included, answers 404.
@@ -41,13 +48,20 @@ def create_app(store: ReviewStore, access: Access, *, hosts: Collection[str] = L
         store: Stays open as long as the application runs; the caller closes it.
         access: How the desk finds out who asks.
         hosts: Names, without ports, under which it may be asked for.
+        chats: A model to try, in ``with_confidence``, by the mode in which it scores; without it nothing of that page
+            is there, and no model's libraries are loaded.
     """
     app = FastAPI(title="thermolang desk", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.store, app.state.access, app.state.service = store, access, ReviewService(store)
     app.state.prepare_at = {}
+    app.state.playground = playground.Playground(chats) if chats else None
     app.include_router(api.router)
     app.include_router(lead.router)
     app.include_router(producers.router)
+    if access.oidc is not None:
+        oidc.add_routes(app, access.oidc)
+    if chats:
+        app.include_router(playground.router)
     app.add_api_route("/", _page, response_class=HTMLResponse)
     app.add_api_route("/static/{name}", _static)
     app.add_api_route("/healthz", _healthz)
@@ -65,13 +79,11 @@ def _page(request: Request) -> HTMLResponse:
     user = access.user_of(request)
     if user is None:
         return _login(request)
-    frame = components.Frame(user, language_for(request), theme_for(request), alone=access.alone is not None)
-    return HTMLResponse(components.page(frame))
+    return HTMLResponse(components.page(components.frame_for(request, user)))
 
 
 def _login(request: Request) -> HTMLResponse:
-    text = components.login(language_for(request), theme_for(request))
-    return HTMLResponse(text, status_code=HTTPStatus.UNAUTHORIZED)
+    return HTMLResponse(components.login_for(request), status_code=HTTPStatus.UNAUTHORIZED)
 
 
 def _static(name: str) -> Response:
@@ -97,7 +109,7 @@ def _readyz(request: Request) -> JSONResponse:
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == HTTPStatus.UNAUTHORIZED and request.url.path.startswith("/lead"):
+    if error.status_code == HTTPStatus.UNAUTHORIZED and request.url.path.startswith(("/lead", "/try")):
         return _login(request)
     return _said(error.status_code, HTTPStatus(error.status_code).name.lower(), str(error.detail))
 

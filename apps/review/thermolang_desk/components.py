@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.ext import Extension
 from markupsafe import Markup
+from starlette.requests import Request
 
 from thermolang.review import BANDS, REJECT_CODES, SHOW_MODES, Quality, ReviewItem, Row, User, Verdict
 from thermolang_desk import fields, texts
-from thermolang_desk.i18n import LANGUAGES, WORDS, Language
+from thermolang_desk.i18n import LANGUAGES, WORDS, Language, language_for, theme_for
 
 # The first limit that a confidence is below decides on the word.
 _LEVELS = ((0.25, "very_low"), (0.5, "low"), (0.75, "medium"), (float("inf"), "high"))
@@ -31,12 +34,21 @@ class Frame:
         language: The reader's language.
         theme: ``"dark"``, ``"light"`` or empty for the browser's.
         alone: Whether there is no login, and so no logout.
+        live: Whether there is a model that can be asked.
     """
 
     user: User
     language: Language
     theme: str
     alone: bool
+    live: bool = False
+
+
+def frame_for(request: Request, user: User) -> Frame:
+    """What stands around a page that is asked for."""
+    state = request.app.state
+    alone, live = state.access.alone is not None, state.playground is not None
+    return Frame(user, language_for(request), theme_for(request), alone=alone, live=live)
 
 
 def page(frame: Frame) -> str:
@@ -64,6 +76,17 @@ def lead_page(frame: Frame, name: str, **context: Any) -> str:
     return _framed(f"lead_{name}", frame, page=name, pages=LEAD_PAGES, modes=SHOW_MODES, **context)
 
 
+def try_page(frame: Frame, modes: Sequence[str], longest: int) -> str:
+    """The page on which the model is asked.
+
+    Args:
+        frame: What is around it.
+        modes: How an answer can be scored, of ``"fast"`` and ``"thorough"``.
+        longest: The longest question, in characters.
+    """
+    return _framed("try", frame, modes=modes, longest=longest)
+
+
 def preview(found: Quality, plot: Markup, task: str | None, language: Language) -> Markup:
     """What a threshold would change.
 
@@ -77,9 +100,31 @@ def preview(found: Quality, plot: Markup, task: str | None, language: Language) 
     return Markup(_render("lead_preview", words=WORDS[language], found=found, plot=plot, task=task))
 
 
-def login(language: Language, theme: str) -> str:
-    """The page on which one logs in."""
-    return _render("login", words=WORDS[language], language=language, theme=theme)
+def login_for(request: Request, wrong: str = "") -> str:
+    """The page on which one logs in, in place of one that was asked for.
+
+    Args:
+        request: For a page.
+        wrong: Why a login failed.
+    """
+    language = language_for(request)
+    return _render(
+        "login",
+        words=WORDS[language],
+        language=language,
+        theme=theme_for(request),
+        oidc=request.app.state.access.oidc is not None,
+        to=own_page(f"{request.url.path}?{request.url.query}".rstrip("?")),
+        wrong=wrong,
+    )
+
+
+def own_page(address: str) -> str:
+    """An address on the desk, to which a login may lead back; the queue for any other."""
+    parts = urlsplit(address) if len(address) <= 2000 and "\\" not in address else urlsplit("")
+    own = not parts.scheme and not parts.netloc and address.isprintable()
+    known = parts.path in ("/", "/try", "/lead") or parts.path.startswith("/lead/")
+    return address if own and known and not address.startswith("//") else "/"
 
 
 def rows(found: Sequence[Row], language: Language) -> str:
@@ -92,7 +137,9 @@ def rows(found: Sequence[Row], language: Language) -> str:
     return _render("rows", words=words, rows=[(row, told(row)) for row in found])
 
 
-def detail(item: ReviewItem, language: Language, *, whose: str = "", with_number: bool = True) -> str:
+def detail(
+    item: ReviewItem, language: Language, *, whose: str = "", with_number: bool = True, tried: bool = False
+) -> str:
     """Everything about one item.
 
     Args:
@@ -100,14 +147,16 @@ def detail(item: ReviewItem, language: Language, *, whose: str = "", with_number
         language: The reader's language.
         whose: Somebody else who is working on it.
         with_number: Whether also its confidence, and all that tells of it.
+        tried: Whether it is the answer to a question just asked, and in no queue.
     """
-    confidence = item.confidence
+    words, confidence = WORDS[language], item.confidence
     # How often each meaning was said when the model was asked again, the answer's own first.
     said = confidence.meanings(item.answer) if confidence.source and with_number else ()
     return _render(
         "detail",
-        words=WORDS[language],
+        words=words,
         item=item,
+        heading=words["doubts"] if tried else words["why"],
         whose=whose if item.status == "pending" else "",
         why=why(item.reason_code, confidence.value, item.decision.threshold, language) or item.reason,
         reasons=dict.fromkeys(reason for reason in (item.reason, confidence.reason) if reason),
@@ -172,7 +221,7 @@ class _JoinLines(Extension):
 
 
 def _framed(template: str, frame: Frame, **context: Any) -> str:
-    around = {"user": frame.user, "language": frame.language, "theme": frame.theme, "alone": frame.alone}
+    around = {field.name: getattr(frame, field.name) for field in dataclasses.fields(frame)}
     return _render(template, words=WORDS[frame.language], languages=LANGUAGES, **around, **context)
 
 

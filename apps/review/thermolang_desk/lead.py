@@ -18,7 +18,7 @@ from thermolang.review import EVERY_TASK, Help, LeadService, Quality, ReviewServ
 from thermolang_desk import charts, components
 from thermolang_desk.access import Lead
 from thermolang_desk.api import Body, ItemId
-from thermolang_desk.i18n import WORDS, Language, language_for, theme_for
+from thermolang_desk.i18n import WORDS, Language, language_for
 
 router = APIRouter()
 Share = Annotated[float, Query(ge=0, le=1)]
@@ -56,9 +56,7 @@ class SettleBody(Body):
 
 def page(request: Request, user: User, name: str, **context: Any) -> HTMLResponse:
     """One of the leads' pages."""
-    alone = request.app.state.access.alone is not None
-    frame = components.Frame(user, language_for(request), theme_for(request), alone=alone)
-    return HTMLResponse(components.lead_page(frame, name, **context))
+    return HTMLResponse(components.lead_page(components.frame_for(request, user), name, **context))
 
 
 @router.get("/lead")

@@ -9,11 +9,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import uvicorn
+from fastapi import FastAPI
 
 from thermolang import ReviewStore, ThermolangError
-from thermolang.review import Courier, User, UserStore, Webhooks
+from thermolang.review import Courier, Mail, User, UserStore, Webhooks
 from thermolang_desk.access import Access, Proxy
 from thermolang_desk.app import LOOPBACK, create_app
+from thermolang_desk.oidc import Oidc
+from thermolang_desk.playground import Chats
 
 DEFAULT_PORT = 7861
 _PORTS_TRIED = 50
@@ -40,7 +43,10 @@ def serve(
     login: bool = True,
     names: Sequence[str] = (),
     proxy: Proxy | None = None,
+    oidc: Oidc | None = None,
     webhooks: Webhooks | None = None,
+    mail: Mail | None = None,
+    chats: Chats | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Run the desk until Ctrl-C.
@@ -52,7 +58,10 @@ def serve(
         login: False lets everybody in who can reach the desk, under the name of this account: on loopback only.
         names: Names of this machine under which browsers ask for the desk; needed where it listens on all addresses.
         proxy: A reverse proxy that has a login of its own and tells who somebody is.
-        webhooks: Who else is told of what happens.
+        oidc: An OpenID Connect provider by which people log in, beside their passwords.
+        webhooks: Which other programs are told of what happens.
+        mail: Who is told of it by e-mail.
+        chats: A model to try; see ``create_app``.
         ready: Called with the desk's URL once it answers.
 
     Raises:
@@ -60,24 +69,29 @@ def serve(
         StoreError: The database cannot be used.
     """
     with ReviewStore(store_url) as store:
-        access = _access(store, host, login=login, proxy=proxy)
+        access = _access(store, host, login=login, proxy=proxy, oidc=oidc)
         with _listen(host, port) as listener:
             url = _url(host, listener)
-            server = _server(store, access, _hosts(host, names), lambda: ready(url) if ready else None)
-            nothing = contextlib.nullcontext()
-            courier: contextlib.AbstractContextManager[object] = Courier(store, webhooks) if webhooks else nothing
+            app = create_app(store, access, hosts=_hosts(host, names), chats=chats)
+            server = _server(app, lambda: ready(url) if ready else None)
+            courier: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+            if webhooks or mail:
+                courier = Courier(store, webhooks, mail)
             with courier, contextlib.suppress(KeyboardInterrupt):
                 server.run([listener])
 
 
 @contextlib.contextmanager
-def running(store_url: str | None = None, *, port: int | None = 0, login: bool = True) -> Iterator[str]:
+def running(
+    store_url: str | None = None, *, port: int | None = 0, login: bool = True, chats: Chats | None = None
+) -> Iterator[str]:
     """Run the desk on this machine, in a thread, while the block runs.
 
     Args:
         store_url: The review database; by default that of ``ReviewStore``.
         port: As for ``serve``.
         login: As for ``serve``.
+        chats: As for ``serve``.
 
     Yields:
         The desk's URL; it answers already.
@@ -85,7 +99,7 @@ def running(store_url: str | None = None, *, port: int | None = 0, login: bool =
     host = LOOPBACK[0]
     with ReviewStore(store_url) as store, _listen(host, port) as listener:
         up = threading.Event()
-        server = _server(store, _access(store, host, login=login), LOOPBACK, up.set)
+        server = _server(create_app(store, _access(store, host, login=login), chats=chats), up.set)
         thread = threading.Thread(target=server.run, args=([listener],), name="thermolang-desk", daemon=True)
         thread.start()
         try:
@@ -96,7 +110,9 @@ def running(store_url: str | None = None, *, port: int | None = 0, login: bool =
             thread.join()
 
 
-def _access(store: ReviewStore, host: str, *, login: bool, proxy: Proxy | None = None) -> Access:
+def _access(
+    store: ReviewStore, host: str, *, login: bool, proxy: Proxy | None = None, oidc: Oidc | None = None
+) -> Access:
     """Refuse to begin where anybody could get in, or nobody."""
     users = UserStore(store)
     if not login:
@@ -104,10 +120,11 @@ def _access(store: ReviewStore, host: str, *, login: bool, proxy: Proxy | None =
             msg = f"without a login the desk listens on this machine only: {' or '.join(LOOPBACK)}, not {host!r}"
             raise ThermolangError(msg)
         return Access(users, alone=User(getpass.getuser(), "admin"))
-    if not users.all():
+    # A provider that also tells roles brings its users along.
+    if not users.all() and not (oidc and oidc.roles):
         msg = "there are no users yet: thermolang users add NAME; or, for yourself on this machine, desk --no-login"
         raise ThermolangError(msg)
-    return Access(users, proxy=proxy)
+    return Access(users, proxy=proxy, oidc=oidc)
 
 
 def _hosts(host: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -117,9 +134,9 @@ def _hosts(host: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*LOOPBACK, *names, *([] if host in _ANY else [host])]))
 
 
-def _server(store: ReviewStore, access: Access, hosts: Sequence[str], ready: Callable[[], None]) -> _Server:
+def _server(app: FastAPI, ready: Callable[[], None]) -> _Server:
     config = uvicorn.Config(
-        create_app(store, access, hosts=hosts),
+        app,
         log_level="warning",
         # Neither what runs here nor who asks on behalf of whom is anybody's business.
         server_header=False,
