@@ -17,6 +17,7 @@ BY_VALUE = {*STATUSES, *components.LEVELS, *BANDS, "all", "flagged"}
 # Looked up by the rest of their names: reasons, codes of verdicts, orders, keys, and what the script says.
 BY_BEGINNING = (
     "why_",
+    "alarm_",
     "code_",
     "order_",
     "key_",

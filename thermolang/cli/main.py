@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -199,13 +200,18 @@ def desk(
     webhook_texts: Annotated[
         bool, typer.Option("--webhook-texts", help="Tell webhooks questions, answers, corrections and notes, too.")
     ] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Write logs as lines of JSON, one for each request, without any text.")
+    ] = False,
 ) -> None:
     """Open the review desk in the browser: the doubtful answers, most doubtful first.
 
     It needs users, see thermolang users add, or --no-login. Webhooks are signed with the secret that
-    THERMOLANG_WEBHOOK_SECRET holds; thermolang webhooks lists what they were told.
+    THERMOLANG_WEBHOOK_SECRET holds; thermolang webhooks lists what they were told. At /metrics are figures for
+    Prometheus, for admins and whoever sends the token that THERMOLANG_METRICS_TOKEN holds.
     """
-    options: dict[str, Any] = {"host": host, "login": login, "names": name or []}
+    options: dict[str, Any] = {"host": host, "login": login, "names": name or [], "log_json": log_json}
+    options["metrics_token"] = os.environ.get("THERMOLANG_METRICS_TOKEN", "")
     if webhook:
         options["webhooks"] = cli_transfer.webhooks_of(webhook, texts=webhook_texts)
     _serve_desk(store, port=port, sso=(sso_header, sso_proxy or []), **options)
@@ -260,8 +266,9 @@ def _estimator(name: str, samples: int = 0, *, remember: bool = True) -> Confide
 
 
 def _serve_desk(store: str | None, *, port: int | None, sso: tuple[str, list[str]] = ("", []), **options: Any) -> None:
-    for needed in ("fastapi", "uvicorn", "argon2", "markdown_it", "sqlalchemy", "alembic"):  # before the desk
-        require(needed, "app")
+    needed = ("fastapi", "uvicorn", "argon2", "markdown_it", "prometheus_client", "sqlalchemy", "alembic")
+    for each in needed:  # before the desk, which would say less
+        require(each, "app")
     thermolang_desk = require("thermolang_desk", "app")
     if port is not None:
         options["port"] = port

@@ -1,3 +1,4 @@
+from .alarms import StoredAlarm as StoredAlarm
 from .audit import Head as Head
 from .audit import Problem as Problem
 from .audit import Verification as Verification
@@ -30,6 +31,7 @@ from .insight import Trial as Trial
 from .lead import Disagreement as Disagreement
 from .lead import LeadService as LeadService
 from .lead import Probe as Probe
+from .prometheus import StoreCollector as StoreCollector
 from .records import Event as Event
 from .records import ReviewItem as ReviewItem
 from .records import Verdict as Verdict
@@ -73,3 +75,4 @@ from .webhooks import deliveries as deliveries
 from .webhooks import signature as signature
 from .webhooks import tell_alarm as tell_alarm
 from .webhooks import verified as verified
+from .work import Work as Work

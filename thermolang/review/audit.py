@@ -119,7 +119,7 @@ class Verification:
 
 def seal(session: Session, events: Iterable[EventRow]) -> None:
     """Append the events of a transaction to the chain; other writers wait from here until the commit."""
-    fresh = sorted((row for row in events if row.position is None), key=lambda row: row.id)
+    fresh = list(events)
     if not fresh:
         return
     chain = session.scalars(select(ChainRow).with_for_update().execution_options(populate_existing=True)).one()
@@ -130,6 +130,7 @@ def seal(session: Session, events: Iterable[EventRow]) -> None:
         row.position = chain.length + 1
         row.head = _next_head(chain.head, row, item)
         chain.length, chain.head = row.position, row.head
+    session.add_all(fresh)
     session.flush()
 
 

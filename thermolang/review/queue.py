@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, exists, select
@@ -15,16 +15,19 @@ from thermolang.review.schema import BAND_LIMITS, ItemRow, LeaseRow, PassRow, or
 from thermolang.review.search import Filter, restrict, without_hidden
 from thermolang.review.settings import Settings
 
+LEASE = timedelta(seconds=90)
+# How long an item that a lead has given to somebody waits for that person alone.
+ASSIGNED = timedelta(hours=4)
 # How many free items are looked at; others may be quicker with some of them.
 _CANDIDATES = 8
 
 
 def held(session: Session, settings: Settings, operator: str, chosen: Filter, at: datetime) -> Select[Any]:
-    """The item that the operator already has and that fits the filter."""
+    """The item that the operator already has and that fits the filter: one that was open, then those of a lead."""
     query = select(ItemRow.id).join(LeaseRow, LeaseRow.item_id == ItemRow.id)
     query = query.where(LeaseRow.operator == operator, LeaseRow.until > at)
     query = query.where(*restrict(session, chosen), *without_hidden(settings, chosen))
-    return query.order_by(LeaseRow.until.desc()).limit(1)
+    return query.order_by(LeaseRow.until > at + LEASE, LeaseRow.until.desc()).limit(1)
 
 
 def offers(
@@ -37,8 +40,9 @@ def offers(
     free = _free(session, settings, operator, chosen, at, draw)
     first = next(free, None)
     where = [*restrict(session, chosen, few=True), *without_hidden(settings, chosen)]
-    probe = session.execute(repeats.waiting(operator, "probe").where(*where)).first()
-    second = session.execute(repeats.waiting(operator, "second").where(*where)).first()
+    waiting = session.execute(repeats.waiting(operator).where(*where)).all()
+    probe = next((repeat for repeat in waiting if repeat.kind == "probe"), None)
+    second = next((repeat for repeat in waiting if repeat.kind == "second"), None)
     drawn = draw()
     if probe:
         share = settings.of(probe.task).probe_share

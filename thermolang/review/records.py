@@ -177,14 +177,15 @@ def decision_columns(decision: Decision, confidence: Confidence, text: Callable[
 
 def item_from(row: ItemRow) -> ReviewItem:
     """The record of a row, for use after the session has ended."""
+    confidence = Confidence.from_dict(row.confidence_record)
     return ReviewItem(
         id=row.id,
         created_at=row.created_at,
         task=row.task,
         question=row.question,
         answer=row.answer,
-        confidence=Confidence.from_dict(row.confidence_record),
-        decision=_decision_from(row),
+        confidence=confidence,
+        decision=_decision_from(row, confidence),
         status=row.status,
         version=row.version,
         context=row.context,
@@ -195,9 +196,8 @@ def item_from(row: ItemRow) -> ReviewItem:
     )
 
 
-def _decision_from(row: ItemRow) -> Decision:
+def _decision_from(row: ItemRow, confidence: Confidence) -> Decision:
     """What was decided, as operators may see it."""
-    confidence = Confidence.from_dict(row.confidence_record)
     code = cast("DecisionCode | None", row.decision_code or None)
     # From before they were kept: those that the confidence names.
     old = row.decision_fields is None

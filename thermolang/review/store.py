@@ -6,7 +6,7 @@ import builtins  # within the class, ``list`` is the method
 import random
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from thermolang.errors import ConflictError, RefusedError, StoreError
 from thermolang.review.audit import seal
 from thermolang.review.checks import check, check_lengths, check_verdict, check_version, clean_text
-from thermolang.review.database import open_engine, parse_url, store_errors, without_password
+from thermolang.review.database import in_line, open_engine, parse_url, store_errors, without_password
 from thermolang.review.feedback import Audit
 from thermolang.review.records import (
     Event,
@@ -47,12 +47,15 @@ from thermolang.types import Confidence, Decision
 
 
 class _Session(Session):
-    """A session that knows which events it has written."""
+    """A session that holds its events back until they have their place in the chain: each is then written once."""
 
 
 @event.listens_for(_Session, "before_flush")
-def _note_events(session: Session, *_: object) -> None:
-    session.info.setdefault("events", []).extend(row for row in session.new if isinstance(row, EventRow))
+def _hold_events(session: Session, *_: object) -> None:
+    for row in list(session.new):
+        if isinstance(row, EventRow) and row.position is None:
+            session.expunge(row)
+            session.info.setdefault("events", []).append(row)
 
 
 class _Given(NamedTuple):
@@ -103,6 +106,7 @@ class ReviewStore:
         self.audit, self._redact = audit or Audit(), redact
         self._url = parse_url(url or default_store_url())
         self._engine = open_engine(self._url, timeout=timeout)
+        self._turn: AbstractContextManager[Any] = in_line(self._engine, timeout)
         self._closed = False
 
     @property
@@ -158,7 +162,7 @@ class ReviewStore:
             StoreError: The confidence is outside [0, 1], a text is too long, or the database cannot be written.
         """
         given = _Given(question, answer, context, model, confidence.task if task is None else task, key)
-        with self._transaction() as session:
+        with self._transaction(write=True) as session:
             return self._add(session, given, confidence, decision)
 
     def submit_accepted(
@@ -200,7 +204,7 @@ class ReviewStore:
         # Most answers end here, without the database.
         if self.audit.draw(*self._texts_of(given)) >= self.audit.rate:
             return None
-        with self._transaction() as session:
+        with self._transaction(write=True) as session:
             return self._add(session, given, confidence, decision, audit=True)
 
     def _add(
@@ -360,11 +364,12 @@ class ReviewStore:
             ConflictError: Somebody else decided first; the message names who and when.
             StoreError: There is no such item, or the verdict is incomplete.
         """
-        with self._transaction() as session:
+        with self._transaction(write=True) as session:
             given = Verdict(action, operator, utc_now(), corrected_answer, note, reason_code)
-            return self._record(session, item_id, given, version)
+            self._record(session, item_id, given, version)
+            return item_from(self._row(session, item_id))
 
-    def _record(self, session: Session, item_id: str, given: Verdict, version: int | None) -> ReviewItem:
+    def _record(self, session: Session, item_id: str, given: Verdict, version: int | None) -> None:
         """Write a verdict and its event within a transaction."""
         check_verdict(given.action, given.operator, given.corrected_answer, given.note, given.reason_code)
         check_version(version)
@@ -382,10 +387,9 @@ class ReviewStore:
         detail = {"action": given.action, "corrected_answer": verdict.corrected_answer, "note": verdict.note}
         if verdict.reason_code:
             detail["reason_code"] = verdict.reason_code
-        # Flushed, so that the item is read together with its new verdict.
+        # Flushed, so that whoever reads the item after this finds its new verdict.
         session.add_all([verdict, event_row(item_id, actor=verdict.operator, what=status, detail=detail)])
         session.flush()
-        return item_from(self._row(session, item_id))
 
     def events(self, item_id: str) -> builtins.list[Event]:
         """Return an item's audit trail, oldest first.
@@ -399,13 +403,18 @@ class ReviewStore:
             return [event_from(row) for row in session.scalars(query)]
 
     @contextmanager
-    def _transaction(self) -> Iterator[Session]:
-        """One transaction: committed at the end, rolled back by any error."""
+    def _transaction(self, *, write: bool = False) -> Iterator[Session]:
+        """One transaction: committed at the end, rolled back by any error.
+
+        Args:
+            write: Wait in line with other writers; for what many do at once.
+        """
         if self._closed:
             msg = "this review store is closed; open a new one"
             raise StoreError(msg)
         with (
             store_errors(self._url),
+            self._turn if write else nullcontext(),
             _Session(self._engine, expire_on_commit=False) as session,
             session.begin(),
         ):

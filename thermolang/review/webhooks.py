@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import select, update
 
 from thermolang.errors import InvalidInputError, StoreError, require
+from thermolang.review import alarms
 from thermolang.review.records import utc_now
 from thermolang.review.schema import (
     STATUS_AFTER,
@@ -344,10 +345,10 @@ def _delivery(url: str, kind: DeliveryKind, item_id: str | None, detail: dict[st
 
 
 def tell_alarm(store: ReviewStore, alarm: Alarm, *, now: datetime | None = None) -> int:
-    """Tell all webhooks of a store of an alarm of ``routing.Monitor``; the desk sends it.
+    """Keep an alarm of ``routing.Monitor`` for the leads, and tell all webhooks of a store of it; the desk sends it.
 
     Args:
-        store: The store of a desk that has webhooks.
+        store: The store of a desk.
         alarm: What the monitor noticed.
         now: The time now, aware.
 
@@ -359,6 +360,7 @@ def tell_alarm(store: ReviewStore, alarm: Alarm, *, now: datetime | None = None)
     with store._transaction() as session:
         urls = session.scalars(select(WebhookRow.url)).all()
         session.add_all(_delivery(url, "alarm", None, detail, at) for url in urls)
+        alarms.keep(session, alarm, at)
     return len(urls)
 
 

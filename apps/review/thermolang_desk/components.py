@@ -18,7 +18,7 @@ from thermolang_desk.i18n import LANGUAGES, WORDS, Language
 
 # The first limit that a confidence is below decides on the word.
 _LEVELS = ((0.25, "very_low"), (0.5, "low"), (0.75, "medium"), (float("inf"), "high"))
-LEAD_PAGES = ("quality", "load", "people", "settings")
+LEAD_PAGES = ("quality", "load", "work", "people", "alarms", "settings")
 LEVELS = ("unknown", *(word for _, word in _LEVELS))
 
 
@@ -58,7 +58,7 @@ def lead_page(frame: Frame, name: str, **context: Any) -> str:
 
     Args:
         frame: What is around it.
-        name: ``"quality"``, ``"load"``, ``"people"`` or ``"settings"``.
+        name: One of ``LEAD_PAGES``.
         context: What its template shows.
     """
     return _framed(f"lead_{name}", frame, page=name, pages=LEAD_PAGES, modes=SHOW_MODES, **context)
@@ -92,7 +92,9 @@ def rows(found: Sequence[Row], language: Language) -> str:
     return _render("rows", words=words, rows=[(row, told(row)) for row in found])
 
 
-def detail(item: ReviewItem, language: Language, *, whose: str = "", with_number: bool = True) -> str:
+def detail(
+    item: ReviewItem, language: Language, *, whose: str = "", with_number: bool = True, may_assign: bool = False
+) -> str:
     """Everything about one item.
 
     Args:
@@ -100,6 +102,7 @@ def detail(item: ReviewItem, language: Language, *, whose: str = "", with_number
         language: The reader's language.
         whose: Somebody else who is working on it.
         with_number: Whether also its confidence, and all that tells of it.
+        may_assign: Whether the reader may give it to somebody else.
     """
     confidence = item.confidence
     # How often each meaning was said when the model was asked again, the answer's own first.
@@ -112,6 +115,7 @@ def detail(item: ReviewItem, language: Language, *, whose: str = "", with_number
         why=why(item.reason_code, confidence.value, item.decision.threshold, language) or item.reason,
         reasons=dict.fromkeys(reason for reason in (item.reason, confidence.reason) if reason),
         with_number=with_number,
+        may_assign=may_assign and item.status == "pending",
         facts=fields.facts(item, language) if with_number else [],
         said=said,
         others=(said or confidence.alternatives) if with_number else (),

@@ -25,7 +25,7 @@ Share = Annotated[float, Query(ge=0, le=1)]
 Task = Annotated[str | None, Query(max_length=500)]
 
 
-def _service(request: Request) -> LeadService:
+async def _service(request: Request) -> LeadService:
     return LeadService(request.app.state.store)
 
 
@@ -58,7 +58,8 @@ def page(request: Request, user: User, name: str, **context: Any) -> HTMLRespons
     """One of the leads' pages."""
     alone = request.app.state.access.alone is not None
     frame = components.Frame(user, language_for(request), theme_for(request), alone=alone)
-    return HTMLResponse(components.lead_page(frame, name, **context))
+    unseen = sum(alarm.seen_at is None for alarm in LeadService(request.app.state.store).alarms())
+    return HTMLResponse(components.lead_page(frame, name, unseen=unseen, **context))
 
 
 @router.get("/lead")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -14,6 +15,7 @@ from thermolang import ReviewStore, ThermolangError
 from thermolang.review import Courier, User, UserStore, Webhooks
 from thermolang_desk.access import Access, Proxy
 from thermolang_desk.app import LOOPBACK, create_app
+from thermolang_desk.logs import json_lines
 
 DEFAULT_PORT = 7861
 _PORTS_TRIED = 50
@@ -41,6 +43,8 @@ def serve(
     names: Sequence[str] = (),
     proxy: Proxy | None = None,
     webhooks: Webhooks | None = None,
+    metrics_token: str = "",
+    log_json: bool = False,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Run the desk until Ctrl-C.
@@ -53,6 +57,8 @@ def serve(
         names: Names of this machine under which browsers ask for the desk; needed where it listens on all addresses.
         proxy: A reverse proxy that has a login of its own and tells who somebody is.
         webhooks: Who else is told of what happens.
+        metrics_token: Who sends it may read ``/metrics``, beside admins; at least 24 characters.
+        log_json: Write logs to stderr as lines of JSON, one for each request; without it only warnings are written.
         ready: Called with the desk's URL once it answers.
 
     Raises:
@@ -60,13 +66,15 @@ def serve(
         StoreError: The database cannot be used.
     """
     with ReviewStore(store_url) as store:
-        access = _access(store, host, login=login, proxy=proxy)
+        access = _access(store, host, login=login, proxy=proxy, metrics_token=metrics_token)
         with _listen(host, port) as listener:
             url = _url(host, listener)
-            server = _server(store, access, _hosts(host, names), lambda: ready(url) if ready else None)
+            told = ready or (lambda _: None)
+            server = _server(store, access, _hosts(host, names), lambda: told(url), own_logs=log_json)
             nothing = contextlib.nullcontext()
             courier: contextlib.AbstractContextManager[object] = Courier(store, webhooks) if webhooks else nothing
-            with courier, contextlib.suppress(KeyboardInterrupt):
+            logs = json_lines(sys.stderr) if log_json else nothing
+            with logs, courier, contextlib.suppress(KeyboardInterrupt):
                 server.run([listener])
 
 
@@ -96,18 +104,20 @@ def running(store_url: str | None = None, *, port: int | None = 0, login: bool =
             thread.join()
 
 
-def _access(store: ReviewStore, host: str, *, login: bool, proxy: Proxy | None = None) -> Access:
+def _access(
+    store: ReviewStore, host: str, *, login: bool, proxy: Proxy | None = None, metrics_token: str = ""
+) -> Access:
     """Refuse to begin where anybody could get in, or nobody."""
     users = UserStore(store)
     if not login:
         if host not in LOOPBACK:
             msg = f"without a login the desk listens on this machine only: {' or '.join(LOOPBACK)}, not {host!r}"
             raise ThermolangError(msg)
-        return Access(users, alone=User(getpass.getuser(), "admin"))
+        return Access(users, alone=User(getpass.getuser(), "admin"), metrics_token=metrics_token)
     if not users.all():
         msg = "there are no users yet: thermolang users add NAME; or, for yourself on this machine, desk --no-login"
         raise ThermolangError(msg)
-    return Access(users, proxy=proxy)
+    return Access(users, proxy=proxy, metrics_token=metrics_token)
 
 
 def _hosts(host: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -117,10 +127,14 @@ def _hosts(host: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*LOOPBACK, *names, *([] if host in _ANY else [host])]))
 
 
-def _server(store: ReviewStore, access: Access, hosts: Sequence[str], ready: Callable[[], None]) -> _Server:
+def _server(
+    store: ReviewStore, access: Access, hosts: Sequence[str], ready: Callable[[], None], *, own_logs: bool = False
+) -> _Server:
     config = uvicorn.Config(
         create_app(store, access, hosts=hosts),
         log_level="warning",
+        log_config=None if own_logs else uvicorn.config.LOGGING_CONFIG,
+        access_log=False,
         # Neither what runs here nor who asks on behalf of whom is anybody's business.
         server_header=False,
         proxy_headers=False,
