@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from filelock import FileLock, Timeout
-from sqlalchemy import URL, ColumnElement, Connection, Engine, QueuePool, create_engine, event, inspect, make_url
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, inspect, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -141,9 +141,7 @@ def upsert(
     table: Any,
     values: dict[str, Any],
     changing: tuple[str, ...],
-    where: ColumnElement[bool] | None = None,
-    **computed: ColumnElement[Any],
-) -> bool:
+) -> None:
     """Insert a row, or change the one that has its key.
 
     Args:
@@ -151,20 +149,12 @@ def upsert(
         table: A class of ``schema``.
         values: Of the row.
         changing: The columns that are changed.
-        where: A row that is there is only changed if this holds.
-        computed: Further changes, that depend on the row that is there.
-
-    Returns:
-        False if ``where`` forbade the change.
     """
     dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     key = [column.name for column in table.__table__.primary_key]
     insert = dialect.insert(table.__table__).values(values)
-    changes = {name: insert.excluded[name] for name in changing} | computed
-    statement = insert.on_conflict_do_update(index_elements=key, set_=changes, where=where)
-    # Not told for inserts, unless one asks for it.
-    result: Any = session.execute(statement.execution_options(preserve_rowcount=True))
-    return bool(result.rowcount == 1)
+    changes = {name: insert.excluded[name] for name in changing}
+    session.execute(insert.on_conflict_do_update(index_elements=key, set_=changes))
 
 
 def _sqlite_path(url: URL) -> Path | None:

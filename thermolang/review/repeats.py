@@ -51,7 +51,7 @@ def visible_to(operator: str, *, others: bool) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def waiting(operator: str) -> Select[Any, Any, Any]:
+def waiting(operator: ColumnElement[Any]) -> Select[Any, Any, Any]:
     """The repeats that the operator has not passed, oldest first, with their kinds; the caller adds the filter."""
     passed = exists().where(PassRow.item_id == ItemRow.id, PassRow.operator == operator)
     query = select(ItemRow.id, ItemRow.task, RepeatRow.kind).join(RepeatRow, RepeatRow.item_id == ItemRow.id)

@@ -6,13 +6,13 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from sqlalchemy import case, delete, func, literal, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from thermolang.errors import ConflictError
-from thermolang.review import queue, repeats
+from thermolang.review import queue, repeats, statements
 from thermolang.review import search as searching
 from thermolang.review.checks import check, check_lengths, check_operator, check_version
 from thermolang.review.database import upsert
@@ -28,14 +28,13 @@ from thermolang.review.schema import (
     PassRow,
     ProbeRow,
     RejectCode,
-    RepeatKind,
     RepeatRow,
-    ShowingRow,
     VerdictAction,
     VerdictRow,
 )
 from thermolang.review.search import Filter, Order, Page
 from thermolang.review.settings import Settings, read_settings
+from thermolang.review.statements import Seen
 from thermolang.review.store import ReviewStore
 
 UNDO = timedelta(seconds=60)
@@ -130,7 +129,7 @@ class ReviewService:
         at = self._clock()
         with self._store._transaction(write=True) as session:
             settings = read_settings(session)
-            mine = session.scalar(queue.held(session, settings, operator, chosen, at))
+            mine = queue.held(session, settings, operator, chosen, at)
             if mine and (held := self._lease(session, mine, operator, at)):
                 return self._shown(session, settings, held, operator, at)
             for item_id in queue.offers(session, settings, operator, chosen, at, self._draw):
@@ -154,7 +153,7 @@ class ReviewService:
             if row.status != "pending":
                 whose = row.verdict.operator if row.verdict else ""
                 return Lease(item_from(row), whose, None, _draft(session, item_id, operator))
-            seen = self._lease(session, item_id, operator, at) or _look(session, item_id, operator, at)
+            seen = self._lease(session, item_id, operator, at) or statements.look(session, item_id, operator, at)
             return self._shown(session, read_settings(session), seen, operator, at)
 
     def renew(self, item_id: str, operator: str) -> bool:
@@ -230,14 +229,12 @@ class ReviewService:
             # First the verdict, which locks the item; then the look at who else is on it.
             self._store._record(session, item_id, given, version)
             seen = self._refuse_others(session, item_id, operator, at)
-            self._forget(session, item_id, operator)
+            self._forget(session, item_id, operator, seen)
             if seen.shown is not None:
-                shown = [ShowingRow.item_id == item_id, ShowingRow.operator == operator]
-                seconds = update(ShowingRow).where(*shown).values(seconds=(at - seen.shown).total_seconds())
-                session.execute(seconds.execution_options(synchronize_session=False))
+                statements.took(session, item_id, operator, (at - seen.shown).total_seconds())
             given_as = {"kind": seen.repeat, "right": action == "accept", "draw": self._draw()}
-            repeats.after_verdict(session, read_settings(session), item_id, seen.row.task, operator, **given_as)
-            return item_from(seen.row)
+            repeats.after_verdict(session, read_settings(session), item_id, seen.item.task, operator, **given_as)
+            return seen.item
 
     def leave(self, item_id: str, version: int, kind: PassKind, *, operator: str, note: str = "") -> None:
         """Leave an item undecided: skip it, or say that one cannot tell, which passes it to a lead.
@@ -262,15 +259,15 @@ class ReviewService:
             # ``skip`` changes nothing, but the item must be as it was shown.
             changes: dict[str, Any] = {"flagged": True, "version": ItemRow.version + 1}
             self._change(session, item_id, version, changes if kind == "cannot_tell" else {"version": ItemRow.version})
-            self._refuse_others(session, item_id, operator, at)
+            seen = self._refuse_others(session, item_id, operator, at)
             values = {"item_id": item_id, "operator": operator, "kind": kind, "at": at}
             upsert(session, PassRow, values, ("kind", "at"))
             if kind == "cannot_tell":
                 detail = {"note": self._store._text(note)}
                 session.add(event_row(item_id, actor=operator, what="cannot_tell", detail=detail))
-                self._forget(session, item_id, operator)
+                self._forget(session, item_id, operator, seen)
             else:
-                session.execute(delete(LeaseRow).where(LeaseRow.item_id == item_id))
+                statements.free(session, item_id)
 
     def undo(self, item_id: str, version: int, *, operator: str) -> Lease:
         """Take one's own verdict back, within a minute.
@@ -300,7 +297,7 @@ class ReviewService:
             self._take_back(session, row, version, actor=operator, what="undone", note="")
             repeats.after_undo(session, item_id)
             upsert(session, DraftRow, _draft_values(item_id, operator, draft, at), ("content", "at"))
-            held = self._lease(session, item_id, operator, at) or _look(session, item_id, operator, at)
+            held = self._lease(session, item_id, operator, at) or statements.look(session, item_id, operator, at)
             return self._shown(session, read_settings(session), held, operator, at)
 
     def reopen(self, item_id: str, version: int, *, operator: str, note: str = "") -> ReviewItem:
@@ -420,36 +417,30 @@ class ReviewService:
         self._counted = (changes, counts)
         return counts
 
-    def _lease(self, session: Session, item_id: str, operator: str, at: datetime) -> _Seen | None:
+    def _lease(self, session: Session, item_id: str, operator: str, at: datetime) -> Seen | None:
         """Lease an item, or renew the lease; None if it is somebody else's or decided."""
-        values = {"item_id": item_id, "operator": operator, "until": at + LEASE}
-        free = (LeaseRow.until <= at) | (LeaseRow.operator == operator)
-        # What a lead has given to somebody stays so for its own time.
-        ends_later = LeaseRow.until > values["until"]
-        until = case((ends_later, LeaseRow.until), else_=literal(values["until"], LeaseRow.until.type))
-        if not upsert(session, LeaseRow, values, ("operator",), where=free, until=until):
+        if not statements.take(session, item_id, operator, at, at + LEASE):
             return None
         # Read after the lease is written: who decided in between was first.
-        seen = _look(session, item_id, operator, at)
-        if seen.row.status == "pending":
+        seen = statements.look(session, item_id, operator, at)
+        if seen.item.status == "pending":
             return seen
-        session.execute(delete(LeaseRow).where(LeaseRow.item_id == item_id))
+        statements.free(session, item_id)
         return None
 
-    def _shown(self, session: Session, settings: Settings, seen: _Seen, operator: str, at: datetime) -> Lease:
+    def _shown(self, session: Session, settings: Settings, seen: Seen, operator: str, at: datetime) -> Lease:
         """The item as the operator sees it; what is seen is noted if it is the operator's to decide."""
-        row, number = seen.row, seen.with_number
+        item, number = seen.item, seen.with_number
         # Once seen with its number, an item stays so.
         if number is None:
-            number = settings.shows_number(row.id, row.task, operator)
+            number = settings.shows_number(item.id, item.task, operator)
         if seen.operator == operator:
-            values = {"item_id": row.id, "operator": operator, "with_number": number, "at": at}
-            upsert(session, ShowingRow, values, ("at",))
-        return Lease(item_from(row), seen.operator or "", seen.until, _draft_of(seen.draft), number)
+            statements.show(session, item.id, operator, at, with_number=number)
+        return Lease(item, seen.operator or "", seen.until, _draft_of(seen.draft), number)
 
-    def _refuse_others(self, session: Session, item_id: str, operator: str, at: datetime) -> _Seen:
+    def _refuse_others(self, session: Session, item_id: str, operator: str, at: datetime) -> Seen:
         """Raise, and so roll back, if somebody else's lease is alive."""
-        seen = _look(session, item_id, operator, at)
+        seen = statements.look(session, item_id, operator, at)
         if seen.until is not None and seen.operator != operator:
             msg = f"{seen.operator} is working on this item until {seen.until:%H:%M:%S} UTC; take another one"
             raise ConflictError(msg)
@@ -480,10 +471,11 @@ class ReviewService:
         session.flush()
         session.refresh(row)
 
-    def _forget(self, session: Session, item_id: str, operator: str) -> None:
+    def _forget(self, session: Session, item_id: str, operator: str, seen: Seen) -> None:
         """After a decision nobody works on the item, and the operator's draft is done with."""
-        session.execute(delete(LeaseRow).where(LeaseRow.item_id == item_id))
-        session.execute(delete(DraftRow).where(DraftRow.item_id == item_id, DraftRow.operator == operator))
+        statements.free(session, item_id)
+        if seen.draft is not None:
+            statements.forget_draft(session, item_id, operator)
 
 
 def _draft_values(item_id: str, operator: str, content: dict[str, Any], at: datetime) -> dict[str, Any]:
@@ -497,36 +489,3 @@ def _draft_of(content: dict[str, Any] | None) -> Draft:
 def _draft(session: Session, item_id: str, operator: str) -> Draft:
     row = session.get(DraftRow, (item_id, operator), populate_existing=True)
     return _draft_of(row.content if row else None)
-
-
-class _Seen(NamedTuple):
-    """An item, and what an operator and others have to do with it."""
-
-    row: ItemRow
-    operator: str | None
-    until: datetime | None
-    draft: dict[str, Any] | None
-    with_number: bool | None
-    shown: datetime | None
-    repeat: RepeatKind | None
-
-
-def _look(session: Session, item_id: str, operator: str, at: datetime) -> _Seen:
-    """An item that is there, whoever has it: in one statement, as this is what operators wait for."""
-    query = (
-        select(
-            ItemRow,
-            LeaseRow.operator,
-            LeaseRow.until,
-            DraftRow.content,
-            ShowingRow.with_number,
-            ShowingRow.at,
-            RepeatRow.kind,
-        )
-        .outerjoin(LeaseRow, (LeaseRow.item_id == ItemRow.id) & (LeaseRow.until > at))
-        .outerjoin(DraftRow, (DraftRow.item_id == ItemRow.id) & (DraftRow.operator == operator))
-        .outerjoin(ShowingRow, (ShowingRow.item_id == ItemRow.id) & (ShowingRow.operator == operator))
-        .outerjoin(RepeatRow, RepeatRow.item_id == ItemRow.id)
-        .where(ItemRow.id == item_id)
-    )
-    return _Seen(*session.execute(query.execution_options(populate_existing=True)).one())

@@ -7,13 +7,15 @@ import random
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, NoReturn
 
-from sqlalchemy import event, func, select, update
+from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
 from thermolang.errors import ConflictError, RefusedError, StoreError
+from thermolang.review import statements
 from thermolang.review.audit import seal
 from thermolang.review.checks import check, check_lengths, check_verdict, check_version, clean_text
 from thermolang.review.database import in_line, open_engine, parse_url, store_errors, without_password
@@ -38,7 +40,6 @@ from thermolang.review.schema import (
     RejectCode,
     Status,
     VerdictAction,
-    VerdictRow,
     band_of,
     ordinary,
 )
@@ -373,23 +374,17 @@ class ReviewStore:
         """Write a verdict and its event within a transaction."""
         check_verdict(given.action, given.operator, given.corrected_answer, given.note, given.reason_code)
         check_version(version)
-        verdict = VerdictRow(
-            item_id=item_id,
-            action=given.action,
-            corrected_answer=None if given.corrected_answer is None else self._text(given.corrected_answer),
-            operator=clean_text(given.operator.strip()),
-            note=self._text(given.note),
-            created_at=given.created_at,
-            reason_code=given.reason_code,
-        )
+        corrected = None if given.corrected_answer is None else self._text(given.corrected_answer)
+        operator, note = clean_text(given.operator.strip()), self._text(given.note)
+        verdict = replace(given, corrected_answer=corrected, operator=operator, note=note)
         status = STATUS_AFTER[given.action]
-        self._claim(session, item_id, status, version)
+        if not statements.claim(session, item_id, status, version):
+            self._refuse(session, item_id, version)
+        statements.write_verdict(session, item_id, verdict)
         detail = {"action": given.action, "corrected_answer": verdict.corrected_answer, "note": verdict.note}
         if verdict.reason_code:
             detail["reason_code"] = verdict.reason_code
-        # Flushed, so that whoever reads the item after this finds its new verdict.
-        session.add_all([verdict, event_row(item_id, actor=verdict.operator, what=status, detail=detail)])
-        session.flush()
+        session.add(event_row(item_id, actor=verdict.operator, what=status, detail=detail))
 
     def events(self, item_id: str) -> builtins.list[Event]:
         """Return an item's audit trail, oldest first.
@@ -429,17 +424,6 @@ class ReviewStore:
             msg = f"there is no item {item_id!r} in {self.url}"
             raise RefusedError(msg)
         return row
-
-    def _claim(self, session: Session, item_id: str, status: Status, version: int | None) -> None:
-        """Move a pending item to its new status in one statement, so that two callers cannot both do it."""
-        claim = update(ItemRow).where(ItemRow.id == item_id, ItemRow.status == "pending")
-        if version is not None:
-            claim = claim.where(ItemRow.version == version)
-        changes = {"status": status, "version": ItemRow.version + 1, "flagged": False}
-        # No item is loaded yet that would have to follow the change.
-        result: Any = session.execute(claim.values(changes).execution_options(synchronize_session=False))
-        if result.rowcount != 1:
-            self._refuse(session, item_id, version)
 
     def _refuse(self, session: Session, item_id: str, version: int | None) -> NoReturn:
         """Say why an item could not be changed."""
