@@ -1,29 +1,23 @@
 """The review desk under load: 100,000 items in the database, and 20 operators over HTTP on 5,000 items."""
 
 import argparse
+import contextlib
 import json
 import random
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from datetime import timedelta
-from pathlib import Path
 
-import httpx
-from sqlalchemy import select, update
+import postgres
+from desk_operators import operators, quantiles
+from sqlalchemy import func, select, update
 
 from thermolang import Confidence, Decision, ReviewStore
-from thermolang.review import Filter, LeadService, ReviewService, UserStore
-from thermolang.review.schema import EventRow, ItemRow, VerdictRow, band_of
+from thermolang.review import Filter, LeadService, ReviewService
+from thermolang.review.schema import ChainRow, EventRow, ItemRow, VerdictRow, band_of
 
-PASSWORD = "correct horse battery"
 WORDS = ["capital", "country", "river", "which", "city", "is", "the", "of", "mountain", "東京", "首都はどこ", "確信度"]
 TASKS = ["capitals", "rivers", "translation", "首都"]
-SERVE = (
-    "import sys; from thermolang_desk import serve; serve(sys.argv[1], port=0, ready=lambda u: print(u, flush=True))"
-)
 
 
 def fill(store, count, seed=0):
@@ -64,6 +58,8 @@ def fill(store, count, seed=0):
         with store._engine.begin() as connection:
             connection.execute(ItemRow.__table__.insert(), items)
             connection.execute(EventRow.__table__.insert(), events)
+            # They are beside the audit chain, as if they were from before it.
+            connection.execute(update(ChainRow).values(begun_after=select(func.max(EventRow.id)).scalar_subquery()))
 
 
 def timed(work, times=40):
@@ -74,11 +70,6 @@ def timed(work, times=40):
         work()
         taken.append(1000 * (time.perf_counter() - begin))
     return quantiles(taken)
-
-
-def quantiles(taken):
-    taken = sorted(taken)
-    return {"p50": round(taken[len(taken) // 2], 1), "p95": round(taken[int(len(taken) * 0.95)], 1)}
 
 
 def large(url, count):
@@ -111,36 +102,6 @@ def large(url, count):
             "counts": timed(stats),
             "next and decide": timed(decide, 200),
         }
-
-
-class Operator(threading.Thread):
-    """Logs in and works until nothing is left."""
-
-    def __init__(self, address, name):
-        super().__init__()
-        self.name, self.taken, self.decided, self.collisions, self.failures = name, [], [], 0, []
-        self.client = httpx.Client(base_url=address, timeout=120)
-
-    def run(self):
-        try:
-            self.client.post("/api/v1/login", json={"name": self.name, "password": PASSWORD}).raise_for_status()
-            lease = self.client.post("/api/v1/next", json={}).json()["lease"]
-            while lease:
-                lease = self.step(lease["item"])
-        except Exception as error:
-            self.failures.append(repr(error))
-
-    def step(self, item):
-        begin = time.perf_counter()
-        body = {"action": "accept", "version": item["version"], "next": {}}
-        answer = self.client.post(f"/api/v1/items/{item['id']}/decide", json=body)
-        self.taken.append(1000 * (time.perf_counter() - begin))
-        if answer.status_code == 409:
-            self.collisions += 1
-            return self.client.post("/api/v1/next", json={}).json()["lease"]
-        answer.raise_for_status()
-        self.decided.append(item["id"])
-        return answer.json()["lease"]
 
 
 def decide_half(store, seed=1):
@@ -183,68 +144,40 @@ def dashboards(url, count):
         }
 
 
-def operators(url, count, people):
-    """Several operators over HTTP on one queue."""
-    with ReviewStore(url) as store:
-        fill(store, count - 1)
-        users = UserStore(store)
-        names = [f"op{number}" for number in range(people)]
-        for name in names:
-            users.add(name, PASSWORD)
-        begin = time.perf_counter()
-        process = subprocess.Popen([sys.executable, "-c", SERVE, url], stdout=subprocess.PIPE, text=True)
-        address = process.stdout.readline().strip()
-        ready = time.perf_counter() - begin
-        memory = resident(process.pid)
-        crew = [Operator(address, name) for name in names]
-        begin = time.perf_counter()
-        for each in crew:
-            each.start()
-        for each in crew:
-            each.join()
-        seconds = time.perf_counter() - begin
-        peak = resident(process.pid)
-        process.kill()
-        decided = [item for each in crew for item in each.decided]
-        collisions = sum(each.collisions for each in crew)
-        return {
-            "items": count,
-            "operators": people,
-            "ready, s": round(ready, 1),
-            "memory at rest and after, MB": [memory, peak],
-            "failures": [failure for each in crew for failure in each.failures],
-            "decided twice": len(decided) - len(set(decided)),
-            "lost": store.counts()["pending"],
-            "collisions": collisions,
-            "collisions, %": round(100 * collisions / max(1, len(decided)), 2),
-            "decide and next": quantiles([taken for each in crew for taken in each.taken]),
-            "decisions a second": round(len(decided) / seconds, 1),
-        }
-
-
-def resident(pid):
-    """Memory of a process in MB; None where the system does not tell."""
-    status = Path(f"/proc/{pid}/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS")), None)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--items", type=int, default=100_000, help="items in the large database")
-    parser.add_argument("--shared", type=int, default=5000, help="items that the operators share")
-    parser.add_argument("--operators", type=int, default=20)
-    parser.add_argument("--store", help="URL of an empty database instead of an SQLite file; use it with one part only")
     parser.add_argument("--part", choices=["large", "dashboards", "operators"], help="only this part")
+    parser.add_argument("--items", type=int, help="100,000 in the large database, 5,000 that operators share")
+    parser.add_argument("--operators", type=int, default=20)
+    parser.add_argument("--pause", type=float, default=1.0, help="mean seconds that an operator thinks; 0: closed loop")
+    parser.add_argument(
+        "--kill", type=int, default=0, help="how often the server is killed and started again meanwhile"
+    )
+    parser.add_argument(
+        "--store", default="sqlite", help="sqlite (a file), postgresql (a server of one's own), or an empty one's URL"
+    )
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        for part in ["large", "dashboards", "operators"] if options.part is None else [options.part]:
-            url = options.store or f"sqlite:///{folder}/{part}.db"
+    for part in ["large", "dashboards", "operators"] if options.part is None else [options.part]:
+        with database(options.store) as url:
             if part == "operators":
-                found = operators(url, options.shared, options.operators)
+                crew = {"pause": options.pause, "kills": options.kill}
+                found = operators(url, fill, options.items or 5000, options.operators, **crew)
             else:
-                found = (large if part == "large" else dashboards)(url, options.items)
-            print(json.dumps({part: found}, indent=2, ensure_ascii=False))
+                found = (large if part == "large" else dashboards)(url, options.items or 100_000)
+        print(json.dumps({part: {"store": url.partition(":")[0], **found}}, indent=2, ensure_ascii=False), flush=True)
+
+
+@contextlib.contextmanager
+def database(store):
+    """Yields the URL of an empty database."""
+    if store == "postgresql":
+        with postgres.server() as url:
+            yield url
+    elif store == "sqlite":
+        with tempfile.TemporaryDirectory() as folder:
+            yield f"sqlite:///{folder}/review.db"
+    else:
+        yield store
 
 
 if __name__ == "__main__":

@@ -374,7 +374,7 @@ def served(monkeypatch):
     return calls
 
 
-PLAIN = {"host": "127.0.0.1", "login": True, "names": []}
+PLAIN = {"host": "127.0.0.1", "login": True, "names": [], "log_json": False, "metrics_token": ""}
 
 
 def test_desk_serves_the_store_and_prints_the_address(run, served):
@@ -388,7 +388,7 @@ def test_desk_serves_the_store_and_prints_the_address(run, served):
 def test_desk_passes_on_who_may_reach_it_and_how(run, served):
     options = ["--host", "0.0.0.0", "--name", "desk.example", "--no-login", "--sso-header", "X-User"]
     code, _, _ = run("desk", *options, "--sso-proxy", "10.0.0.1", "--sso-proxy", "10.0.0.2")
-    wanted = {"host": "0.0.0.0", "login": False, "names": ["desk.example"]}
+    wanted = PLAIN | {"host": "0.0.0.0", "login": False, "names": ["desk.example"]}
     assert (code, served) == (0, [(None, wanted | {"proxy": ("X-User", ("10.0.0.1", "10.0.0.2"))})])
 
 
@@ -462,7 +462,16 @@ def test_desk_with_a_model_asks_it_in_both_ways(run, served, tiny):
     assert {chat.scoring.task for chat in chats.values()} == {"try"}
 
 
-@pytest.mark.parametrize("missing", ["fastapi", "uvicorn", "argon2", "markdown_it", "thermolang_desk"])
+def test_desk_takes_the_token_for_metrics_from_the_environment(run, served, monkeypatch):
+    monkeypatch.setenv("THERMOLANG_METRICS_TOKEN", "a token of many characters")
+    code, _, _ = run("desk", "--log-json")
+    assert (code, served) == (0, [(None, PLAIN | {"log_json": True, "metrics_token": "a token of many characters"})])
+
+
+NEEDED = ["fastapi", "uvicorn", "argon2", "markdown_it", "prometheus_client", "thermolang_desk"]
+
+
+@pytest.mark.parametrize("missing", NEEDED)
 def test_desk_without_its_extra_says_what_to_install(run, monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
     if missing != "thermolang_desk":

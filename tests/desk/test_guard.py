@@ -30,10 +30,11 @@ def test_the_routes_are_these_and_no_others(app):
         *OPEN,
         *(f"/api/v1/{name}" for name in ("logout", "me", "changes", "stats", "tasks", "items", "next")),
         *(f"/api/v1/items/{{item_id}}/{name}" for name in ("open", "renew", "release", "decide", "leave", "undo")),
-        *(f"/api/v1/items/{{item_id}}/{name}" for name in ("reopen", "draft", "events", "probe", "settle")),
-        *("/lead", "/lead/load", "/lead/people", "/lead/settings"),
+        *(f"/api/v1/items/{{item_id}}/{name}" for name in ("reopen", "draft", "events", "probe", "settle", "assign")),
+        *("/lead", "/lead/load", "/lead/work", "/lead/people", "/lead/alarms", "/lead/settings", "/metrics"),
         *(f"/api/v1/producer/{name}" for name in ("items", "accepted", "items/{item_id}")),
         *(f"/api/v1/lead/{name}" for name in ("preview", "settings", "figures/{name}", "figures/{name}.csv")),
+        "/api/v1/lead/alarms/{alarm_id}/seen",
     }
 
 
@@ -41,7 +42,7 @@ def test_every_other_route_without_a_login_answers_401_and_tells_nothing(app, th
     for method, path in routes(app):
         if path in OPEN:
             continue
-        answer = browser(app).request(method, path.format(item_id=three[0].id, name="people"), json={})
+        answer = browser(app).request(method, path.format(item_id=three[0].id, name="people", alarm_id=1), json={})
         assert answer.status_code == 401, (method, path)
         if path.startswith("/lead"):
             assert 'id="login"' in answer.text and "question" not in answer.text
@@ -60,7 +61,7 @@ def test_every_other_route_without_a_login_answers_401_and_tells_nothing(app, th
             "/api/v1",
             "/api/v1/",
             "/api/v2/items",
-            "/metrics",
+            "/metrics/",
             "/healthz/",
         ),
         *(

@@ -20,6 +20,7 @@ BY_VALUE |= {f"try_{mode}" for mode in get_args(TryMode)}
 # Looked up by the rest of their names: reasons, codes of verdicts, orders, keys, and what the script says.
 BY_BEGINNING = (
     "why_",
+    "alarm_",
     "code_",
     "order_",
     "key_",

@@ -16,7 +16,7 @@ from tests.desk.test_api import post
 from thermolang import Confidence
 from thermolang.review import CurvePoint, LeadService, ReviewService, TaskSettings, harmless, insight
 
-PAGES = ["/lead", "/lead/load", "/lead/people", "/lead/settings"]
+PAGES = ["/lead", "/lead/load", "/lead/work", "/lead/people", "/lead/alarms", "/lead/settings"]
 ID = "0" * 32
 
 
@@ -81,6 +81,8 @@ def test_a_reviewer_cannot_do_what_a_lead_can(logged_in):
         ("PUT", "/api/v1/lead/settings", {"task": "*", "mode": "blind"}),
         ("POST", f"/api/v1/items/{ID}/probe", {"probe": True}),
         ("POST", f"/api/v1/items/{ID}/settle", {"verdict": "first"}),
+        ("POST", f"/api/v1/items/{ID}/assign", {"operator": "ann"}),
+        ("POST", "/api/v1/lead/alarms/1/seen", {}),
     ]:
         assert ann.request(method, path, json=body).status_code == 403, path
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.review.conftest import submit
-from tests.review.test_webhooks import SECRET, URL, Receiver, courier
+from tests.review.test_webhooks import SECRET, URL, Receiver, courier_of
 from thermolang import Confidence, ConfidenceRouter, Decision, Policy
 from thermolang.errors import InvalidInputError, StoreError
 from thermolang.review import Audit, Courier, Watch, Webhooks, deliveries, watch, webhooks
@@ -53,7 +53,7 @@ def watched(any_store, clock):
 
 
 def test_an_alarm_is_told_and_sends_everything_to_review(any_store, watched):
-    courier(any_store, watched()._clock, Receiver())
+    courier_of(any_store, watched()._clock, Receiver())
     one, policy = watched(), Policy(0.5, tasks={"t": Policy(0.2)})
     assert one.observe(usual()) is None
     assert one.guarded(policy) is policy and not one.reviews_all

@@ -58,10 +58,22 @@ TryOption = Annotated[
     typer.Option("--model", "-m", help="Also a page on which this model is asked: a folder, short name or hub id."),
 ]
 
+LogJsonOption = Annotated[
+    bool, typer.Option("--log-json", help="Write logs as lines of JSON, one for each request, without any text.")
+]
+
 
 def desk_package() -> Any:
     """The desk, or an error that says what to install."""
-    for needed in ("fastapi", "uvicorn", "argon2", "markdown_it", "sqlalchemy", "alembic"):  # before the desk
+    for needed in (
+        "fastapi",
+        "uvicorn",
+        "argon2",
+        "markdown_it",
+        "prometheus_client",
+        "sqlalchemy",
+        "alembic",
+    ):  # before the desk
         require(needed, "app")
     return require("thermolang_desk", "app")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -212,14 +213,17 @@ def desk(
     mail_language: cli_desk.MailLanguageOption = "en",
     mail_insecure: cli_desk.MailInsecureOption = False,
     model: cli_desk.TryOption = None,
+    log_json: cli_desk.LogJsonOption = False,
 ) -> None:
     """Open the review desk in the browser: the doubtful answers, most doubtful first.
 
     It needs users, see thermolang users add, or --no-login. Secrets are in the environment: THERMOLANG_WEBHOOK_SECRET
     signs webhooks, THERMOLANG_OIDC_SECRET is the desk's at the provider, THERMOLANG_SMTP_USER and
-    THERMOLANG_SMTP_PASSWORD are for the mail server. thermolang webhooks lists what was told, and to whom.
+    THERMOLANG_SMTP_PASSWORD are for the mail server. thermolang webhooks lists what was told, and to whom. At /metrics
+    are figures for Prometheus, for admins and whoever sends the token that THERMOLANG_METRICS_TOKEN holds.
     """
-    options: dict[str, Any] = {"host": host, "login": login, "names": name or []}
+    options: dict[str, Any] = {"host": host, "login": login, "names": name or [], "log_json": log_json}
+    options["metrics_token"] = os.environ.get("THERMOLANG_METRICS_TOKEN", "")
     claims: dict[str, Any] = {"name_claim": oidc_name, "role_claim": oidc_role_claim, "scope": oidc_scope}
     style: dict[str, Any] = {"desk": mail_desk, "language": mail_language, "insecure": mail_insecure}
     found = {

@@ -1,3 +1,4 @@
+from .alarms import StoredAlarm as StoredAlarm
 from .audit import Head as Head
 from .audit import Problem as Problem
 from .audit import Verification as Verification
@@ -35,6 +36,7 @@ from .lead import Disagreement as Disagreement
 from .lead import LeadService as LeadService
 from .lead import Probe as Probe
 from .mail import Mail as Mail
+from .prometheus import StoreCollector as StoreCollector
 from .records import Event as Event
 from .records import ReviewItem as ReviewItem
 from .records import Verdict as Verdict
@@ -75,3 +77,4 @@ from .watch import Watch as Watch
 from .webhooks import Webhooks as Webhooks
 from .webhooks import signature as signature
 from .webhooks import verified as verified
+from .work import Work as Work

@@ -25,6 +25,8 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session, lazyload
 
 from thermolang.errors import InvalidInputError
+from thermolang.review import statements
+from thermolang.review.records import event_row
 from thermolang.review.schema import STATUS_AFTER, ChainRow, DraftRow, EventRow, ItemRow, VerdictRow
 
 if TYPE_CHECKING:
@@ -119,18 +121,18 @@ class Verification:
 
 def seal(session: Session, events: Iterable[EventRow]) -> None:
     """Append the events of a transaction to the chain; other writers wait from here until the commit."""
-    fresh = sorted((row for row in events if row.position is None), key=lambda row: row.id)
+    fresh = list(events)
     if not fresh:
         return
-    chain = session.scalars(select(ChainRow).with_for_update().execution_options(populate_existing=True)).one()
+    chain = statements.end_of_chain(session)
+    length, head = chain.length, chain.head
     for row in fresh:
         item = session.get(ItemRow, row.item_id) if row.what == "submitted" else None
         row.salt = secrets.token_hex(16)
         row.private = _digest(row.salt, _private(row, item))
-        row.position = chain.length + 1
-        row.head = _next_head(chain.head, row, item)
-        chain.length, chain.head = row.position, row.head
-    session.flush()
+        row.position = length = length + 1
+        row.head = head = _next_head(head, row, item)
+    statements.write_events(session, chain.id, fresh, length, head)
 
 
 def head(store: ReviewStore) -> Head:
@@ -186,8 +188,6 @@ def purge(
 
 
 def _purge_some(store: ReviewStore, where: Sequence[Any], now: datetime, actor: str) -> int:
-    from thermolang.review.records import event_row
-
     with store._transaction() as session:
         items = session.scalars(select(ItemRow).where(*where).limit(500)).all()
         for item in items:

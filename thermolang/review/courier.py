@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import select, update
 
 from thermolang.errors import StoreError
+from thermolang.review import alarms
 from thermolang.review.channels import Channel, Told
 from thermolang.review.mail import Mail, MailChannel
 from thermolang.review.records import item_from, utc_now
@@ -267,10 +268,10 @@ def _delivery(
 
 
 def tell_alarm(store: ReviewStore, alarm: Alarm, *, now: datetime | None = None) -> int:
-    """Tell all receivers of a store of an alarm of ``routing.Monitor``; the desk sends it.
+    """Keep an alarm of ``routing.Monitor`` for the leads, and tell all receivers of a store; the desk sends it.
 
     Args:
-        store: The store of a desk that has webhooks or sends e-mail.
+        store: The store of a desk.
         alarm: What the monitor noticed.
         now: The time now, aware.
 
@@ -282,6 +283,7 @@ def tell_alarm(store: ReviewStore, alarm: Alarm, *, now: datetime | None = None)
     with store._transaction() as session:
         urls = session.scalars(select(WebhookRow.url)).all()
         session.add_all(_delivery(url, "alarm", None, detail, at, at) for url in urls)
+        alarms.keep(session, alarm, at)
     return len(urls)
 
 

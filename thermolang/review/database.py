@@ -16,7 +16,9 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from filelock import FileLock, Timeout
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, inspect, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from thermolang.errors import StoreError
 from thermolang.review.schema import ItemRow
@@ -108,6 +110,51 @@ def store_errors(url: URL) -> Iterator[None]:
         yield
     except (SQLAlchemyError, CommandError, OSError, ValueError, TypeError) as error:
         raise store_error(url, *_diagnose(error)) from error
+
+
+class _Line:
+    """Lets one thread at a time write into an SQLite database; the others wait until they are woken."""
+
+    def __init__(self, url: URL, timeout: float) -> None:
+        self._url, self._timeout, self._lock = url, timeout, threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=self._timeout):
+            raise store_error(self._url, *_LOCKED)
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
+def in_line(engine: Engine, timeout: float) -> AbstractContextManager[Any]:
+    """A turn to write. SQLite has one writer at a time and lets others only ask again after ever longer pauses.
+
+    Args:
+        engine: Of the database; where it is no SQLite, nobody waits.
+        timeout: Seconds to wait.
+    """
+    return _Line(engine.url, timeout) if engine.dialect.name == "sqlite" else nullcontext()
+
+
+def upsert(
+    session: Session,
+    table: Any,
+    values: dict[str, Any],
+    changing: tuple[str, ...],
+) -> None:
+    """Insert a row, or change the one that has its key.
+
+    Args:
+        session: Of the database.
+        table: A class of ``schema``.
+        values: Of the row.
+        changing: The columns that are changed.
+    """
+    dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    key = [column.name for column in table.__table__.primary_key]
+    insert = dialect.insert(table.__table__).values(values)
+    changes = {name: insert.excluded[name] for name in changing}
+    session.execute(insert.on_conflict_do_update(index_elements=key, set_=changes))
 
 
 def _sqlite_path(url: URL) -> Path | None:

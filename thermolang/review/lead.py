@@ -10,7 +10,8 @@ from typing import Literal
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session, aliased
 
-from thermolang.review import dashboard, insight, repeats
+from thermolang.review import alarms, dashboard, insight, repeats, work
+from thermolang.review.alarms import StoredAlarm
 from thermolang.review.checks import check, check_lengths, check_operator
 from thermolang.review.dashboard import Day, Quality, Wait
 from thermolang.review.insight import Agreement, Help, Trial
@@ -19,6 +20,7 @@ from thermolang.review.schema import DoubleRow, ItemRow, ProbeRow, RepeatRow, Sh
 from thermolang.review.service import ReviewService
 from thermolang.review.settings import Settings, TaskSettings, read_settings
 from thermolang.review.store import ReviewStore
+from thermolang.review.work import Work
 
 MOST_ROWS = 200
 
@@ -269,6 +271,29 @@ class LeadService:
         """How long items wait and waited."""
         with self._store._transaction() as session:
             return dashboard.waits(session, self._clock())
+
+    def work(self, item_id: str | None = None) -> list[Work]:
+        """Who works on what, and what waits for a lead, up to 200 of each.
+
+        Args:
+            item_id: Also this item, first, if it is undecided.
+        """
+        with self._store._transaction() as session:
+            return work.find(session, self._clock(), item_id)
+
+    def alarms(self) -> list[StoredAlarm]:
+        """What monitors have noticed, up to 100: what nobody has seen first, then the newest first."""
+        with self._store._transaction() as session:
+            return alarms.find(session)
+
+    def see_alarm(self, alarm_id: int, *, operator: str) -> None:
+        """Say that one has seen an alarm, so that it does not stand first any more.
+
+        Raises:
+            StoreError: There is no such alarm.
+        """
+        with self._store._transaction() as session:
+            alarms.see(session, alarm_id, operator, self._clock())
 
     def _replace(self, session: Session, item_id: str, copy_id: str, operator: str) -> None:
         """Put the copy's verdict in the place of the item's own."""

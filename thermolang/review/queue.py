@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from thermolang.review import repeats
@@ -15,16 +15,34 @@ from thermolang.review.schema import BAND_LIMITS, ItemRow, LeaseRow, PassRow, or
 from thermolang.review.search import Filter, restrict, without_hidden
 from thermolang.review.settings import Settings
 
+LEASE = timedelta(seconds=90)
+# How long an item that a lead has given to somebody waits for that person alone.
+ASSIGNED = timedelta(hours=4)
 # How many free items are looked at; others may be quicker with some of them.
 _CANDIDATES = 8
 
 
-def held(session: Session, settings: Settings, operator: str, chosen: Filter, at: datetime) -> Select[Any]:
-    """The item that the operator already has and that fits the filter."""
-    query = select(ItemRow.id).join(LeaseRow, LeaseRow.item_id == ItemRow.id)
-    query = query.where(LeaseRow.operator == operator, LeaseRow.until > at)
-    query = query.where(*restrict(session, chosen), *without_hidden(settings, chosen))
-    return query.order_by(LeaseRow.until.desc()).limit(1)
+# Statements with their conditions, so that they need not be built at each request; see ``_statement``.
+_KEPT = 500
+_kept: dict[tuple[Any, ...], Select[Any]] = {}
+
+_who, _now = bindparam("who"), bindparam("now", type_=LeaseRow.until.type)
+_later = bindparam("later", type_=LeaseRow.until.type)
+_start = bindparam("start")
+
+
+def held(session: Session, settings: Settings, operator: str, chosen: Filter, at: datetime) -> str | None:
+    """The item that the operator already has and that fits the filter: one that was open, then those of a lead."""
+
+    def build() -> Select[Any]:
+        query = select(ItemRow.id).join(LeaseRow, LeaseRow.item_id == ItemRow.id)
+        query = query.where(LeaseRow.operator == _who, LeaseRow.until > _now, *restrict(session, chosen))
+        return query.order_by(LeaseRow.until > _later, LeaseRow.until.desc()).limit(1)
+
+    statement = _statement(session, settings, chosen, build, "held")
+    given = {"who": operator, "now": at, "later": at + LEASE}
+    found: str | None = session.connection().execute(statement, given).scalar()
+    return found
 
 
 def offers(
@@ -36,9 +54,14 @@ def offers(
     """
     free = _free(session, settings, operator, chosen, at, draw)
     first = next(free, None)
-    where = [*restrict(session, chosen, few=True), *without_hidden(settings, chosen)]
-    probe = session.execute(repeats.waiting(operator, "probe").where(*where)).first()
-    second = session.execute(repeats.waiting(operator, "second").where(*where)).first()
+
+    def build() -> Select[Any]:
+        return repeats.waiting(_who).where(*restrict(session, chosen, few=True))
+
+    statement = _statement(session, settings, chosen, build, "waiting")
+    waiting = session.connection().execute(statement, {"who": operator}).all()
+    probe = next((repeat for repeat in waiting if repeat.kind == "probe"), None)
+    second = next((repeat for repeat in waiting if repeat.kind == "second"), None)
     drawn = draw()
     if probe:
         share = settings.of(probe.task).probe_share
@@ -58,19 +81,52 @@ def _free(
     session: Session, settings: Settings, operator: str, chosen: Filter, at: datetime, draw: Callable[[], float]
 ) -> Iterator[str]:
     """Free items that are no repeats: band by band, in each from the operator's own place in the circle of ids on."""
-    taken = exists().where(LeaseRow.item_id == ItemRow.id, LeaseRow.until > at, LeaseRow.operator != operator)
-    passed = exists().where(PassRow.item_id == ItemRow.id, PassRow.operator == operator)
-    usual = [~taken, ordinary(), *without_hidden(settings, chosen)]
-    if not chosen.flagged:
-        usual.append(~ItemRow.flagged)
     bands = list(range(len(BAND_LIMITS)))
     # A probe may be of any band; so that this does not tell it, as many other items come out of turn.
     if settings.may_hide(chosen.task) or draw() < settings.most_probes():
         bands.sort(key=lambda _: draw())
-    for left in (~passed, passed):
+    for passed in (False, True):
         for band in bands:
-            where = [*restrict(session, chosen, queue_band=band), *usual, left]
             start = hashlib.sha256(f"{band} {operator}".encode()).hexdigest()[:32]
-            for half in (ItemRow.id >= start, ItemRow.id < start):
-                query = select(ItemRow.id).where(half, *where).order_by(ItemRow.id).limit(_CANDIDATES)
-                yield from session.scalars(query).all()
+            for after in (True, False):
+
+                def build(band: int = band, passed: bool = passed, after: bool = after) -> Select[Any]:
+                    half = ItemRow.id >= _start if after else ItemRow.id < _start
+                    query = select(ItemRow.id).where(half, *restrict(session, chosen, queue_band=band))
+                    return query.where(*_usual(chosen, passed=passed)).order_by(ItemRow.id).limit(_CANDIDATES)
+
+                statement = _statement(session, settings, chosen, build, "free", band, passed, after)
+                given = {"who": operator, "now": at, "start": start}
+                yield from session.connection().execute(statement, given).scalars().all()
+
+
+def _usual(chosen: Filter, *, passed: bool) -> list[ColumnElement[bool]]:
+    """The conditions that an item is free, no repeat, and passed by the operator or not."""
+    taken = exists().where(LeaseRow.item_id == ItemRow.id, LeaseRow.until > _now, LeaseRow.operator != _who)
+    left = exists().where(PassRow.item_id == ItemRow.id, PassRow.operator == _who)
+    usual: list[ColumnElement[bool]] = [~taken, ordinary(), left if passed else ~left]
+    return usual if chosen.flagged else [*usual, ~ItemRow.flagged]
+
+
+def _statement(
+    session: Session, settings: Settings, chosen: Filter, build: Callable[[], Select[Any]], *shape: Any
+) -> Select[Any]:
+    """A statement without what the filter must not find; kept for the next time where it will be the same then.
+
+    Args:
+        session: Of the database.
+        settings: Say what must not be found.
+        chosen: The filter.
+        build: Builds it.
+        shape: Which one it is; with the filter and the kind of database it decides what is built.
+    """
+    hidden = without_hidden(settings, chosen)
+    # How a text is best searched changes with the items, and what is hidden with the settings.
+    if chosen.text or hidden:
+        return build().where(*hidden)
+    key = (session.get_bind().dialect.name, chosen, *shape)
+    if key not in _kept:
+        if len(_kept) >= _KEPT:
+            _kept.clear()
+        _kept[key] = build()
+    return _kept[key]

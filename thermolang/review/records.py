@@ -177,27 +177,32 @@ def decision_columns(decision: Decision, confidence: Confidence, text: Callable[
 
 def item_from(row: ItemRow) -> ReviewItem:
     """The record of a row, for use after the session has ended."""
+    return item_of(row, _verdict_from(row.verdict) if row.verdict else None)
+
+
+def item_of(row: Any, verdict: Verdict | None) -> ReviewItem:
+    """The record of whatever has the columns of an item, and of its verdict."""
+    confidence = Confidence.from_dict(row.confidence_record)
     return ReviewItem(
         id=row.id,
         created_at=row.created_at,
         task=row.task,
         question=row.question,
         answer=row.answer,
-        confidence=Confidence.from_dict(row.confidence_record),
-        decision=_decision_from(row),
+        confidence=confidence,
+        decision=_decision_from(row, confidence),
         status=row.status,
         version=row.version,
         context=row.context,
         model=row.model,
-        verdict=_verdict_from(row.verdict) if row.verdict else None,
+        verdict=verdict,
         reason_code=row.reason_code,
         flagged=row.flagged,
     )
 
 
-def _decision_from(row: ItemRow) -> Decision:
+def _decision_from(row: Any, confidence: Confidence) -> Decision:
     """What was decided, as operators may see it."""
-    confidence = Confidence.from_dict(row.confidence_record)
     code = cast("DecisionCode | None", row.decision_code or None)
     # From before they were kept: those that the confidence names.
     old = row.decision_fields is None

@@ -51,12 +51,12 @@ def visible_to(operator: str, *, others: bool) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def waiting(operator: str, kind: RepeatKind) -> Select[Any, Any]:
-    """The oldest repeat of this kind that the operator has not passed; the caller adds the filter."""
+def waiting(operator: ColumnElement[Any]) -> Select[Any, Any, Any]:
+    """The repeats that the operator has not passed, oldest first, with their kinds; the caller adds the filter."""
     passed = exists().where(PassRow.item_id == ItemRow.id, PassRow.operator == operator)
-    query = select(ItemRow.id, ItemRow.task).join(RepeatRow, RepeatRow.item_id == ItemRow.id)
-    query = query.where(RepeatRow.operator == operator, RepeatRow.kind == kind, _unflagged(), ~passed)
-    return query.order_by(RepeatRow.at, ItemRow.id).limit(1)
+    query = select(ItemRow.id, ItemRow.task, RepeatRow.kind).join(RepeatRow, RepeatRow.item_id == ItemRow.id)
+    query = query.where(RepeatRow.operator == operator, _unflagged(), ~passed)
+    return query.order_by(RepeatRow.at, ItemRow.id)
 
 
 def hidden_counts(session: Session, operator: str) -> dict[str, int]:
@@ -88,7 +88,15 @@ def prepare(session: Session, settings: Settings, operator: str, at: datetime) -
 
 
 def after_verdict(
-    session: Session, settings: Settings, item_id: str, task: str, operator: str, *, right: bool, draw: float
+    session: Session,
+    settings: Settings,
+    item_id: str,
+    task: str,
+    operator: str,
+    *,
+    kind: RepeatKind | None,
+    right: bool,
+    draw: float,
 ) -> None:
     """Note a second verdict, or choose an item for a second review.
 
@@ -98,14 +106,14 @@ def after_verdict(
         item_id: The item that was decided.
         task: Its task.
         operator: Who decided it.
+        kind: Of repeat that it is; None if it is none.
         right: Whether the operator accepted the answer.
         draw: A random number in [0, 1).
     """
-    repeat = session.get(RepeatRow, item_id)
-    if repeat is None:
+    if kind is None:
         if draw < settings.of(task).double_share:
             session.merge(DoubleRow(item_id=item_id, first_operator=operator, first_right=right))
-    elif repeat.kind == "second":
+    elif kind == "second":
         second = {"second_operator": operator, "second_right": right}
         session.execute(update(DoubleRow).where(DoubleRow.copy_id == item_id).values(second))
 

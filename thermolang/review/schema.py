@@ -371,6 +371,25 @@ class FailedLoginRow(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class AlarmRow(Base):
+    """A change that a monitor noticed; see ``routing.Alarm``."""
+
+    __tablename__ = "alarms"
+    __table_args__ = (Index(None, "seen_at", "at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    # One of ``routing.monitor.AlarmCode``, which is not imported here: it would bring numpy along.
+    code: Mapped[Any] = mapped_column(String(20), nullable=False)
+    item: Mapped[int]
+    since: Mapped[int]
+    # None for infinite.
+    evidence: Mapped[float | None] = mapped_column(Double)
+    reason: Mapped[str] = mapped_column(Text)
+    seen_by: Mapped[str | None] = mapped_column(String(200))
+    seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
 class TokenRow(Base):
     """A program that may submit answers; the token itself is only there, its hash is here."""
 

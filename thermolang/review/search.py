@@ -27,14 +27,16 @@ MAX_COUNT = 1_000
 EXCERPT = 300
 # Up to so many hits the index of the text leads the way; with more of them the queue's own order is quicker.
 _FEW_HITS = 2_000
-# Both indexes of text are of three letters in a row.
-_SHORTEST_INDEXED = 3
+# Both indexes of text are of three letters in a row. SQLite can list the groups that begin with fewer.
+_GROUP = 3
+_LAST_LETTER = "\U0010ffff"
 # As the migrations index it.
 _BODIES = {
     "sqlite": literal_column("substr(items.question || char(10) || items.answer, 1, 20000)", Text),
     "postgresql": literal_column("substr(items.question || chr(10) || items.answer, 1, 20000)", Text),
 }
-_TEXT_INDEX = table("items_text", column("item_id"), column("body"))
+_TEXT_INDEX = table("items_text", column("item_id"), column("body"), column("rowid"))
+_TERMS = table("items_text_terms", column("term"), column("doc"))
 
 
 @dataclass(frozen=True)
@@ -233,18 +235,31 @@ def _text_condition(session: Session, text: str) -> tuple[list[ColumnElement[boo
     dialect = session.get_bind().dialect.name
     if not text:
         return [], False
-    if dialect == "sqlite" and len(text) >= _SHORTEST_INDEXED and _has_text_index(session):
-        # In FTS5 a string between quotes is taken as it is.
-        phrase = '"' + text.replace('"', '""') + '"'
-        found = select(_TEXT_INDEX.c.item_id).where(_TEXT_INDEX.c.body.op("MATCH")(phrase))
-        few = select(func.count()).select_from(found.limit(_FEW_HITS).subquery())
+    if dialect == "sqlite" and _has_text_index(session):
+        hits = _phrase(text) if len(text) >= _GROUP else _beginnings(text)
+        few = select(func.count()).select_from(hits.limit(_FEW_HITS).subquery())
         if (session.scalar(few) or 0) < _FEW_HITS:
+            found = select(_TEXT_INDEX.c.item_id).where(_TEXT_INDEX.c.rowid.in_(hits))
             return [ItemRow.id.in_(found)], True
     pattern = "%" + text.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
     body = _BODIES[dialect]
     # SQLite's LIKE ignores case by itself; its ``lower`` would cost a copy of each text.
     like = body.like(pattern, escape="!") if dialect == "sqlite" else body.ilike(pattern, escape="!")
     return [like], False
+
+
+def _phrase(text: str) -> Select[Any]:
+    """Numbers of the texts that hold a text of three letters or more."""
+    # In FTS5 a string between quotes is taken as it is.
+    phrase = '"' + text.replace('"', '""') + '"'
+    return select(_TEXT_INDEX.c.rowid).where(_TEXT_INDEX.c.body.op("MATCH")(phrase))
+
+
+def _beginnings(text: str) -> Select[Any]:
+    """Numbers of the texts that hold one or two letters: each letter of a text begins a group of three."""
+    # As the index folds them: each by itself.
+    folded = "".join(letter.lower() for letter in text)
+    return select(_TERMS.c.doc).distinct().where(_TERMS.c.term >= folded, _TERMS.c.term < folded + _LAST_LETTER)
 
 
 def _has_text_index(session: Session) -> bool:

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from thermolang.errors import ConflictError
-from thermolang.review import queue, repeats
+from thermolang.review import queue, repeats, statements
 from thermolang.review import search as searching
 from thermolang.review.checks import check, check_lengths, check_operator, check_version
+from thermolang.review.database import upsert
+from thermolang.review.queue import ASSIGNED, LEASE
 from thermolang.review.records import ReviewItem, Verdict, event_row, item_from, utc_now
 from thermolang.review.schema import (
     STATUSES,
@@ -27,15 +28,15 @@ from thermolang.review.schema import (
     PassRow,
     ProbeRow,
     RejectCode,
-    ShowingRow,
+    RepeatRow,
     VerdictAction,
     VerdictRow,
 )
 from thermolang.review.search import Filter, Order, Page
 from thermolang.review.settings import Settings, read_settings
+from thermolang.review.statements import Seen
 from thermolang.review.store import ReviewStore
 
-LEASE = timedelta(seconds=90)
 UNDO = timedelta(seconds=60)
 
 
@@ -126,14 +127,14 @@ class ReviewService:
         chosen = replace(chosen or Filter(), status="pending", operator=None)
         searching.check_filter(chosen)
         at = self._clock()
-        with self._store._transaction() as session:
+        with self._store._transaction(write=True) as session:
             settings = read_settings(session)
-            mine = session.scalar(queue.held(session, settings, operator, chosen, at))
-            if mine and (row := self._lease(session, mine, operator, at)):
-                return self._shown(session, settings, row, operator, at)
+            mine = queue.held(session, settings, operator, chosen, at)
+            if mine and (held := self._lease(session, mine, operator, at)):
+                return self._shown(session, settings, held, operator, at)
             for item_id in queue.offers(session, settings, operator, chosen, at, self._draw):
-                if row := self._lease(session, item_id, operator, at):
-                    return self._shown(session, settings, row, operator, at)
+                if held := self._lease(session, item_id, operator, at):
+                    return self._shown(session, settings, held, operator, at)
         return None
 
     def open(self, item_id: str, operator: str) -> Lease:
@@ -147,13 +148,13 @@ class ReviewService:
         """
         check_operator(operator)
         at = self._clock()
-        with self._store._transaction() as session:
+        with self._store._transaction(write=True) as session:
             row = self._store._row(session, item_id)
             if row.status != "pending":
                 whose = row.verdict.operator if row.verdict else ""
                 return Lease(item_from(row), whose, None, _draft(session, item_id, operator))
-            self._lease(session, item_id, operator, at)
-            return self._shown(session, read_settings(session), row, operator, at)
+            seen = self._lease(session, item_id, operator, at) or statements.look(session, item_id, operator, at)
+            return self._shown(session, read_settings(session), seen, operator, at)
 
     def renew(self, item_id: str, operator: str) -> bool:
         """Keep a lease alive; the page calls it while it is open.
@@ -162,13 +163,35 @@ class ReviewService:
             Whether the item is still the operator's.
         """
         at = self._clock()
-        with self._store._transaction() as session:
+        with self._store._transaction(write=True) as session:
             return self._lease(session, item_id, operator, at) is not None
 
     def release(self, item_id: str, operator: str) -> None:
-        """Give an item back without a word about it."""
-        with self._store._transaction() as session:
-            session.execute(delete(LeaseRow).where(LeaseRow.item_id == item_id, LeaseRow.operator == operator))
+        """Give an item back without a word about it; one that a lead has given to the operator stays."""
+        mine = [LeaseRow.item_id == item_id, LeaseRow.operator == operator, LeaseRow.until <= self._clock() + LEASE]
+        with self._store._transaction(write=True) as session:
+            session.execute(delete(LeaseRow).where(*mine))
+
+    def assign(self, item_id: str, to: str, *, operator: str) -> None:
+        """Give an undecided item to somebody, whoever has it now; for leads, which the caller checks.
+
+        It comes next for that person, and to nobody else for four hours, or until that person skips it. What others
+        have typed about it stays.
+
+        Raises:
+            ConflictError: Somebody has decided it.
+            StoreError: There is no such item, or it is a copy that tests how one person judges.
+        """
+        check_operator(operator)
+        check_operator(to)
+        with self._store._transaction(write=True) as session:
+            row = self._store._row(session, item_id)
+            check(session.get(RepeatRow, item_id) is None, "the item is a copy for one person, and stays with that one")
+            if row.status != "pending":
+                self._store._refuse(session, item_id, None)
+            values = {"item_id": item_id, "operator": to, "until": self._clock() + ASSIGNED}
+            upsert(session, LeaseRow, values, ("operator", "until"))
+            session.add(event_row(item_id, actor=operator, what="assigned", detail={"to": to}))
 
     def decide(
         self,
@@ -201,17 +224,17 @@ class ReviewService:
         """
         check(version is not None, "a verdict carries the version of the item that was shown")
         at = self._clock()
-        with self._store._transaction() as session:
+        with self._store._transaction(write=True) as session:
             given = Verdict(action, operator, at, corrected_answer, note, reason_code)
             # First the verdict, which locks the item; then the look at who else is on it.
-            item = self._store._record(session, item_id, given, version)
-            self._refuse_others(session, item_id, operator, at)
-            self._forget(session, item_id, operator)
-            if (showing := session.get(ShowingRow, (item_id, operator))) is not None:
-                showing.seconds = (at - showing.at).total_seconds()
-            settings, right = read_settings(session), action == "accept"
-            repeats.after_verdict(session, settings, item_id, item.task, operator, right=right, draw=self._draw())
-            return item
+            self._store._record(session, item_id, given, version)
+            seen = self._refuse_others(session, item_id, operator, at)
+            self._forget(session, item_id, operator, seen)
+            if seen.shown is not None:
+                statements.took(session, item_id, operator, (at - seen.shown).total_seconds())
+            given_as = {"kind": seen.repeat, "right": action == "accept", "draw": self._draw()}
+            repeats.after_verdict(session, read_settings(session), item_id, seen.item.task, operator, **given_as)
+            return seen.item
 
     def leave(self, item_id: str, version: int, kind: PassKind, *, operator: str, note: str = "") -> None:
         """Leave an item undecided: skip it, or say that one cannot tell, which passes it to a lead.
@@ -232,19 +255,19 @@ class ReviewService:
         check_lengths(note=note)
         check_version(version)
         at = self._clock()
-        with self._store._transaction() as session:
+        with self._store._transaction(write=True) as session:
             # ``skip`` changes nothing, but the item must be as it was shown.
             changes: dict[str, Any] = {"flagged": True, "version": ItemRow.version + 1}
             self._change(session, item_id, version, changes if kind == "cannot_tell" else {"version": ItemRow.version})
-            self._refuse_others(session, item_id, operator, at)
+            seen = self._refuse_others(session, item_id, operator, at)
             values = {"item_id": item_id, "operator": operator, "kind": kind, "at": at}
-            self._upsert(session, PassRow, values, ("kind", "at"))
+            upsert(session, PassRow, values, ("kind", "at"))
             if kind == "cannot_tell":
                 detail = {"note": self._store._text(note)}
                 session.add(event_row(item_id, actor=operator, what="cannot_tell", detail=detail))
-                self._forget(session, item_id, operator)
+                self._forget(session, item_id, operator, seen)
             else:
-                session.execute(delete(LeaseRow).where(LeaseRow.item_id == item_id))
+                statements.free(session, item_id)
 
     def undo(self, item_id: str, version: int, *, operator: str) -> Lease:
         """Take one's own verdict back, within a minute.
@@ -262,7 +285,7 @@ class ReviewService:
             StoreError: There is no such item.
         """
         at = self._clock()
-        with self._store._transaction() as session:
+        with self._store._transaction(write=True) as session:
             row = self._store._row(session, item_id)
             if row.verdict is None or row.verdict.operator != operator:
                 msg = "only one's own verdict can be undone; a lead can reopen an item"
@@ -273,9 +296,9 @@ class ReviewService:
             draft = {"correction": row.verdict.corrected_answer, "note": row.verdict.note}
             self._take_back(session, row, version, actor=operator, what="undone", note="")
             repeats.after_undo(session, item_id)
-            self._upsert(session, DraftRow, _draft_values(item_id, operator, draft, at), ("content", "at"))
-            self._lease(session, item_id, operator, at)
-            return self._shown(session, read_settings(session), row, operator, at)
+            upsert(session, DraftRow, _draft_values(item_id, operator, draft, at), ("content", "at"))
+            held = self._lease(session, item_id, operator, at) or statements.look(session, item_id, operator, at)
+            return self._shown(session, read_settings(session), held, operator, at)
 
     def reopen(self, item_id: str, version: int, *, operator: str, note: str = "") -> ReviewItem:
         """Make a decided item pending again; for leads, which the caller checks.
@@ -286,7 +309,7 @@ class ReviewService:
         """
         check_operator(operator)
         check_lengths(note=note)
-        with self._store._transaction() as session:
+        with self._store._transaction(write=True) as session:
             row = self._store._row(session, item_id)
             check(row.verdict is not None, "the item is undecided: there is nothing to reopen")
             self._take_back(session, row, version, actor=operator, what="reopened", note=note)
@@ -303,10 +326,10 @@ class ReviewService:
         check_lengths(note=draft.note, corrected_answer=draft.correction or "")
         correction = None if draft.correction is None else self._store._text(draft.correction)
         content = {"correction": correction, "note": self._store._text(draft.note)}
-        with self._store._transaction() as session:
+        with self._store._transaction(write=True) as session:
             self._store._row(session, item_id)
             values = _draft_values(item_id, operator, content, self._clock())
-            self._upsert(session, DraftRow, values, ("content", "at"))
+            upsert(session, DraftRow, values, ("content", "at"))
 
     def draft(self, item_id: str, operator: str) -> Draft:
         """What an operator has typed about an item; empty if nothing."""
@@ -348,7 +371,7 @@ class ReviewService:
         The desk does so now and then for every reviewer whose page is open; others call it themselves.
         """
         check_operator(operator)
-        with self._store._transaction() as session:
+        with self._store._transaction(write=True) as session:
             repeats.prepare(session, read_settings(session), operator, self._clock())
 
     def changes(self) -> int:
@@ -394,38 +417,34 @@ class ReviewService:
         self._counted = (changes, counts)
         return counts
 
-    def _lease(self, session: Session, item_id: str, operator: str, at: datetime) -> ItemRow | None:
+    def _lease(self, session: Session, item_id: str, operator: str, at: datetime) -> Seen | None:
         """Lease an item, or renew the lease; None if it is somebody else's or decided."""
-        values = {"item_id": item_id, "operator": operator, "until": at + LEASE}
-        free = (LeaseRow.until <= at) | (LeaseRow.operator == operator)
-        if not self._upsert(session, LeaseRow, values, ("operator", "until"), where=free):
+        if not statements.take(session, item_id, operator, at, at + LEASE):
             return None
         # Read after the lease is written: who decided in between was first.
-        row = session.get(ItemRow, item_id, populate_existing=True)
-        if row is not None and row.status == "pending":
-            return row
-        session.execute(delete(LeaseRow).where(LeaseRow.item_id == item_id))
+        seen = statements.look(session, item_id, operator, at)
+        if seen.item.status == "pending":
+            return seen
+        statements.free(session, item_id)
         return None
 
-    def _shown(self, session: Session, settings: Settings, row: ItemRow, operator: str, at: datetime) -> Lease:
+    def _shown(self, session: Session, settings: Settings, seen: Seen, operator: str, at: datetime) -> Lease:
         """The item as the operator sees it; what is seen is noted if it is the operator's to decide."""
-        lease = session.get(LeaseRow, row.id, populate_existing=True)
-        held = lease is not None and lease.until > at
-        whose, until = (lease.operator, lease.until) if lease and held else ("", None)
-        before = session.get(ShowingRow, (row.id, operator), populate_existing=True)
+        item, number = seen.item, seen.with_number
         # Once seen with its number, an item stays so.
-        number = before.with_number if before else settings.shows_number(row.id, row.task, operator)
-        if whose == operator:
-            values = {"item_id": row.id, "operator": operator, "with_number": number, "at": at}
-            self._upsert(session, ShowingRow, values, ("at",))
-        return Lease(item_from(row), whose, until, _draft(session, row.id, operator), number)
+        if number is None:
+            number = settings.shows_number(item.id, item.task, operator)
+        if seen.operator == operator:
+            statements.show(session, item.id, operator, at, with_number=number)
+        return Lease(item, seen.operator or "", seen.until, _draft_of(seen.draft), number)
 
-    def _refuse_others(self, session: Session, item_id: str, operator: str, at: datetime) -> None:
+    def _refuse_others(self, session: Session, item_id: str, operator: str, at: datetime) -> Seen:
         """Raise, and so roll back, if somebody else's lease is alive."""
-        lease = session.get(LeaseRow, item_id, populate_existing=True)
-        if lease is not None and lease.operator != operator and lease.until > at:
-            msg = f"{lease.operator} is working on this item until {lease.until:%H:%M:%S} UTC; take another one"
+        seen = statements.look(session, item_id, operator, at)
+        if seen.until is not None and seen.operator != operator:
+            msg = f"{seen.operator} is working on this item until {seen.until:%H:%M:%S} UTC; take another one"
             raise ConflictError(msg)
+        return seen
 
     def _change(self, session: Session, item_id: str, version: int | None, changes: dict[str, Any]) -> None:
         """Change a pending item of this version, or raise."""
@@ -452,34 +471,21 @@ class ReviewService:
         session.flush()
         session.refresh(row)
 
-    def _forget(self, session: Session, item_id: str, operator: str) -> None:
+    def _forget(self, session: Session, item_id: str, operator: str, seen: Seen) -> None:
         """After a decision nobody works on the item, and the operator's draft is done with."""
-        session.execute(delete(LeaseRow).where(LeaseRow.item_id == item_id))
-        session.execute(delete(DraftRow).where(DraftRow.item_id == item_id, DraftRow.operator == operator))
-
-    def _upsert(
-        self,
-        session: Session,
-        table: Any,
-        values: dict[str, Any],
-        changing: tuple[str, ...],
-        where: ColumnElement[bool] | None = None,
-    ) -> bool:
-        """Insert a row, or change the one that has its key; False if ``where`` forbids the change."""
-        dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-        key = [column.name for column in table.__table__.primary_key]
-        insert = dialect.insert(table.__table__).values(values)
-        changes = {name: insert.excluded[name] for name in changing}
-        upsert = insert.on_conflict_do_update(index_elements=key, set_=changes, where=where)
-        # Not told for inserts, unless one asks for it.
-        result: Any = session.execute(upsert.execution_options(preserve_rowcount=True))
-        return bool(result.rowcount == 1)
+        statements.free(session, item_id)
+        if seen.draft is not None:
+            statements.forget_draft(session, item_id, operator)
 
 
 def _draft_values(item_id: str, operator: str, content: dict[str, Any], at: datetime) -> dict[str, Any]:
     return {"item_id": item_id, "operator": operator, "content": content, "at": at}
 
 
+def _draft_of(content: dict[str, Any] | None) -> Draft:
+    return Draft(**content) if content else Draft()
+
+
 def _draft(session: Session, item_id: str, operator: str) -> Draft:
     row = session.get(DraftRow, (item_id, operator), populate_existing=True)
-    return Draft(**row.content) if row else Draft()
+    return _draft_of(row.content if row else None)

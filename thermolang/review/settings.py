@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
-from sqlalchemy import ColumnElement, false, select, true
+from sqlalchemy import ColumnElement, false, true
 from sqlalchemy.orm import Session
 
+from thermolang.review import statements
 from thermolang.review.checks import check
-from thermolang.review.schema import ItemRow, ShowMode, TaskSettingRow
+from thermolang.review.schema import ItemRow, ShowMode
 
 EVERY_TASK = "*"
 SHOW_MODES: tuple[ShowMode, ...] = get_args(ShowMode)
@@ -97,6 +98,6 @@ def read_settings(session: Session) -> Settings:
     """The settings as they are now."""
     found = {
         row.task: TaskSettings(row.mode, row.blind_share, row.probe_share, row.double_share)
-        for row in session.scalars(select(TaskSettingRow))
+        for row in statements.settings(session)
     }
     return Settings(found.pop(EVERY_TASK, TaskSettings()), found)

@@ -6,17 +6,19 @@ import builtins  # within the class, ``list`` is the method
 import random
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, NoReturn
 
-from sqlalchemy import event, func, select, update
+from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
 from thermolang.errors import ConflictError, RefusedError, StoreError
+from thermolang.review import statements
 from thermolang.review.audit import seal
 from thermolang.review.checks import check, check_lengths, check_verdict, check_version, clean_text
-from thermolang.review.database import open_engine, parse_url, store_errors, without_password
+from thermolang.review.database import in_line, open_engine, parse_url, store_errors, without_password
 from thermolang.review.feedback import Audit
 from thermolang.review.records import (
     Event,
@@ -38,7 +40,6 @@ from thermolang.review.schema import (
     RejectCode,
     Status,
     VerdictAction,
-    VerdictRow,
     band_of,
     ordinary,
 )
@@ -47,12 +48,15 @@ from thermolang.types import Confidence, Decision
 
 
 class _Session(Session):
-    """A session that knows which events it has written."""
+    """A session that holds its events back until they have their place in the chain: each is then written once."""
 
 
 @event.listens_for(_Session, "before_flush")
-def _note_events(session: Session, *_: object) -> None:
-    session.info.setdefault("events", []).extend(row for row in session.new if isinstance(row, EventRow))
+def _hold_events(session: Session, *_: object) -> None:
+    for row in list(session.new):
+        if isinstance(row, EventRow) and row.position is None:
+            session.expunge(row)
+            session.info.setdefault("events", []).append(row)
 
 
 class _Given(NamedTuple):
@@ -103,6 +107,7 @@ class ReviewStore:
         self.audit, self._redact = audit or Audit(), redact
         self._url = parse_url(url or default_store_url())
         self._engine = open_engine(self._url, timeout=timeout)
+        self._turn: AbstractContextManager[Any] = in_line(self._engine, timeout)
         self._closed = False
 
     @property
@@ -158,7 +163,7 @@ class ReviewStore:
             StoreError: The confidence is outside [0, 1], a text is too long, or the database cannot be written.
         """
         given = _Given(question, answer, context, model, confidence.task if task is None else task, key)
-        with self._transaction() as session:
+        with self._transaction(write=True) as session:
             return self._add(session, given, confidence, decision)
 
     def submit_accepted(
@@ -200,7 +205,7 @@ class ReviewStore:
         # Most answers end here, without the database.
         if self.audit.draw(*self._texts_of(given)) >= self.audit.rate:
             return None
-        with self._transaction() as session:
+        with self._transaction(write=True) as session:
             return self._add(session, given, confidence, decision, audit=True)
 
     def _add(
@@ -360,32 +365,26 @@ class ReviewStore:
             ConflictError: Somebody else decided first; the message names who and when.
             StoreError: There is no such item, or the verdict is incomplete.
         """
-        with self._transaction() as session:
+        with self._transaction(write=True) as session:
             given = Verdict(action, operator, utc_now(), corrected_answer, note, reason_code)
-            return self._record(session, item_id, given, version)
+            self._record(session, item_id, given, version)
+            return item_from(self._row(session, item_id))
 
-    def _record(self, session: Session, item_id: str, given: Verdict, version: int | None) -> ReviewItem:
+    def _record(self, session: Session, item_id: str, given: Verdict, version: int | None) -> None:
         """Write a verdict and its event within a transaction."""
         check_verdict(given.action, given.operator, given.corrected_answer, given.note, given.reason_code)
         check_version(version)
-        verdict = VerdictRow(
-            item_id=item_id,
-            action=given.action,
-            corrected_answer=None if given.corrected_answer is None else self._text(given.corrected_answer),
-            operator=clean_text(given.operator.strip()),
-            note=self._text(given.note),
-            created_at=given.created_at,
-            reason_code=given.reason_code,
-        )
+        corrected = None if given.corrected_answer is None else self._text(given.corrected_answer)
+        operator, note = clean_text(given.operator.strip()), self._text(given.note)
+        verdict = replace(given, corrected_answer=corrected, operator=operator, note=note)
         status = STATUS_AFTER[given.action]
-        self._claim(session, item_id, status, version)
+        if not statements.claim(session, item_id, status, version):
+            self._refuse(session, item_id, version)
+        statements.write_verdict(session, item_id, verdict)
         detail = {"action": given.action, "corrected_answer": verdict.corrected_answer, "note": verdict.note}
         if verdict.reason_code:
             detail["reason_code"] = verdict.reason_code
-        # Flushed, so that the item is read together with its new verdict.
-        session.add_all([verdict, event_row(item_id, actor=verdict.operator, what=status, detail=detail)])
-        session.flush()
-        return item_from(self._row(session, item_id))
+        session.add(event_row(item_id, actor=verdict.operator, what=status, detail=detail))
 
     def events(self, item_id: str) -> builtins.list[Event]:
         """Return an item's audit trail, oldest first.
@@ -399,13 +398,18 @@ class ReviewStore:
             return [event_from(row) for row in session.scalars(query)]
 
     @contextmanager
-    def _transaction(self) -> Iterator[Session]:
-        """One transaction: committed at the end, rolled back by any error."""
+    def _transaction(self, *, write: bool = False) -> Iterator[Session]:
+        """One transaction: committed at the end, rolled back by any error.
+
+        Args:
+            write: Wait in line with other writers; for what many do at once.
+        """
         if self._closed:
             msg = "this review store is closed; open a new one"
             raise StoreError(msg)
         with (
             store_errors(self._url),
+            self._turn if write else nullcontext(),
             _Session(self._engine, expire_on_commit=False) as session,
             session.begin(),
         ):
@@ -420,17 +424,6 @@ class ReviewStore:
             msg = f"there is no item {item_id!r} in {self.url}"
             raise RefusedError(msg)
         return row
-
-    def _claim(self, session: Session, item_id: str, status: Status, version: int | None) -> None:
-        """Move a pending item to its new status in one statement, so that two callers cannot both do it."""
-        claim = update(ItemRow).where(ItemRow.id == item_id, ItemRow.status == "pending")
-        if version is not None:
-            claim = claim.where(ItemRow.version == version)
-        changes = {"status": status, "version": ItemRow.version + 1, "flagged": False}
-        # No item is loaded yet that would have to follow the change.
-        result: Any = session.execute(claim.values(changes).execution_options(synchronize_session=False))
-        if result.rowcount != 1:
-            self._refuse(session, item_id, version)
 
     def _refuse(self, session: Session, item_id: str, version: int | None) -> NoReturn:
         """Say why an item could not be changed."""

@@ -14,6 +14,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from thermolang.errors import LoginError, RefusedError, require
+from thermolang.review import statements
 from thermolang.review.checks import check, check_operator
 from thermolang.review.records import utc_now
 from thermolang.review.schema import ROLES, FailedLoginRow, Role, SessionRow, UserRow
@@ -173,10 +174,8 @@ class UserStore:
 
     def user_of(self, token: str) -> User | None:
         """The user that a token belongs to; None if it is unknown or its session has ended."""
-        query = select(UserRow).join(SessionRow, SessionRow.user_name == UserRow.name)
-        query = query.where(SessionRow.token_hash == _digest(token), SessionRow.expires_at > self._clock())
         with self._store._transaction() as session:
-            row = session.scalar(query)
+            row = statements.user_of(session, _digest(token), self._clock())
             return User(row.name, row.role) if row else None
 
     def logout(self, token: str) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 COOKIE = "thermolang_desk"
 SESSION_SECONDS = 12 * 60 * 60
+METRICS_VARIABLE = "THERMOLANG_METRICS_TOKEN"
+MIN_TOKEN = 24
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,22 @@ class Access:
         alone: The only user, without a login: for a desk that nobody else can reach.
         proxy: A proxy that tells who somebody is.
         oidc: A provider by which people log in, beside their passwords.
+        metrics_token: Who sends it as a bearer token may read ``/metrics``, beside admins; at least 24 characters.
+            Empty for nobody.
     """
 
     users: UserStore
     alone: User | None = None
     proxy: Proxy | None = None
     oidc: Oidc | None = None
+    metrics_token: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if self.metrics_token and len(self.metrics_token) < MIN_TOKEN:
+            msg = (
+                f"anybody can ask for /metrics: put a token of at least {MIN_TOKEN} characters into {METRICS_VARIABLE}"
+            )
+            raise ThermolangError(msg)
 
     def user_of(self, request: Request) -> User | None:
         """Who asks; None if nobody is logged in."""
@@ -82,17 +94,26 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def _user(request: Request) -> User:
+def bearer(request: Request) -> str:
+    """The token that a program sends; empty if there is none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def user_of(request: Request) -> User:
+    """Who asks; nobody else gets further."""
     user: User | None = request.app.state.access.user_of(request)
     if user is None:
         raise HTTPException(401, "log in first")
+    request.state.user = user.name
     return user
 
 
-def needs(role: Role) -> Callable[[User], User]:
+def needs(role: Role) -> Callable[[User], Awaitable[User]]:
     """A dependency: the user, who must have this role or a higher one."""
 
-    def checked(user: Annotated[User, Depends(_user)]) -> User:
+    # Without waiting for anything, and so without a thread of its own.
+    async def checked(user: Annotated[User, Depends(user_of)]) -> User:
         if not user.may(role):
             raise HTTPException(403, f"this is for the role {role}")
         return user

@@ -25,7 +25,7 @@ Text = Annotated[str, Field(max_length=200_000)]
 Note = Annotated[str, Field(max_length=10_000)]
 
 
-def _service(request: Request) -> ReviewService:
+async def _service(request: Request) -> ReviewService:
     service: ReviewService = request.app.state.service
     return service
 
@@ -114,6 +114,7 @@ class Listing:
 def login(body: Login, request: Request, response: Response) -> dict[str, Any]:
     """Begin a session; the token is in a cookie."""
     user, token = request.app.state.access.users.login(body.name, body.password, address_of(request))
+    request.state.user = user.name
     set_cookie(request, response, token)
     return asdict(user)
 
@@ -255,7 +256,11 @@ def lease_view(lease: Lease, user: User, request: Request) -> dict[str, Any]:
         and item.verdict is not None
         and LeadService(request.app.state.store).is_probe(item.id),
         "html": components.detail(
-            item, language_for(request), whose="" if mine else lease.operator, with_number=lease.with_number
+            item,
+            language_for(request),
+            whose="" if mine else lease.operator,
+            with_number=lease.with_number,
+            may_assign=user.may("lead"),
         ),
     }
 

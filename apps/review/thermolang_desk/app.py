@@ -15,10 +15,11 @@ from starlette.exceptions import HTTPException
 from thermolang import ReviewStore
 from thermolang.errors import ConflictError, LoginError, RefusedError, StoreError
 from thermolang.review import ReviewService
-from thermolang_desk import api, components, lead, oidc, playground, producers
+from thermolang_desk import api, components, lead, metrics, oidc, playground, producers, watch
 from thermolang_desk.access import Access
 from thermolang_desk.guard import Guard
 from thermolang_desk.i18n import WORDS, language_for
+from thermolang_desk.logs import Observer
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _STATIC = Path(__file__).parent / "static"
@@ -53,15 +54,17 @@ def create_app(
     """
     app = FastAPI(title="thermolang desk", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.store, app.state.access, app.state.service = store, access, ReviewService(store)
-    app.state.prepare_at = {}
+    app.state.prepare_at, app.state.metrics = {}, metrics.Metrics(store)
     app.state.playground = playground.Playground(chats) if chats else None
     app.include_router(api.router)
     app.include_router(lead.router)
+    app.include_router(watch.router)
     app.include_router(producers.router)
     if access.oidc is not None:
         oidc.add_routes(app, access.oidc)
     if chats:
         app.include_router(playground.router)
+    app.include_router(metrics.router)
     app.add_api_route("/", _page, response_class=HTMLResponse)
     app.add_api_route("/static/{name}", _static)
     app.add_api_route("/healthz", _healthz)
@@ -70,6 +73,8 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(StoreError, _store_error)
     app.add_middleware(Guard, hosts=hosts)
+    # Outermost, so that it also sees what the guard refuses.
+    app.add_middleware(Observer, metrics=app.state.metrics)
     return app
 
 

@@ -21,7 +21,7 @@ from thermolang_desk.i18n import LANGUAGES, WORDS, Language, language_for, theme
 
 # The first limit that a confidence is below decides on the word.
 _LEVELS = ((0.25, "very_low"), (0.5, "low"), (0.75, "medium"), (float("inf"), "high"))
-LEAD_PAGES = ("quality", "load", "people", "settings")
+LEAD_PAGES = ("quality", "load", "work", "people", "alarms", "settings")
 LEVELS = ("unknown", *(word for _, word in _LEVELS))
 
 
@@ -70,7 +70,7 @@ def lead_page(frame: Frame, name: str, **context: Any) -> str:
 
     Args:
         frame: What is around it.
-        name: ``"quality"``, ``"load"``, ``"people"`` or ``"settings"``.
+        name: One of ``LEAD_PAGES``.
         context: What its template shows.
     """
     return _framed(f"lead_{name}", frame, page=name, pages=LEAD_PAGES, modes=SHOW_MODES, **context)
@@ -138,7 +138,13 @@ def rows(found: Sequence[Row], language: Language) -> str:
 
 
 def detail(
-    item: ReviewItem, language: Language, *, whose: str = "", with_number: bool = True, tried: bool = False
+    item: ReviewItem,
+    language: Language,
+    *,
+    whose: str = "",
+    with_number: bool = True,
+    tried: bool = False,
+    may_assign: bool = False,
 ) -> str:
     """Everything about one item.
 
@@ -148,6 +154,7 @@ def detail(
         whose: Somebody else who is working on it.
         with_number: Whether also its confidence, and all that tells of it.
         tried: Whether it is the answer to a question just asked, and in no queue.
+        may_assign: Whether the reader may give it to somebody else.
     """
     words, confidence = WORDS[language], item.confidence
     # How often each meaning was said when the model was asked again, the answer's own first.
@@ -161,6 +168,7 @@ def detail(
         why=why(item.reason_code, confidence.value, item.decision.threshold, language) or item.reason,
         reasons=dict.fromkeys(reason for reason in (item.reason, confidence.reason) if reason),
         with_number=with_number,
+        may_assign=may_assign and item.status == "pending",
         facts=fields.facts(item, language) if with_number else [],
         said=said,
         others=(said or confidence.alternatives) if with_number else (),

@@ -25,7 +25,7 @@ Share = Annotated[float, Query(ge=0, le=1)]
 Task = Annotated[str | None, Query(max_length=500)]
 
 
-def _service(request: Request) -> LeadService:
+async def _service(request: Request) -> LeadService:
     return LeadService(request.app.state.store)
 
 
@@ -56,7 +56,9 @@ class SettleBody(Body):
 
 def page(request: Request, user: User, name: str, **context: Any) -> HTMLResponse:
     """One of the leads' pages."""
-    return HTMLResponse(components.lead_page(components.frame_for(request, user), name, **context))
+    unseen = sum(alarm.seen_at is None for alarm in LeadService(request.app.state.store).alarms())
+    frame = components.frame_for(request, user)
+    return HTMLResponse(components.lead_page(frame, name, unseen=unseen, **context))
 
 
 @router.get("/lead")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from thermolang import Confidence, Decision, ReviewStore
 from thermolang.errors import RefusedError
 from thermolang.review import ReviewItem, TokenStore
+from thermolang_desk.access import bearer
 from thermolang_desk.api import ItemId
 
 router = APIRouter(prefix="/api/v1/producer")
@@ -17,14 +18,15 @@ router = APIRouter(prefix="/api/v1/producer")
 
 def _producer(request: Request) -> str:
     """Whom the token was made for. A session does not do, as operators must not see what an item keeps from them."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    name = TokenStore(request.app.state.store).name_of(token.strip()) if scheme.lower() == "bearer" else None
+    token = bearer(request)
+    name = TokenStore(request.app.state.store).name_of(token) if token else None
     if name is None:
         raise HTTPException(401, "a token is needed that was not revoked")
+    request.state.user = f"program {name}"
     return name
 
 
-def _store(request: Request) -> ReviewStore:
+async def _store(request: Request) -> ReviewStore:
     store: ReviewStore = request.app.state.store
     return store
 

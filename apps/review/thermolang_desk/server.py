@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -15,6 +16,7 @@ from thermolang import ReviewStore, ThermolangError
 from thermolang.review import Courier, Mail, User, UserStore, Webhooks
 from thermolang_desk.access import Access, Proxy
 from thermolang_desk.app import LOOPBACK, create_app
+from thermolang_desk.logs import json_lines
 from thermolang_desk.oidc import Oidc
 from thermolang_desk.playground import Chats
 
@@ -47,6 +49,8 @@ def serve(
     webhooks: Webhooks | None = None,
     mail: Mail | None = None,
     chats: Chats | None = None,
+    metrics_token: str = "",
+    log_json: bool = False,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Run the desk until Ctrl-C.
@@ -62,6 +66,8 @@ def serve(
         webhooks: Which other programs are told of what happens.
         mail: Who is told of it by e-mail.
         chats: A model to try; see ``create_app``.
+        metrics_token: Who sends it may read ``/metrics``, beside admins; at least 24 characters.
+        log_json: Write logs to stderr as lines of JSON, one for each request; without it only warnings are written.
         ready: Called with the desk's URL once it answers.
 
     Raises:
@@ -69,15 +75,16 @@ def serve(
         StoreError: The database cannot be used.
     """
     with ReviewStore(store_url) as store:
-        access = _access(store, host, login=login, proxy=proxy, oidc=oidc)
+        access = _access(store, host, login=login, proxy=proxy, oidc=oidc, metrics_token=metrics_token)
         with _listen(host, port) as listener:
             url = _url(host, listener)
             app = create_app(store, access, hosts=_hosts(host, names), chats=chats)
-            server = _server(app, lambda: ready(url) if ready else None)
-            courier: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
-            if webhooks or mail:
-                courier = Courier(store, webhooks, mail)
-            with courier, contextlib.suppress(KeyboardInterrupt):
+            server = _server(app, lambda: ready(url) if ready else None, own_logs=log_json)
+            nothing = contextlib.nullcontext()
+            told = webhooks or mail
+            courier: contextlib.AbstractContextManager[object] = Courier(store, webhooks, mail) if told else nothing
+            logs = json_lines(sys.stderr) if log_json else nothing
+            with logs, courier, contextlib.suppress(KeyboardInterrupt):
                 server.run([listener])
 
 
@@ -111,7 +118,13 @@ def running(
 
 
 def _access(
-    store: ReviewStore, host: str, *, login: bool, proxy: Proxy | None = None, oidc: Oidc | None = None
+    store: ReviewStore,
+    host: str,
+    *,
+    login: bool,
+    proxy: Proxy | None = None,
+    oidc: Oidc | None = None,
+    metrics_token: str = "",
 ) -> Access:
     """Refuse to begin where anybody could get in, or nobody."""
     users = UserStore(store)
@@ -119,12 +132,12 @@ def _access(
         if host not in LOOPBACK:
             msg = f"without a login the desk listens on this machine only: {' or '.join(LOOPBACK)}, not {host!r}"
             raise ThermolangError(msg)
-        return Access(users, alone=User(getpass.getuser(), "admin"))
+        return Access(users, alone=User(getpass.getuser(), "admin"), metrics_token=metrics_token)
     # A provider that also tells roles brings its users along.
     if not users.all() and not (oidc and oidc.roles):
         msg = "there are no users yet: thermolang users add NAME; or, for yourself on this machine, desk --no-login"
         raise ThermolangError(msg)
-    return Access(users, proxy=proxy, oidc=oidc)
+    return Access(users, proxy=proxy, oidc=oidc, metrics_token=metrics_token)
 
 
 def _hosts(host: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -134,10 +147,12 @@ def _hosts(host: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*LOOPBACK, *names, *([] if host in _ANY else [host])]))
 
 
-def _server(app: FastAPI, ready: Callable[[], None]) -> _Server:
+def _server(app: FastAPI, ready: Callable[[], None], *, own_logs: bool = False) -> _Server:
     config = uvicorn.Config(
         app,
         log_level="warning",
+        log_config=None if own_logs else uvicorn.config.LOGGING_CONFIG,
+        access_log=False,
         # Neither what runs here nor who asks on behalf of whom is anybody's business.
         server_header=False,
         proxy_headers=False,

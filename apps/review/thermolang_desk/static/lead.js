@@ -66,6 +66,8 @@
     save: button => ask('PUT', 'lead/settings', settings(button.closest('tr'))),
     remove: button => ask('PUT', 'lead/settings', {task: button.closest('tr').dataset.task, mode: null}),
     unprobe: button => ask('POST', `items/${button.dataset.item}/probe`, {probe: false}),
+    assign: button => ask('POST', `items/${button.dataset.item}/assign`, {operator: button.closest('tr').querySelector('select').value}),
+    seen: button => ask('POST', `lead/alarms/${button.dataset.alarm}/seen`, {}),
     settle: button => ask('POST', `items/${button.dataset.item}/settle`, {verdict: button.dataset.verdict}),
   };
 
