@@ -11,7 +11,7 @@ from tests.review.conftest import submit
 from tests.review.test_webhooks import SECRET, URL, Receiver, courier_of
 from thermolang import Confidence, ConfidenceRouter, Decision, Policy
 from thermolang.errors import InvalidInputError, StoreError
-from thermolang.review import Audit, Courier, Watch, Webhooks, deliveries, watch, webhooks
+from thermolang.review import Audit, Courier, Watch, Webhooks, courier, deliveries, watch
 from thermolang.routing import Monitor
 
 httpx = pytest.importorskip("httpx")
@@ -169,7 +169,7 @@ def test_what_the_chain_had_decided_does_not_count_after_an_alarm(any_store, wat
 
 
 def test_a_webhook_that_hangs_keeps_no_answer_waiting(any_store, clock, watched, monkeypatch):
-    monkeypatch.setattr(webhooks, "_POLL", 0.01)
+    monkeypatch.setattr(courier, "_POLL", 0.01)
     hangs, go_on = threading.Event(), threading.Event()
 
     def receive(request):
