@@ -281,8 +281,9 @@ def test_what_the_provider_refuses_is_a_sentence(desk, caplog):
 def test_a_provider_that_is_down_is_a_sentence_and_later_it_works(desk, provider):
     client = desk({"ann@example.org": "lead"})
     provider.down = True
-    answer = client.get("/oidc/login")
+    answer = client.get("/oidc/login?to=/lead")
     assert answer.status_code == 401 and WORDS["en"]["login_provider"] in unescape(answer.text)
+    assert 'data-to="/lead"' in answer.text
     provider.down = False
     assert logged_in(client, provider).status_code == 303
 
