@@ -5,11 +5,11 @@ import hashlib
 import json
 import time
 from html import unescape
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from thermolang_desk import Access, Oidc, create_app, server
 from thermolang_desk.components import own_page
 from thermolang_desk.i18n import WORDS
@@ -31,20 +31,25 @@ ANN = {"email": "ann@example.org", "email_verified": True}
 TRAVEL = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
 
-@pytest.fixture(scope="module")
-def keys():
+def new_keys():
     """The provider's key, and one of somebody else under its name."""
     return [jwk.RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"}) for _ in range(2)]
+
+
+@pytest.fixture(scope="module")
+def keys():
+    return new_keys()
 
 
 class Provider:
     """An OpenID Connect provider without a network; tests change what it says."""
 
-    def __init__(self, keys):
-        self.keys, self.codes, self.down = keys, {}, False
+    def __init__(self, keys, issuer=ISSUER):
+        self.keys, self.issuer, self.codes, self.down = keys, issuer, {}, False
         self.algorithms, self.changes, self.forged = ["RS256"], {}, ""
         self.app = FastAPI()
         self.app.add_api_route("/.well-known/openid-configuration", self.discovery)
+        self.app.add_api_route("/authorize", self.authorize)
         self.app.add_api_route("/jwks", lambda: {"keys": [self.keys[0].as_dict(private=False)]})
         self.app.add_api_route("/token", self.token, methods=["POST"])
 
@@ -52,10 +57,10 @@ class Provider:
         if self.down:
             return JSONResponse({}, status_code=503)
         return {
-            "issuer": ISSUER,
-            "authorization_endpoint": f"{ISSUER}/authorize",
-            "token_endpoint": f"{ISSUER}/token",
-            "jwks_uri": f"{ISSUER}/jwks",
+            "issuer": self.issuer,
+            "authorization_endpoint": f"{self.issuer}/authorize",
+            "token_endpoint": f"{self.issuer}/token",
+            "jwks_uri": f"{self.issuer}/jwks",
             "id_token_signing_alg_values_supported": self.algorithms,
         }
 
@@ -64,6 +69,12 @@ class Provider:
         code = f"code{len(self.codes)}"
         self.codes[code] = asked, claims
         return code
+
+    def authorize(self, request: Request):
+        """Let Ann in at once, who has logged in here before."""
+        asked = dict(request.query_params)
+        query = urlencode({"code": self.allow(asked, ANN), "state": asked["state"]})
+        return RedirectResponse(f"{asked['redirect_uri']}?{query}")
 
     async def token(self, request: Request):
         form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
@@ -79,7 +90,7 @@ class Provider:
 
     def signed(self, asked, claims):
         now = int(time.time())
-        content = {"iss": ISSUER, "aud": CLIENT, "sub": "1", "iat": now, "exp": now + 60, "nonce": asked["nonce"]}
+        content = {"iss": self.issuer, "aud": CLIENT, "sub": "1", "iat": now, "exp": now + 60, "nonce": asked["nonce"]}
         content |= claims | self.changes
         if self.forged == "missing":
             return {}
@@ -281,8 +292,9 @@ def test_what_the_provider_refuses_is_a_sentence(desk, caplog):
 def test_a_provider_that_is_down_is_a_sentence_and_later_it_works(desk, provider):
     client = desk({"ann@example.org": "lead"})
     provider.down = True
-    answer = client.get("/oidc/login")
+    answer = client.get("/oidc/login?to=/lead")
     assert answer.status_code == 401 and WORDS["en"]["login_provider"] in unescape(answer.text)
+    assert 'data-to="/lead"' in answer.text
     provider.down = False
     assert logged_in(client, provider).status_code == 303
 

@@ -143,7 +143,7 @@ async def test_the_answer_comes_in_pieces_and_then_with_its_confidence(store):
     chat = FakeChat("Syd\u202e", "ney")
     found = await asked(desk(store, fast=chat), "Capital of <i>Australia</i>?")
     assert chat.asked == ["Capital of <i>Australia</i>?"]
-    assert [kind for kind, _ in found] == ["piece", "piece", "piece", "done"]
+    assert [kind for kind, _ in found] == ["piece", "piece", "done"]
     assert "".join(told["text"] for kind, told in found if kind == "piece") == "Syd⟨U+202E⟩ney"
     html = found[-1][1]["html"]
     for part in ("0.31", WORDS["en"]["low"], 'class="bar low"', "0.20 to 0.50", "75%", "&lt;b&gt;Canberra", "25%"):

@@ -107,14 +107,15 @@ def login_for(request: Request, wrong: str = "") -> str:
         request: For a page.
         wrong: Why a login failed.
     """
-    language = language_for(request)
+    language, asked = language_for(request), f"{request.url.path}?{request.url.query}".rstrip("?")
     return _render(
         "login",
         words=WORDS[language],
         language=language,
         theme=theme_for(request),
         oidc=request.app.state.access.oidc is not None,
-        to=own_page(f"{request.url.path}?{request.url.query}".rstrip("?")),
+        # Of a step of the provider's login, the page that was asked for before.
+        to=own_page(request.query_params.get("to", "") if request.url.path == "/oidc/login" else asked),
         wrong=wrong,
     )
 

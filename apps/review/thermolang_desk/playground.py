@@ -94,7 +94,8 @@ class Playground:
             async with aclosing(stream) as chunks:
                 async for chunk in chunks:
                     whole = chunk if whole is None else whole + chunk
-                    asked.came.put_nowait(("piece", str(chunk.text)))
+                    if text := str(chunk.text):
+                        asked.came.put_nowait(("piece", text))
                     if asked.gone:
                         return
             self._last[name] = item = _item(question, whole)

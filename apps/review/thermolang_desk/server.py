@@ -90,7 +90,12 @@ def serve(
 
 @contextlib.contextmanager
 def running(
-    store_url: str | None = None, *, port: int | None = 0, login: bool = True, chats: Chats | None = None
+    store_url: str | None = None,
+    *,
+    port: int | None = 0,
+    login: bool = True,
+    oidc: Oidc | None = None,
+    chats: Chats | None = None,
 ) -> Iterator[str]:
     """Run the desk on this machine, in a thread, while the block runs.
 
@@ -98,6 +103,7 @@ def running(
         store_url: The review database; by default that of ``ReviewStore``.
         port: As for ``serve``.
         login: As for ``serve``.
+        oidc: As for ``serve``.
         chats: As for ``serve``.
 
     Yields:
@@ -106,7 +112,7 @@ def running(
     host = LOOPBACK[0]
     with ReviewStore(store_url) as store, _listen(host, port) as listener:
         up = threading.Event()
-        server = _server(create_app(store, _access(store, host, login=login), chats=chats), up.set)
+        server = _server(create_app(store, _access(store, host, login=login, oidc=oidc), chats=chats), up.set)
         thread = threading.Thread(target=server.run, args=([listener],), name="thermolang-desk", daemon=True)
         thread.start()
         try:

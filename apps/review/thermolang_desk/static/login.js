@@ -5,8 +5,9 @@
   const wrong = document.getElementById('wrong');
 
   function enter() {
-    // The address is still that of the filter and the item that were asked for.
-    location.reload();
+    // The address is still that of the filter and the item that were asked for, or a step of the provider's login.
+    if (location.pathname.startsWith('/oidc/')) location.replace(form.dataset.to);
+    else location.reload();
   }
 
   form.addEventListener('submit', async event => {
