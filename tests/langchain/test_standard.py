@@ -50,7 +50,7 @@ class TestIntegration(_OnThePackagedModel, ChatModelIntegrationTests):
     @property
     def chat_model_params(self):
         # Sampled: greedy, so small a model repeats itself within nearly every text.
-        return {"local": self.local, "temperature": 0.7, "top_p": 0.9, "seed": 2}
+        return {"local": self.local, "max_tokens": 128, "temperature": 0.7, "top_p": 0.9, "seed": 2}
 
     @property
     def supports_model_override(self):
