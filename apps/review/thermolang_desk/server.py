@@ -19,7 +19,7 @@ from thermolang_desk.logs import json_lines
 
 DEFAULT_PORT = 7861
 _PORTS_TRIED = 50
-_ANY = ("0.0.0.0", "::", "")
+_ANY = ("0.0.0.0", "::", "")  # nosec # B104: compared only
 
 
 class _Server(uvicorn.Server):
