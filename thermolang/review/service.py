@@ -232,8 +232,11 @@ class ReviewService:
             self._forget(session, item_id, operator, seen)
             if seen.shown is not None:
                 statements.took(session, item_id, operator, (at - seen.shown).total_seconds())
-            given_as = {"kind": seen.repeat, "right": action == "accept", "draw": self._draw()}
-            repeats.after_verdict(session, read_settings(session), item_id, seen.item.task, operator, **given_as)
+            settings, right, kind = read_settings(session), action == "accept", seen.repeat
+            draw = self._draw()
+            repeats.after_verdict(
+                session, settings, item_id, seen.item.task, operator, kind=kind, right=right, draw=draw
+            )
             return seen.item
 
     def leave(self, item_id: str, version: int, kind: PassKind, *, operator: str, note: str = "") -> None:
