@@ -17,6 +17,7 @@ check: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy --strict tests/typing/user.py
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive thermolang apps
 
 format: .venv/installed
 	$(BIN)/ruff check --fix .

@@ -1,9 +1,12 @@
 """axe-core finds nothing serious on any page, in both languages, dark and light."""
 
+import math
+
 import pytest
 
 from tests.browser.conftest import MARKS, expect, log_in, submit
-from thermolang.review import LeadService, ReviewService, TaskSettings
+from thermolang.review import LeadService, ReviewService, TaskSettings, tell_alarm
+from thermolang.routing import Alarm
 
 pytestmark = MARKS
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -37,6 +40,10 @@ def look(request, visit, address, store):
     desk.prepare("cem")
     desk.decide(desk.search(operator="cem").rows[-1].id, 1, "reject", operator="cem")
     leads.set_settings("*", TaskSettings("shown", 0.5, 0.2, 1), operator="lea")
+    desk.assign(store.list()[1].id, "cem", operator="lea")
+    tell_alarm(store, Alarm("confidence", 812, 640, 3.2, "the confidence is distributed otherwise"))
+    tell_alarm(store, Alarm("model", 900, 900, math.inf, "calibrator 'b', not 'a'"))
+    leads.see_alarm(2, operator="lea")
     locale, scheme = request.param
 
     def look(path, at=address):
@@ -69,7 +76,9 @@ def test_a_decided_item(look):
     assert serious(page) == []
 
 
-@pytest.mark.parametrize("path", ["/lead", "/lead/load", "/lead/people", "/lead/settings"])
+@pytest.mark.parametrize(
+    "path", ["/lead", "/lead/load", "/lead/work", "/lead/people", "/lead/alarms", "/lead/settings"]
+)
 def test_the_pages_of_leads(look, path):
     page = look(path)
     expect(page.locator("main")).to_be_visible()

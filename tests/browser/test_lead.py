@@ -5,7 +5,8 @@ import re
 import pytest
 
 from tests.browser.conftest import MARKS, expect, log_in, rows, shown, submit
-from thermolang.review import LeadService, ReviewService, TaskSettings
+from thermolang.review import LeadService, ReviewService, TaskSettings, tell_alarm
+from thermolang.routing import Alarm
 
 pytestmark = MARKS
 
@@ -33,6 +34,25 @@ def test_a_slider_shows_what_another_threshold_would_do(judged, visit, address, 
     expect(page.locator("#preview svg")).to_contain_text("in use: 0.80")
     page.reload()
     expect(page.locator("#threshold-shown")).to_have_text("0.45")
+
+
+def test_an_item_is_given_to_somebody_and_an_alarm_is_seen(visit, guarded, store):
+    item = submit(store, "who does this?", 0.4)
+    tell_alarm(store, Alarm("error", 40, 12, 1.5, "9 of 40 audited are wrong"))
+    page = visit(guarded)
+    log_in(page, "花子")
+    page.get_by_role("link", name="Give to…").click()
+    line = page.locator("tbody tr").first
+    expect(line).to_contain_text("who does this?")
+    line.get_by_label("Give to").select_option("ann")
+    line.get_by_role("button", name="Give").click()
+    expect(page.locator("tbody tr").first).to_contain_text("by a lead")
+    assert ReviewService(store).next("ann").item.id == item.id
+    page.get_by_role("link", name="Alarms (1)").click()
+    expect(page.locator("tbody tr")).to_contain_text("The error is above what was promised")
+    page.get_by_role("button", name="Seen").click()
+    expect(page.locator("tbody tr")).to_contain_text("seen by 花子")
+    expect(page.locator(".tabs")).not_to_contain_text("(1)")
 
 
 def test_plots_and_their_numbers_can_be_kept(judged, visit, address, tmp_path):

@@ -51,6 +51,13 @@ def test_hosts_are_those_that_were_named():
     assert server._hosts("192.168.1.5", [])[-1:] == ("192.168.1.5",)
 
 
+def test_answers_do_not_wait_for_the_browser_to_acknowledge_their_headers():
+    with server._listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_database_that_cannot_be_used_is_said_before_anything_starts(tmp_path):
     (tmp_path / "letter.txt").write_text("Dear Sir or Madam, " * 99)
     with pytest.raises(StoreError, match="not an SQLite database"):

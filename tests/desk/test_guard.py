@@ -278,3 +278,25 @@ def test_a_proxy_must_be_stated_wholly(proxy):
 def test_without_a_login_the_user_is_the_one_it_was_opened_for(alone):
     assert alone.get("/api/v1/me").json() == {"name": "ann", "role": "lead"}
     assert User("ann", "lead").may("reviewer")
+
+
+def test_what_guards_the_desk_takes_no_number_that_can_be_guessed():
+    import ast
+    from pathlib import Path
+
+    import thermolang_desk
+
+    import thermolang.review
+
+    desk, store = Path(thermolang_desk.__file__).parent, Path(thermolang.review.__file__).parent
+    names = ("access", "guard", "logs", "metrics", "producers", "server")
+    guards = [
+        *(desk / f"{name}.py" for name in names),
+        *(store / f"{name}.py" for name in ("users", "tokens", "audit")),
+    ]
+    for path in guards:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert "random" not in imported, path
+    assert (desk / "guard.py") in guards

@@ -5,6 +5,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 
 from tests.review.conftest import REVIEW, submit
 from thermolang import Confidence, ReviewStore
@@ -412,6 +413,36 @@ def test_a_text_with_many_hits_is_found_in_the_queues_order(desk, store, monkeyp
     page = desk.search(Filter("capital"), limit=2)
     assert [row.question for row in page.rows] == ["capital 4", "capital 3"]
     assert (page.total, page.more) == (5, False)
+
+
+def test_taking_and_deciding_take_few_statements(desk, store):
+    """Each costs an operator time; building them anew cost most."""
+    for n in range(3):
+        submit(store, n / 10)
+    said = []
+    for engine in {store._engine, store._quick}:
+        event.listen(engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+    lease = desk.next("ann")
+    assert len(said) <= 7
+    said.clear()
+    desk.decide(lease.item.id, 1, "accept", operator="ann")
+    assert len(said) <= 9
+
+
+def test_a_verdict_waits_for_the_disk_and_a_lease_does_not(desk, store):
+    if store._engine.dialect.name != "sqlite":
+        pytest.skip("a server decides that itself")
+    with store._transaction() as durable, store._transaction(durable=False) as quick:
+        # 2: each commit waits for the disk; 1: the next one of those does.
+        assert [s.connection().exec_driver_sql("PRAGMA synchronous").scalar() for s in (durable, quick)] == [2, 1]
+    submit(store)
+    used = []
+    event.listen(store._engine, "commit", lambda _: used.append("durable"))
+    event.listen(store._quick, "commit", lambda _: used.append("quick"))
+    lease = desk.next("ann")
+    desk.renew(lease.item.id, "ann")
+    desk.decide(lease.item.id, 1, "accept", operator="ann")
+    assert used == ["quick", "quick", "durable"]
 
 
 @pytest.mark.parametrize(

@@ -137,8 +137,8 @@ def load(
     device = device or pick_device()
     for_tokenizer = {key: given[key] for key in _FOR_TOKENIZER if key in given}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source.location, **for_tokenizer)
-        model = AutoModelForCausalLM.from_pretrained(source.location, **{"dtype": dtype or pick_dtype(device), **given})
+        tokenizer = AutoTokenizer.from_pretrained(source.location, **for_tokenizer)  # nosec # B615: the caller's revision
+        model = AutoModelForCausalLM.from_pretrained(source.location, **{"dtype": dtype or pick_dtype(device), **given})  # nosec # B615: as above
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise ModelError(_not_found(name, source, error)) from error
     moved: Any = model  # transformers wraps `to` in a way that type checkers cannot follow
@@ -154,7 +154,7 @@ def _adapted(source: ModelSource, adapter: Path, **settings: Any) -> tuple[Any, 
         model, tokenizer, _ = load(str(base), **settings)
         model.load_adapter(str(adapter.parent))
         if (adapter.parent / "tokenizer_config.json").is_file():
-            tokenizer = AutoTokenizer.from_pretrained(adapter.parent)
+            tokenizer = AutoTokenizer.from_pretrained(adapter.parent)  # nosec # B615: a folder
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         msg = f"cannot load the adapter {source.name!r}: {_first_line(error)}"
         raise ModelError(msg) from error
@@ -229,8 +229,8 @@ def _convert(folder: Path, gguf_file: str, target: Path) -> None:
     require("gguf", "gguf")
     require("accelerate", "gguf")
     with folder_written_atomically(target) as work:
-        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=gguf_file)
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=gguf_file, dtype=torch.bfloat16)
+        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=gguf_file)  # nosec # B615: a folder
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=gguf_file, dtype=torch.bfloat16)  # nosec # B615: a folder
         # The weights are plain tensors by now; the quantiser would only block saving them.
         model.hf_quantizer = None
         model.config.__dict__.pop("quantization_config", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -75,7 +75,7 @@ class StoreCollector:
         seconds = (at - oldest).total_seconds() if oldest else 0.0
         yield self._gauge("oldest_waiting_seconds", "Age of the oldest item that waits; 0 if none does.", {(): seconds})
 
-    def _gauge(self, name: str, help_: str, values: dict[Any, float], *labels: str) -> Any:
+    def _gauge(self, name: str, help_: str, values: Mapping[Any, float], *labels: str) -> Any:
         gauge = self._metrics.GaugeMetricFamily(f"thermolang_review_{name}", help_, labels=labels)
         for key, value in values.items():
             gauge.add_metric(key, float(value))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, select
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from thermolang.review import repeats
@@ -26,9 +26,10 @@ _CANDIDATES = 8
 _KEPT = 500
 _kept: dict[tuple[Any, ...], Select[Any]] = {}
 
-_who, _now = bindparam("who"), bindparam("now", type_=LeaseRow.until.type)
+_who: BindParameter[str] = bindparam("who")
+_now = bindparam("now", type_=LeaseRow.until.type)
 _later = bindparam("later", type_=LeaseRow.until.type)
-_start = bindparam("start")
+_start: BindParameter[str] = bindparam("start")
 
 
 def held(session: Session, settings: Settings, operator: str, chosen: Filter, at: datetime) -> str | None:

@@ -127,7 +127,7 @@ class ReviewService:
         chosen = replace(chosen or Filter(), status="pending", operator=None)
         searching.check_filter(chosen)
         at = self._clock()
-        with self._store._transaction(write=True) as session:
+        with self._store._transaction(write=True, durable=False) as session:
             settings = read_settings(session)
             mine = queue.held(session, settings, operator, chosen, at)
             if mine and (held := self._lease(session, mine, operator, at)):
@@ -148,7 +148,7 @@ class ReviewService:
         """
         check_operator(operator)
         at = self._clock()
-        with self._store._transaction(write=True) as session:
+        with self._store._transaction(write=True, durable=False) as session:
             row = self._store._row(session, item_id)
             if row.status != "pending":
                 whose = row.verdict.operator if row.verdict else ""
@@ -163,13 +163,13 @@ class ReviewService:
             Whether the item is still the operator's.
         """
         at = self._clock()
-        with self._store._transaction(write=True) as session:
+        with self._store._transaction(write=True, durable=False) as session:
             return self._lease(session, item_id, operator, at) is not None
 
     def release(self, item_id: str, operator: str) -> None:
         """Give an item back without a word about it; one that a lead has given to the operator stays."""
         mine = [LeaseRow.item_id == item_id, LeaseRow.operator == operator, LeaseRow.until <= self._clock() + LEASE]
-        with self._store._transaction(write=True) as session:
+        with self._store._transaction(write=True, durable=False) as session:
             session.execute(delete(LeaseRow).where(*mine))
 
     def assign(self, item_id: str, to: str, *, operator: str) -> None:
@@ -232,8 +232,11 @@ class ReviewService:
             self._forget(session, item_id, operator, seen)
             if seen.shown is not None:
                 statements.took(session, item_id, operator, (at - seen.shown).total_seconds())
-            given_as = {"kind": seen.repeat, "right": action == "accept", "draw": self._draw()}
-            repeats.after_verdict(session, read_settings(session), item_id, seen.item.task, operator, **given_as)
+            settings, right, kind = read_settings(session), action == "accept", seen.repeat
+            draw = self._draw()
+            repeats.after_verdict(
+                session, settings, item_id, seen.item.task, operator, kind=kind, right=right, draw=draw
+            )
             return seen.item
 
     def leave(self, item_id: str, version: int, kind: PassKind, *, operator: str, note: str = "") -> None:

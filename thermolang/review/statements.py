@@ -8,9 +8,9 @@ follows what they change.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import bindparam, case, delete, insert, select, update
+from sqlalchemy import BindParameter, Table, bindparam, case, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -31,11 +31,17 @@ from thermolang.review.schema import (
     VerdictRow,
 )
 
-_ITEM, _VERDICT, _LEASE, _DRAFT = (row.__table__ for row in (ItemRow, VerdictRow, LeaseRow, DraftRow))
-_SHOWING, _REPEAT, _CHAIN = (row.__table__ for row in (ShowingRow, RepeatRow, ChainRow))
-_USER, _LOGIN = UserRow.__table__, SessionRow.__table__
+_ITEM, _VERDICT, _LEASE, _DRAFT, _SHOWING, _REPEAT, _CHAIN, _EVENT, _USER, _LOGIN = (
+    cast("Table", row.__table__)
+    for row in (
+        *(ItemRow, VerdictRow, LeaseRow, DraftRow, ShowingRow),
+        *(RepeatRow, ChainRow, EventRow, UserRow, SessionRow),
+    )
+)
 # Parameters must not be named as columns that are changed.
-_item, _who, _now = bindparam("the_item"), bindparam("who"), bindparam("now", type_=_LEASE.c.until.type)
+_item: BindParameter[str] = bindparam("the_item")
+_who: BindParameter[str] = bindparam("who")
+_now = bindparam("now", type_=_LEASE.c.until.type)
 
 
 class Seen(NamedTuple):
@@ -93,7 +99,7 @@ _END_OF_CHAIN = select(_CHAIN).with_for_update()
 _MOVE_END = (
     update(_CHAIN).where(_CHAIN.c.id == bindparam("which")).values(length=bindparam("long"), head=bindparam("at"))
 )
-_WRITE_EVENTS = insert(EventRow.__table__)
+_WRITE_EVENTS = insert(_EVENT)
 _USER_OF = (
     select(_USER.c.name, _USER.c.role)
     .select_from(_USER.join(_LOGIN, _LOGIN.c.user_name == _USER.c.name))
@@ -203,7 +209,7 @@ def end_of_chain(session: Session) -> Any:
 
 def write_events(session: Session, chain_id: int, events: list[EventRow], length: int, head: str) -> None:
     """Write events that have their places in the chain, and its new end."""
-    connection, names = session.connection(), [column.key for column in EventRow.__table__.c if column.key != "id"]
+    connection, names = session.connection(), [column.key for column in _EVENT.c if column.key != "id"]
     connection.execute(_MOVE_END, {"which": chain_id, "long": length, "at": head})
     connection.execute(_WRITE_EVENTS, [{name: getattr(row, name) for name in names} for row in events])
 

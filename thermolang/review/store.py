@@ -18,7 +18,7 @@ from thermolang.errors import ConflictError, RefusedError, StoreError
 from thermolang.review import statements
 from thermolang.review.audit import seal
 from thermolang.review.checks import check, check_lengths, check_verdict, check_version, clean_text
-from thermolang.review.database import in_line, open_engine, parse_url, store_errors, without_password
+from thermolang.review.database import in_line, open_engine, parse_url, store_errors, without_password, without_waiting
 from thermolang.review.feedback import Audit
 from thermolang.review.records import (
     Event,
@@ -107,6 +107,7 @@ class ReviewStore:
         self.audit, self._redact = audit or Audit(), redact
         self._url = parse_url(url or default_store_url())
         self._engine = open_engine(self._url, timeout=timeout)
+        self._quick = without_waiting(self._engine, timeout)
         self._turn: AbstractContextManager[Any] = in_line(self._engine, timeout)
         self._closed = False
 
@@ -119,6 +120,7 @@ class ReviewStore:
         """Close all connections; the store cannot be used afterwards."""
         self._closed = True
         self._engine.dispose()
+        self._quick.dispose()
 
     def __enter__(self) -> ReviewStore:
         return self
@@ -398,11 +400,12 @@ class ReviewStore:
             return [event_from(row) for row in session.scalars(query)]
 
     @contextmanager
-    def _transaction(self, *, write: bool = False) -> Iterator[Session]:
+    def _transaction(self, *, write: bool = False, durable: bool = True) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back by any error.
 
         Args:
             write: Wait in line with other writers; for what many do at once.
+            durable: Whether it must survive a power cut. What one has taken or looked at need not; verdicts must.
         """
         if self._closed:
             msg = "this review store is closed; open a new one"
@@ -410,7 +413,7 @@ class ReviewStore:
         with (
             store_errors(self._url),
             self._turn if write else nullcontext(),
-            _Session(self._engine, expire_on_commit=False) as session,
+            _Session(self._engine if durable else self._quick, expire_on_commit=False) as session,
             session.begin(),
         ):
             yield session

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from thermolang.review.schema import DeliveryKind
 
-SECRET_VARIABLE = "THERMOLANG_WEBHOOK_SECRET"
+SECRET_VARIABLE = "THERMOLANG_WEBHOOK_SECRET"  # nosec # B105: the name of it
 MIN_SECRET = 24
 TOLERANCE = timedelta(minutes=5)
 """Age from which a message is refused, as somebody may have recorded it."""

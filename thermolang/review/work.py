@@ -51,8 +51,8 @@ def find(session: Session, at: datetime, item_id: str | None = None) -> list[Wor
     query = select(
         ItemRow.id,
         ItemRow.task,
-        func.substr(ItemRow.question, 1, EXCERPT),
-        func.substr(ItemRow.answer, 1, EXCERPT),
+        func.substr(ItemRow.question, 1, EXCERPT).label("question"),
+        func.substr(ItemRow.answer, 1, EXCERPT).label("answer"),
         ItemRow.flagged,
         LeaseRow.operator,
         LeaseRow.until,
@@ -65,6 +65,15 @@ def find(session: Session, at: datetime, item_id: str | None = None) -> list[Wor
     asked = [free.where(ItemRow.id == item_id)] if item_id else []
     rows = {row.id: row for statement in (*asked, taken, flagged) for row in session.execute(statement)}
     return [
-        Work(*row[:5], row.operator or "", row.until, row.until is not None and row.until > at + LEASE)
+        Work(
+            row.id,
+            row.task,
+            row.question,
+            row.answer,
+            row.flagged,
+            row.operator or "",
+            row.until,
+            assigned=row.until is not None and row.until > at + LEASE,
+        )
         for row in rows.values()
     ]

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from thermolang.review import Band, Draft, Filter, LeadService, Lease, Order, ReviewItem, ReviewService, Status, User
@@ -170,9 +171,10 @@ def items(
 
 
 @router.post("/next")
-def take_next(body: FilterBody, user: Reviewer, service: Service, request: Request) -> dict[str, Any]:
+def take_next(body: FilterBody, user: Reviewer, service: Service, request: Request) -> JSONResponse:
     """Take the next item."""
-    return {"lease": _next(body, user, service, request)}
+    # A response, here and below: what operators wait for need not be looked through once more, in another thread.
+    return JSONResponse({"lease": _next(body, user, service, request)})
 
 
 @router.post("/items/{item_id}/open")
@@ -195,7 +197,7 @@ def release(item_id: ItemId, user: Reviewer, service: Service) -> dict[str, Any]
 
 
 @router.post("/items/{item_id}/decide")
-def decide(item_id: ItemId, body: Verdict, user: Reviewer, service: Service, request: Request) -> dict[str, Any]:
+def decide(item_id: ItemId, body: Verdict, user: Reviewer, service: Service, request: Request) -> JSONResponse:
     """Record a verdict."""
     item = service.decide(
         item_id,
@@ -207,7 +209,7 @@ def decide(item_id: ItemId, body: Verdict, user: Reviewer, service: Service, req
         reason_code=body.reason_code,  # type: ignore[arg-type]  # the service refuses unknown ones
     )
     following = _next(body.next, user, service, request) if body.next else None
-    return {"item": _short(item), "lease": following}
+    return JSONResponse({"item": _short(item), "lease": following})
 
 
 @router.post("/items/{item_id}/leave")

@@ -27,9 +27,16 @@ class Metrics:
 
     def __init__(self, store: ReviewStore) -> None:
         self._registry = CollectorRegistry()
-        labels = {"registry": self._registry, "namespace": "thermolang", "subsystem": "desk"}
-        self._requests = Counter("requests", "Requests by route and status.", ["route", "status"], **labels)
-        self._seconds = Histogram("request_seconds", "Time that requests took.", ["route"], buckets=BUCKETS, **labels)
+        self._requests = Counter(
+            "thermolang_desk_requests", "Requests by route and status.", ["route", "status"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "thermolang_desk_request_seconds",
+            "Time that requests took.",
+            ["route"],
+            registry=self._registry,
+            buckets=BUCKETS,
+        )
         self._registry.register(StoreCollector(store))
         ProcessCollector(registry=self._registry)
 
@@ -41,7 +48,7 @@ class Metrics:
             status: Of the answer.
             seconds: That it took.
         """
-        self._requests.labels(route, status).inc()
+        self._requests.labels(route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def text(self) -> bytes:

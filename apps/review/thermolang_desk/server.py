@@ -22,7 +22,7 @@ from thermolang_desk.playground import Chats
 
 DEFAULT_PORT = 7861
 _PORTS_TRIED = 50
-_ANY = ("0.0.0.0", "::", "")
+_ANY = ("0.0.0.0", "::", "")  # nosec # B104: compared only
 
 
 class _Server(uvicorn.Server):
@@ -180,7 +180,11 @@ def _listen(host: str, port: int | None) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     for candidate in ports:
         with contextlib.suppress(OSError):
-            return socket.create_server((address, candidate), family=family)
+            listener = socket.create_server((address, candidate), family=family)
+            # Connections inherit it. asyncio sets it only where a socket names its protocol, and without it the body of
+            # each answer would wait for the browser to acknowledge the headers: 40 ms.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return listener
     msg = f"cannot listen on {host} port {ports[0]}: it is taken, or the address is not this machine's"
     raise ThermolangError(msg)
 
