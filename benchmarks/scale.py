@@ -4,15 +4,19 @@
     python benchmarks/scale.py samples [--model smollm2-135m]    of a thorough confidence over the number of samples
     python benchmarks/scale.py verdicts                          of one more verdict over those that a task has; a stub
 
-Rows and actors are measured by bulk.py, the desk by desk.py --items.
+Processor time of one thread, which other work on the machine hardly changes. Rows and actors are measured by bulk.py,
+the desk by desk.py --items.
 """
 
 import json
+import os
 import tempfile
 import time
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch
 
 import numpy as np
 import typer
@@ -33,13 +37,13 @@ console = Console(width=120)
 
 
 def median_ms(call, rounds):
-    """Median and extremes of some rounds, in milliseconds, after one to warm up."""
+    """Median and extremes of some rounds, in milliseconds of processor time, after one to warm up."""
     call()
     taken = []
     for _ in range(rounds):
-        start = time.perf_counter()
+        start = time.process_time()
         call()
-        taken.append(1000 * (time.perf_counter() - start))
+        taken.append(1000 * (time.process_time() - start))
     return float(np.median(taken)), min(taken), max(taken)
 
 

@@ -45,6 +45,20 @@ def test_a_report_in_both_languages_and_labels_afterwards(run, questions, calibr
     assert '<html lang="ja">' in text and "費用対効果" in text and "300 円" in text
 
 
+def test_sampled_answers_are_compared_where_asked_for(run, tmp_path, calibrator):
+    path = tmp_path / "faq.jsonl"
+    rows = [{"question": f"What is {i}?", "answers": ["it", "the"]} for i in range(30)]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    options = ("--model", "tiny", "--calibrator", calibrator, "--pairs", "2", "--out", tmp_path / "out")
+    labels = tmp_path / "labels.jsonl"
+    judged = [{"question": f"What is {i}?", "correct": i % 2 == 0} for i in range(30)]
+    labels.write_text("\n".join(map(json.dumps, judged)), encoding="utf-8")
+    assert run("poc", path, *options, "--labels", labels, "--samples", "8")[0] == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert {"share", "semantic_entropy"} <= {method["name"] for method in results["methods"]}
+    assert "Share of samples that agree" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from datetime import date, time
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -53,6 +54,9 @@ SAMPLE = 1 << 16
 
 NULS = 20
 """A file of which more than one byte in so many is zero is UTF-16."""
+
+PAGE_BYTES, PARQUET_ROWS = 1 << 16, 256
+"""Of a Parquet file, read at a time: bytes of a column, and rows."""
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _MARKS = (
@@ -320,8 +324,10 @@ def _excel(path: Path, _columns: Columns) -> Rows:
 def _parquet(path: Path, _columns: Columns) -> Rows:
     parquet = require("pyarrow.parquet", "files")
     number = 0
-    with _parsed(path, "Parquet", lambda: parquet.ParquetFile(path)) as file:
-        for batch in file.iter_batches(batch_size=1000):
+    # Page by page: most programs write one group of all rows, which would be read as a whole.
+    opened = partial(parquet.ParquetFile, path, pre_buffer=False, buffer_size=PAGE_BYTES)
+    with _parsed(path, "Parquet", opened) as file:
+        for batch in file.iter_batches(batch_size=PARQUET_ROWS, use_threads=False):
             for row in batch.to_pylist():
                 number += 1
                 yield _typed(f"{path}, row {number}", number, row.items(), Row)
