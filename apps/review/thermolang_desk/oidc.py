@@ -24,7 +24,7 @@ from thermolang_desk.i18n import WORDS, language_for
 
 logger = logging.getLogger(__name__)
 
-SECRET_VARIABLE = "THERMOLANG_OIDC_SECRET"
+SECRET_VARIABLE = "THERMOLANG_OIDC_SECRET"  # nosec # B105: the name of it
 STATE_COOKIE = "thermolang_oidc"
 STATE_SECONDS = 600
 _TIMEOUT = 10.0
