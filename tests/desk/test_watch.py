@@ -78,6 +78,8 @@ def test_alarms_are_shown_with_since_when_and_the_evidence(lea, store, language,
 def test_an_alarm_that_was_seen_is_counted_no_more(lea, store):
     tell_alarm(store, Alarm("error", 40, 12, 1.5, "9 of 40 audited are wrong"))
     assert "(1)" in lea.get("/lead").text
+    # The error is of the audited answers, which have numbers of their own.
+    assert "audited answer 12" in lea.get("/lead/alarms").text
     (alarm,) = LeadService(store).alarms()
     assert lea.post(f"/api/v1/lead/alarms/{alarm.id}/seen", json={}).status_code == 200
     page = lea.get("/lead/alarms").text
