@@ -101,7 +101,7 @@ def measured(source: World, chosen: Any, oracle: float, alpha: float) -> dict[st
 def single_test(accepted: Any, errors: Any, coverage: Any, error: Any, alpha: float) -> float:
     """Mean coverage of one exact test at the threshold where that is largest, of the oracle's."""
     passes = (binom.cdf(errors, accepted, alpha) <= DELTA).mean(axis=0)
-    fine = error <= alpha + ROUNDING
+    fine = (error <= alpha + ROUNDING) & (coverage > 0)
     return float((coverage * passes)[fine].max() / coverage[fine].max()) if fine.any() else math.nan
 
 
@@ -136,7 +136,7 @@ def run(draws: int, others: Mapping[str, Rule], seed: int) -> list[dict[str, Any
             drawn = [source.draw(rng, labels) for _ in range(draws)]
             accepted, errors = (np.stack(x) for x in zip(*(acceptance_counts(*d, GRID) for d in drawn), strict=True))
             for alpha in ALPHAS:
-                fine = error <= alpha + ROUNDING
+                fine = (error <= alpha + ROUNDING) & (coverage > 0)
                 oracle = float(coverage[fine].max()) if fine.any() else 0.0
                 single = {"single": single_test(accepted, errors, coverage, error, alpha)}
                 places = rules(accepted, errors, alpha)
