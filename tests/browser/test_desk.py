@@ -292,6 +292,54 @@ def test_why_and_probability_are_seen_without_scrolling_and_the_buttons_too(stor
     expect(page.locator("#accept")).to_be_in_viewport()
 
 
+PASSAGE = "Sydney is the largest city. " * 9 + "The capital is Canberra, which was founded in 1913."
+
+
+def mark(page, text):
+    page.locator(".passage").evaluate(
+        "(passage, text) => { const node = passage.firstChild, at = node.data.indexOf(text);"
+        " getSelection().setBaseAndExtent(node, at, node, at + text.length); }",
+        text,
+    )
+
+
+def test_what_is_marked_in_the_passage_becomes_the_correction(store, page):
+    item = submit(store, "question", 0.1, context=PASSAGE)
+    shown(page, "question")
+    mark(page, "Canberra")
+    page.keyboard.press("c")
+    box = page.get_by_label("Corrected answer")
+    expect(box).to_have_value("Canberra")
+    expect(box).to_be_focused()
+    page.keyboard.type(" ()")
+    box.evaluate("box => box.setSelectionRange(10, 10)")
+    mark(page, "1913")
+    box.evaluate("box => box.blur()")
+    page.keyboard.press("c")
+    expect(box).to_have_value("Canberra (1913)")
+    page.keyboard.press("Control+Enter")
+    expect(count(page, "corrected")).to_have_text("1")
+    assert store.get(item.id).verdict.corrected_answer == "Canberra (1913)"
+
+
+def test_what_is_marked_elsewhere_is_no_correction(store, page):
+    submit(store, "question", 0.1, context=PASSAGE)
+    shown(page, "question")
+    page.locator("#detail .question").select_text()
+    page.keyboard.press("c")
+    expect(page.get_by_label("Corrected answer")).to_have_value("Sydney")
+
+
+def test_the_passage_stays_in_sight_while_one_corrects(store, page):
+    submit(store, "question", 0.1, context=PASSAGE)
+    shown(page, "question")
+    page.keyboard.press("c")
+    expect(page.get_by_label("Corrected answer")).to_be_focused()
+    detail, passage = page.locator("#detail").bounding_box(), page.locator(".passage").bounding_box()
+    assert passage["y"] + passage["height"] < detail["y"] + detail["height"]
+    expect(page.locator("#detail .question")).to_be_in_viewport()
+
+
 @pytest.fixture
 def rename(store):
     """Renames the table of items; in the end it has its own name again."""

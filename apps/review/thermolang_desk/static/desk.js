@@ -344,6 +344,22 @@
     }
   }
 
+  // What is marked in the passage: most right answers stand there word for word.
+  function marked() {
+    const passage = document.querySelector('#detail .passage'), found = getSelection();
+    return passage?.contains(found.anchorNode) && passage.contains(found.focusNode) ? String(found).trim() : '';
+  }
+
+  function correct() {
+    const box = $('correction'), text = marked(), fresh = $('editor').hidden;
+    if (text) box.setRangeText(text, fresh ? 0 : box.selectionStart, fresh ? box.value.length : box.selectionEnd);
+    edit(true);
+    // The box takes the place of half the passage: the question moves up, unless one has read on further down.
+    const detail = $('detail'), question = detail.querySelector('.question');
+    detail.scrollBy(0, Math.max(0, question.getBoundingClientRect().top - detail.getBoundingClientRect().top - 6));
+    typed();
+  }
+
   function reasons(opened) {
     $('reasons').hidden = !opened;
     if (opened) $('reasons').querySelector('button').focus();
@@ -436,7 +452,7 @@
   const help = () => ($('help').open ? $('help').close() : $('help').showModal());
   const keys = {
     a: () => decide('accept'),
-    c: () => ready() && (edit(true), typed()),
+    c: () => ready() && correct(),
     r: () => (rejecting() ? decide('reject') : ready() && reasons(true)),
     t: () => leave('cannot_tell'),
     s: () => leave('skip'),
