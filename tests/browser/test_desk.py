@@ -92,6 +92,18 @@ def test_a_mistake_is_undone(four, page, store):
     expect(page.locator("#toast")).to_contain_text("no verdict of the last minute")
 
 
+def test_a_mistake_that_is_noticed_late_is_undone(four, page, store):
+    for n, key in enumerate("aa"):
+        shown(page, f"question {n}")
+        page.keyboard.press(key)
+    shown(page, "question 2")
+    page.keyboard.press("u")
+    shown(page, "question 1")
+    page.keyboard.press("u")
+    shown(page, "question 0")
+    assert store.counts()["pending"] == 4
+
+
 def test_skipped_items_come_back_and_what_one_cannot_tell_goes_to_a_lead(four, page, store):
     shown(page, "question 0")
     page.keyboard.press("s")

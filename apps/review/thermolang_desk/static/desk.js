@@ -17,7 +17,7 @@
     ? trustedTypes.createPolicy('desk', {createHTML: text => text}) : {createHTML: text => text};
 
   let current = null;     // {id, version, mine, status, answer}; the form's data-ready names the one that may be decided
-  let decided = null;     // the last verdict: {id, version, at}
+  const decided = [];     // the verdicts since the page was opened, the last one at the end: {id, version, at}
   let busy = false;       // a request is on its way that will change what is shown
   let changes = -1;
   let offset = 0;
@@ -285,7 +285,7 @@
     alone(async () => {
       const body = {action, version, note: $('note').value.trim(), ...extra, ...wanted()};
       const found = await ask('POST', `items/${id}/decide`, body);
-      decided = {id, version: found.item.version, at: performance.now()};
+      decided.push({id, version: found.item.version, at: performance.now()});
       forget(id);
       toast(fill(said.done, {status: said[found.item.status]}), {undo: true});
       row(id)?.remove();
@@ -305,12 +305,13 @@
   }
 
   function undo() {
-    if (!decided || performance.now() - decided.at > UNDO) return toast(said.nothing_to_undo, {kind: 'warning'});
-    const {id, version} = decided;
+    const last = decided.at(-1);
+    if (!last || performance.now() - last.at > UNDO) return toast(said.nothing_to_undo, {kind: 'warning'});
+    const {id, version} = last;
     alone(async () => {
       if (current?.mine) ask('POST', `items/${current.id}/release`).catch(() => {});
       const found = await ask('POST', `items/${id}/undo`, {version});
-      decided = null;
+      decided.pop();
       show(found.lease);
       toast(said.undone);
     });
