@@ -203,7 +203,7 @@
     $('note').value = draft.note;
     edit(draft.correction !== null, false);
     reasons(false);
-    $('panel').scrollTo(0, 0);
+    $('detail').scrollTo(0, 0);
     mark();
     row(current.id)?.scrollIntoView({block: 'nearest'});
     remember(push);
