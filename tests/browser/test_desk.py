@@ -354,7 +354,7 @@ def test_the_passage_stays_in_sight_while_one_corrects(store, page):
 
 def test_the_next_item_is_shown_from_its_beginning(store, page):
     submit(store, "long", 0.1, context=PASSAGE * 20)
-    submit(store, "next", 0.2, context=PASSAGE * 20)
+    submit(store, "next", 0.3, context=PASSAGE * 20)
     shown(page, "long")
     page.locator("#detail").evaluate("detail => detail.scrollTo(0, detail.scrollHeight)")
     expect(page.get_by_text("Why it is here")).not_to_be_in_viewport()
@@ -365,12 +365,13 @@ def test_the_next_item_is_shown_from_its_beginning(store, page):
 
 def test_a_question_has_two_lines_in_the_list_and_messages_leave_its_pages_free(store, page):
     submit(store, "short", 0.1)
-    submit(store, "In which year did the committee that had been founded in spring meet for the first time?", 0.2)
+    submit(store, "In which year did the committee that had been founded in spring meet for the first time?", 0.3)
     page.reload()
     shown(page, "short")
     short, long = (rows(page).nth(n).locator(".question").bounding_box()["height"] for n in (0, 1))
     assert long == pytest.approx(2 * short, abs=1)
     page.keyboard.press("a")
+    expect(page.locator("#toast")).to_be_visible()
     message, pages = page.locator("#toast").bounding_box(), page.locator("#list footer").bounding_box()
     assert message["y"] + message["height"] < pages["y"]
 
