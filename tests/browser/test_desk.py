@@ -92,6 +92,18 @@ def test_a_mistake_is_undone(four, page, store):
     expect(page.locator("#toast")).to_contain_text("no verdict of the last minute")
 
 
+def test_a_mistake_that_is_noticed_late_is_undone(four, page, store):
+    for n, key in enumerate("aa"):
+        shown(page, f"question {n}")
+        page.keyboard.press(key)
+    shown(page, "question 2")
+    page.keyboard.press("u")
+    shown(page, "question 1")
+    page.keyboard.press("u")
+    shown(page, "question 0")
+    assert store.counts()["pending"] == 4
+
+
 def test_skipped_items_come_back_and_what_one_cannot_tell_goes_to_a_lead(four, page, store):
     shown(page, "question 0")
     page.keyboard.press("s")
@@ -290,6 +302,78 @@ def test_why_and_probability_are_seen_without_scrolling_and_the_buttons_too(stor
     for text in ("Why it is here", "Probability that the answer is right"):
         expect(page.get_by_text(text)).to_be_in_viewport()
     expect(page.locator("#accept")).to_be_in_viewport()
+
+
+PASSAGE = "Sydney is the largest city. " * 9 + "The capital is Canberra, which was founded in 1913."
+
+
+def mark(page, text):
+    page.locator(".passage").evaluate(
+        "(passage, text) => { const node = passage.firstChild, at = node.data.indexOf(text);"
+        " getSelection().setBaseAndExtent(node, at, node, at + text.length); }",
+        text,
+    )
+
+
+def test_what_is_marked_in_the_passage_becomes_the_correction(store, page):
+    item = submit(store, "question", 0.1, context=PASSAGE)
+    shown(page, "question")
+    mark(page, "Canberra")
+    page.keyboard.press("c")
+    box = page.get_by_label("Corrected answer")
+    expect(box).to_have_value("Canberra")
+    expect(box).to_be_focused()
+    page.keyboard.type(" ()")
+    box.evaluate("box => box.setSelectionRange(10, 10)")
+    mark(page, "1913")
+    box.evaluate("box => box.blur()")
+    page.keyboard.press("c")
+    expect(box).to_have_value("Canberra (1913)")
+    page.keyboard.press("Control+Enter")
+    expect(count(page, "corrected")).to_have_text("1")
+    assert store.get(item.id).verdict.corrected_answer == "Canberra (1913)"
+
+
+def test_what_is_marked_elsewhere_is_no_correction(store, page):
+    submit(store, "question", 0.1, context=PASSAGE)
+    shown(page, "question")
+    page.locator("#detail .question").select_text()
+    page.keyboard.press("c")
+    expect(page.get_by_label("Corrected answer")).to_have_value("Sydney")
+
+
+def test_the_passage_stays_in_sight_while_one_corrects(store, page):
+    submit(store, "question", 0.1, context=PASSAGE)
+    shown(page, "question")
+    page.keyboard.press("c")
+    expect(page.get_by_label("Corrected answer")).to_be_focused()
+    detail, passage = page.locator("#detail").bounding_box(), page.locator(".passage").bounding_box()
+    assert passage["y"] + passage["height"] < detail["y"] + detail["height"]
+    expect(page.locator("#detail .question")).to_be_in_viewport()
+
+
+def test_the_next_item_is_shown_from_its_beginning(store, page):
+    submit(store, "long", 0.1, context=PASSAGE * 20)
+    submit(store, "next", 0.3, context=PASSAGE * 20)
+    shown(page, "long")
+    page.locator("#detail").evaluate("detail => detail.scrollTo(0, detail.scrollHeight)")
+    expect(page.get_by_text("Why it is here")).not_to_be_in_viewport()
+    page.keyboard.press("a")
+    shown(page, "next")
+    expect(page.get_by_text("Why it is here")).to_be_in_viewport()
+
+
+def test_a_question_has_two_lines_in_the_list_and_messages_leave_its_pages_free(store, page):
+    submit(store, "short", 0.1)
+    submit(store, "In which year did the committee that had been founded in spring meet for the first time?", 0.3)
+    page.reload()
+    shown(page, "short")
+    short, long = (rows(page).nth(n).locator(".question").bounding_box()["height"] for n in (0, 1))
+    assert long == pytest.approx(2 * short, abs=1)
+    page.keyboard.press("a")
+    expect(page.locator("#toast")).to_be_visible()
+    message, pages = page.locator("#toast").bounding_box(), page.locator("#list footer").bounding_box()
+    assert message["y"] + message["height"] < pages["y"]
 
 
 @pytest.fixture

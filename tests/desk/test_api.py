@@ -131,6 +131,18 @@ def test_undo_skip_and_cannot_tell(alone, store, three):
     assert take(alone, flagged=True)["item"]["id"] == three[1].id
 
 
+@pytest.mark.parametrize(("language", "said"), [("en", "ann could not tell"), ("ja", "ann さんは判断できませんでした")])
+def test_a_lead_reads_who_could_not_tell_and_why(logged_in, three, language, said):
+    ann, lead = logged_in("ann"), logged_in("花子", "lead")
+    post(ann, three[0].id, "open")
+    post(ann, three[0].id, "leave", kind="cannot_tell", version=1, note="two <b>capitals</b>?")
+    lead.headers["accept-language"] = language
+    seen = post(lead, three[0].id, "open").json()["lease"]
+    assert said in seen["html"] and "two &lt;b&gt;capitals&lt;/b&gt;?" in seen["html"]
+    post(lead, three[0].id, "release")
+    assert "capitals" not in post(ann, three[0].id, "open").json()["lease"]["html"]
+
+
 def test_a_draft_is_there_again(alone, three):
     draft = {"correction": "Canb", "note": "n"}
     assert alone.put(f"/api/v1/items/{three[0].id}/draft", json=draft).status_code == 200

@@ -64,6 +64,16 @@ def test_why_and_probability_stand_above_the_answer(store):
 def test_reasons_speak_the_readers_language(store, language, said):
     item = store.submit("q", "a", confidence=Confidence(0.4), decision=REVIEW)
     assert said in components.detail(item, language)
+    # In the list the number says as much.
+    assert said not in components.rows(ReviewService(store).search().rows, language)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "There is no calibrator for this model."), ("ja", "このモデルの較正器がありません。")],
+)
+def test_a_reason_that_no_number_says_stands_in_the_list(store, language, said):
+    store.submit("q", "a", confidence=Confidence(None, reason_code="no_calibrator"), decision=REVIEW)
     assert said in components.rows(ReviewService(store).search().rows, language)
 
 

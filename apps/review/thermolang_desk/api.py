@@ -11,7 +11,19 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from thermolang.review import Band, Draft, Filter, LeadService, Lease, Order, ReviewItem, ReviewService, Status, User
+from thermolang.review import (
+    Band,
+    Draft,
+    Event,
+    Filter,
+    LeadService,
+    Lease,
+    Order,
+    ReviewItem,
+    ReviewService,
+    Status,
+    User,
+)
 from thermolang_desk import components
 from thermolang_desk.access import COOKIE, Lead, Reviewer, address_of, set_cookie
 from thermolang_desk.i18n import language_for
@@ -263,8 +275,15 @@ def lease_view(lease: Lease, user: User, request: Request) -> dict[str, Any]:
             whose="" if mine else lease.operator,
             with_number=lease.with_number,
             may_assign=user.may("lead"),
+            passed=_passed(item, request) if user.may("lead") and item.flagged else None,
         ),
     }
+
+
+def _passed(item: ReviewItem, request: Request) -> Event | None:
+    """Who could not tell, and their note for the lead: the last time, if there were several."""
+    trail = request.app.state.store.events(item.id)
+    return next((event for event in reversed(trail) if event.what == "cannot_tell"), None)
 
 
 def _next(body: FilterBody, user: User, service: ReviewService, request: Request) -> dict[str, Any] | None:

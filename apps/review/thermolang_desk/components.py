@@ -15,7 +15,7 @@ from jinja2.ext import Extension
 from markupsafe import Markup
 from starlette.requests import Request
 
-from thermolang.review import BANDS, REJECT_CODES, SHOW_MODES, Quality, ReviewItem, Row, User, Verdict
+from thermolang.review import BANDS, REJECT_CODES, SHOW_MODES, Event, Quality, ReviewItem, Row, User, Verdict
 from thermolang_desk import fields, texts
 from thermolang_desk.i18n import LANGUAGES, WORDS, Language, language_for, theme_for
 
@@ -146,6 +146,7 @@ def detail(
     with_number: bool = True,
     tried: bool = False,
     may_assign: bool = False,
+    passed: Event | None = None,
 ) -> str:
     """Everything about one item.
 
@@ -156,6 +157,7 @@ def detail(
         with_number: Whether also its confidence, and all that tells of it.
         tried: Whether it is the answer to a question just asked, and in no queue.
         may_assign: Whether the reader may give it to somebody else.
+        passed: Who could not tell, and what that person wrote about it.
     """
     words, confidence = WORDS[language], item.confidence
     # How often each meaning was said when the model was asked again, the answer's own first.
@@ -170,6 +172,7 @@ def detail(
         reasons=dict.fromkeys(reason for reason in (item.reason, confidence.reason) if reason),
         with_number=with_number,
         may_assign=may_assign and item.status == "pending",
+        passed=passed,
         facts=fields.facts(item, language) if with_number else [],
         said=said,
         others=(said or confidence.alternatives) if with_number else (),

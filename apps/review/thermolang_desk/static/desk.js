@@ -17,7 +17,7 @@
     ? trustedTypes.createPolicy('desk', {createHTML: text => text}) : {createHTML: text => text};
 
   let current = null;     // {id, version, mine, status, answer}; the form's data-ready names the one that may be decided
-  let decided = null;     // the last verdict: {id, version, at}
+  const decided = [];     // the verdicts since the page was opened, the last one at the end: {id, version, at}
   let busy = false;       // a request is on its way that will change what is shown
   let changes = -1;
   let offset = 0;
@@ -203,7 +203,7 @@
     $('note').value = draft.note;
     edit(draft.correction !== null, false);
     reasons(false);
-    $('panel').scrollTo(0, 0);
+    $('detail').scrollTo(0, 0);
     mark();
     row(current.id)?.scrollIntoView({block: 'nearest'});
     remember(push);
@@ -285,7 +285,7 @@
     alone(async () => {
       const body = {action, version, note: $('note').value.trim(), ...extra, ...wanted()};
       const found = await ask('POST', `items/${id}/decide`, body);
-      decided = {id, version: found.item.version, at: performance.now()};
+      decided.push({id, version: found.item.version, at: performance.now()});
       forget(id);
       toast(fill(said.done, {status: said[found.item.status]}), {undo: true});
       row(id)?.remove();
@@ -305,12 +305,13 @@
   }
 
   function undo() {
-    if (!decided || performance.now() - decided.at > UNDO) return toast(said.nothing_to_undo, {kind: 'warning'});
-    const {id, version} = decided;
+    const last = decided.at(-1);
+    if (!last || performance.now() - last.at > UNDO) return toast(said.nothing_to_undo, {kind: 'warning'});
+    const {id, version} = last;
     alone(async () => {
       if (current?.mine) ask('POST', `items/${current.id}/release`).catch(() => {});
       const found = await ask('POST', `items/${id}/undo`, {version});
-      decided = null;
+      decided.pop();
       show(found.lease);
       toast(said.undone);
     });
@@ -342,6 +343,22 @@
       $('correction').focus();
       $('correction').setSelectionRange($('correction').value.length, $('correction').value.length);
     }
+  }
+
+  // What is marked in the passage: most right answers stand there word for word.
+  function marked() {
+    const passage = document.querySelector('#detail .passage'), found = getSelection();
+    return passage?.contains(found.anchorNode) && passage.contains(found.focusNode) ? String(found).trim() : '';
+  }
+
+  function correct() {
+    const box = $('correction'), text = marked(), fresh = $('editor').hidden;
+    if (text) box.setRangeText(text, fresh ? 0 : box.selectionStart, fresh ? box.value.length : box.selectionEnd);
+    edit(true);
+    // The box takes the place of half the passage: the question moves up, unless one has read on further down.
+    const detail = $('detail'), question = detail.querySelector('.question');
+    detail.scrollBy(0, Math.max(0, question.getBoundingClientRect().top - detail.getBoundingClientRect().top - 6));
+    typed();
   }
 
   function reasons(opened) {
@@ -436,7 +453,7 @@
   const help = () => ($('help').open ? $('help').close() : $('help').showModal());
   const keys = {
     a: () => decide('accept'),
-    c: () => ready() && (edit(true), typed()),
+    c: () => ready() && correct(),
     r: () => (rejecting() ? decide('reject') : ready() && reasons(true)),
     t: () => leave('cannot_tell'),
     s: () => leave('skip'),
