@@ -59,11 +59,11 @@ def decide(page, count):
 
 
 def idle(page, seconds):
-    """Bytes a second that an idle page receives and asks for."""
+    """Bytes a second that an idle page receives."""
     page.wait_for_timeout(5000)  # what follows the last decision
     session, found = page.context.new_cdp_session(page), []
     session.send("Network.enable")
-    session.on("Network.dataReceived", lambda event: found.append(event["encodedDataLength"] or event["dataLength"]))
+    session.on("Network.loadingFinished", lambda event: found.append(event["encodedDataLength"]))  # with headers
     requests = []
     page.on("request", lambda request: requests.append(request.url))
     page.wait_for_timeout(seconds * 1000)
