@@ -35,6 +35,11 @@ _BODIES = {
     "sqlite": literal_column("substr(items.question || char(10) || items.answer, 1, 20000)", Text),
     "postgresql": literal_column("substr(items.question || chr(10) || items.answer, 1, 20000)", Text),
 }
+_ORDER = {
+    "confidence": (ItemRow.place, ItemRow.created_at, ItemRow.id),
+    "oldest": (ItemRow.created_at, ItemRow.id),
+    "newest": (ItemRow.created_at.desc(), ItemRow.id.desc()),
+}
 _TEXT_INDEX = table("items_text", column("item_id"), column("body"), column("rowid"))
 _TERMS = table("items_text_terms", column("term"), column("doc"))
 
@@ -210,7 +215,9 @@ def find(
         order = "oldest"
     capped = select(literal_column("1")).select_from(ItemRow).where(*where).limit(MAX_COUNT + 1).subquery()
     total = session.scalar(select(func.count()).select_from(capped)) or 0
-    rows = session.execute(_listed(where, order, at).limit(limit).offset(offset)).all() if total else []
+    # First which items: of those that are skipped PostgreSQL would look up verdict and lease as well.
+    page = select(ItemRow.id).where(*where).order_by(*_ORDER[order]).limit(limit).offset(offset).correlate(None)
+    rows = session.execute(_listed(page, at).order_by(*_ORDER[order])).all() if total else []
     return Page(tuple(_masked(Row(*row), settings) for row in rows), min(total, MAX_COUNT), total > MAX_COUNT)
 
 
@@ -272,11 +279,11 @@ def _first_task(after: str | None) -> Select[Any]:
     return query if after is None else query.where(ItemRow.task > after)
 
 
-def _listed(where: Sequence[ColumnElement[bool]], order: Order, at: datetime) -> Select[Any]:
-    """Columns of ``Row``, in order; verdict and lease are looked up for the rows of the page alone."""
+def _listed(page: Select[Any], at: datetime) -> Select[Any]:
+    """Columns of ``Row`` of some ids."""
     decided = select(VerdictRow.operator).where(VerdictRow.item_id == ItemRow.id).scalar_subquery()
     leased = select(LeaseRow.operator).where(LeaseRow.item_id == ItemRow.id, LeaseRow.until > at).scalar_subquery()
-    query = select(
+    return select(
         ItemRow.id,
         ItemRow.version,
         ItemRow.created_at,
@@ -289,9 +296,4 @@ def _listed(where: Sequence[ColumnElement[bool]], order: Order, at: datetime) ->
         ItemRow.status,
         ItemRow.flagged,
         func.coalesce(decided, leased, ""),
-    ).where(*where)
-    if order == "confidence":
-        return query.order_by(ItemRow.place, ItemRow.created_at, ItemRow.id)
-    if order == "oldest":
-        return query.order_by(ItemRow.created_at, ItemRow.id)
-    return query.order_by(ItemRow.created_at.desc(), ItemRow.id.desc())
+    ).where(ItemRow.id.in_(page))
