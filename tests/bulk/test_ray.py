@@ -129,6 +129,7 @@ def test_an_actor_that_is_killed_in_the_middle_loses_nothing(made, source, whole
 
 
 @pytest.mark.usefixtures("cluster")
+@pytest.mark.slow
 def test_a_line_that_kills_every_actor_is_given_up(made, source, whole, tmp_path, monkeypatch):
     monkeypatch.setattr(ray_engine, "RETRIES", 1)
     out = tmp_path / "out.jsonl"
@@ -140,6 +141,7 @@ def test_a_line_that_kills_every_actor_is_given_up(made, source, whole, tmp_path
 
 
 @pytest.mark.usefixtures("cluster")
+@pytest.mark.slow
 def test_what_others_wrote_is_compared_in_the_actors(calibrator_for, tmp_path):
     estimator = ConfidenceEstimator(Reader(), with_fit(calibrator_for(Reader()), FIT), state_dir=None)
     path = tmp_path / "answers.jsonl"
@@ -154,6 +156,7 @@ def test_what_others_wrote_is_compared_in_the_actors(calibrator_for, tmp_path):
 
 
 @pytest.mark.usefixtures("cluster")
+@pytest.mark.slow
 def test_without_a_calibrator_the_reasons_are_the_same(source, tmp_path):
     estimator = ConfidenceEstimator(fake(), state_dir=None)
     files = [tmp_path / "local.jsonl", tmp_path / "ray.jsonl"]

@@ -176,6 +176,7 @@ def test_without_ray_its_extra_is_named(score, monkeypatch):
     assert status == 1 and 'pip install "thermolang[ray]"' in wrong
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_two_actors_write_what_one_process_writes(environment, tmp_path):
     pytest.importorskip("ray.data")

@@ -16,7 +16,7 @@ import torch
 SHORTEST_PREFIX = 8
 """Fewer shared tokens than this are not worth a forward pass of their own."""
 
-WORTH_KEEPING = 16
+WORTH_KEEPING = 64
 """Prompts that share fewer tokens than this with an earlier one are computed whole: that is as fast."""
 
 

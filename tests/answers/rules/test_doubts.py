@@ -35,7 +35,8 @@ def test_every_doubt_has_an_example():
 
 
 @pytest.mark.parametrize(
-    ("a", "b"), [("5 km", "5000 m"), ("Paris", "London"), ("red and blue", "blue and red"), ("", "5")]
+    ("a", "b"),
+    [("5 km", "5000 m"), ("Paris", "London"), ("red and blue", "blue and red"), ("", "5"), ("はい、そうです", "はい")],
 )
 def test_pairs_that_are_not_doubted(a, b):
     assert limits_of(facts(a), facts(b)) is None

@@ -289,12 +289,13 @@ def test_words_of_the_question_that_are_the_answer_are_not_dropped(question, a, 
 TEXTS = st.one_of(st.sampled_from(POOL), st.text(max_size=40), st.text("0123456789 -,.kmand", max_size=15))
 
 
-def test_the_order_of_any_pair_of_the_pool_plays_no_part():
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 4])
+def test_the_order_of_any_pair_of_the_pool_plays_no_part(step):
     written = sorted(
         {*POOL, *(text for pairs in [*SPLIT.values(), *JOIN.values(), SILENT] for p in pairs for text in p)}
     )
     read = [facts(text) for text in written]
-    for a, b in itertools.combinations(read, 2):
+    for a, b in itertools.islice(itertools.combinations(read, 2), None, None, step):
         assert apply_guards(a, b) == apply_guards(b, a), (a.text[:50], b.text[:50])
 
 

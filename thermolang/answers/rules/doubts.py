@@ -173,6 +173,8 @@ def _and_or(a: Facts, b: Facts) -> tuple[float, float] | None:
 
 def _an_item_more(a: Facts, b: Facts) -> tuple[float, float] | None:
     """Limits of "Galileo / Newton" and "Newton": the mark may also stand between two names of one thing."""
+    if a.polarity is not None or b.polarity is not None:  # "はい、そうです" is はい
+        return None
     texts = [[normal_form(part) for part in _MARKED_LIST.split(one.text) if part.strip()] for one in (a, b)]
     shorter, longer = sorted(texts, key=len)
     return (0.0, UNLIKELY) if len(longer) > len(shorter) == 1 and shorter[0] in longer else None
