@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle  # nosec # B403: as Ray itself, between processes of one cluster
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from types import ModuleType
@@ -73,8 +75,11 @@ class RayEngine:
             ModelError: An actor cannot load the model, or fails on a batch.
         """
         ray = ray_data()
-        with _cluster(ray, self.address, self.actors), _readable_errors(ray):
-            scored = self._scored(ray, _Replica.of(estimator, self.load, work))
+        with ExitStack() as stack:
+            stack.enter_context(_cluster(ray, self.address, self.actors))
+            stack.enter_context(_readable_errors(ray))
+            # Closed before the cluster ends: Ray's own iterator would complain otherwise.
+            scored = stack.enter_context(closing(self._scored(ray, _Replica.of(estimator, self.load, work))))
             for batch in work.batches():
                 # Lines that cannot be read need no model, and name the file as it is called here.
                 if batch.lines[0].problem:
@@ -85,14 +90,17 @@ class RayEngine:
                     msg = f"{work.source} was changed while its answers were scored: run the same command again"
                     raise InvalidInputError(msg)
 
-    def _scored(self, ray: ModuleType, replica: _Replica) -> Iterator[list[Confidence]]:
+    def _scored(self, ray: ModuleType, replica: _Replica) -> Generator[list[Confidence], None, None]:
         data = ray.data
         context = data.DataContext.get_current().copy()
         context.enable_progress_bars = context.print_on_execution_start = False
         context.execution_options.preserve_order = True
         # Ray would join small blocks, up to 128 MB of text for one actor; so every batch is a block.
         context.target_max_block_size = 1
-        with data.DataContext.current(context):  # a dataset keeps the context it was made in
+        # What Ray tells of its own plans is no news to whoever waits for a file.
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        with data.DataContext.current(context), warnings.catch_warnings():  # a dataset keeps its context
+            warnings.simplefilter("ignore")
             batches = data.read_datasource(_source(data, replica.work), num_cpus=0, override_num_blocks=1)
             found = batches.map(
                 _Scorer,
