@@ -110,6 +110,15 @@ def test_a_risk_that_cannot_be_computed_is_asked_about():
     assert "the calibrator is of another model" in request["description"]
 
 
+def test_a_risk_that_is_no_number_is_asked_about():
+    class NotANumber(Risks):
+        def _classify(self, state, questions):
+            answers = {name: NoulAnswer.model_construct(type="noul", noul=float("nan")) for name in questions}
+            return ClassifierResponse.model_construct(model="risks", answers=answers, usage=None)
+
+    assert "__interrupt__" in agent_with(NotANumber(says=[]), ("delete", "x")).invoke(ASKED, THREAD)
+
+
 def test_the_classifier_sees_the_call_and_what_was_said():
     classifier = Risks(says=[0.0])
     agent_with(classifier, ("delete", "x")).invoke(ASKED, THREAD)

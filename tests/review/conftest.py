@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from thermolang import Confidence, Decision, ReviewStore
+from thermolang.review import ReviewService
 
 REVIEW = Decision("review", "confidence 0.40 is below the threshold 0.80", 0.8)
 NOBODY = 65534
@@ -147,6 +148,16 @@ def any_url(request, tmp_path):
 def any_store(any_url):
     with ReviewStore(any_url) as store:
         yield store
+
+
+@pytest.fixture
+def store(any_store):
+    return any_store
+
+
+@pytest.fixture
+def desk(store, clock):
+    return ReviewService(store, clock=clock)
 
 
 def submit(store, value=0.4, question="Capital of Australia?", answer="Sydney", **options):

@@ -14,16 +14,6 @@ from thermolang.review import service as service_module
 from thermolang.review.service import LEASE, UNDO
 
 
-@pytest.fixture
-def store(any_store):
-    return any_store
-
-
-@pytest.fixture
-def desk(store, clock):
-    return ReviewService(store, clock=clock)
-
-
 def question(lease):
     return lease.item.question if lease else None
 

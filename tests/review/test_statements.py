@@ -8,16 +8,6 @@ from thermolang import ReviewStore
 from thermolang.review import Filter, ReviewService
 
 
-@pytest.fixture
-def store(any_store):
-    return any_store
-
-
-@pytest.fixture
-def desk(store, clock):
-    return ReviewService(store, clock=clock)
-
-
 def test_taking_and_deciding_take_few_statements(desk, store):
     """Each costs an operator time; building them anew cost most."""
     for n in range(3):

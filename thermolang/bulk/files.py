@@ -11,10 +11,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from thermolang.applying import TaskKey
 from thermolang.bulk.lines import Batch, Line, Reading, Work, count_lines, encoded, lines_of
 from thermolang.calibration.task_state import SETTLED, TaskVersion
 from thermolang.errors import InvalidInputError
-from thermolang.estimator import ConfidenceEstimator, TaskKey
+from thermolang.estimator import ConfidenceEstimator
 from thermolang.routing.policy import Policy
 from thermolang.storage import digest
 from thermolang.tasks.columns import Columns

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from thermolang.answers.grading import given_choice
+from thermolang.applying import TaskKey
 from thermolang.calibration.task_state import TaskVersion
 from thermolang.errors import TaskFormatError, complaint
-from thermolang.estimator import TaskKey, task_of
+from thermolang.estimator import task_of
 from thermolang.models.chat_template import final_answer
 from thermolang.models.families import Family
 from thermolang.models.prompts import LETTERS, question_messages

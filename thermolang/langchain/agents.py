@@ -118,7 +118,30 @@ class GateState(AgentState[Any]):
     confidence_reviews: NotRequired[Annotated[int, PrivateStateAttr]]
 
 
-class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
+class JudgesModelCalls:
+    """The hooks of a middleware that attaches something to what the model says.
+
+    It belongs to the model's node, whose result is checkpointed: the node that interrupts is executed again from its
+    start when it is resumed, and must not come to another result then.
+    """
+
+    def _judge(self, request: ModelRequest[Any], response: ModelResponse[Any]) -> ModelResponse[Any]:
+        raise NotImplementedError
+
+    def wrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
+    ) -> ModelResponse[Any]:
+        """Judge what the model says."""
+        return self._judge(request, handler(request))
+
+    async def awrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
+    ) -> ModelResponse[Any]:
+        """Judge what the model says, off the event loop."""
+        return await asyncio.to_thread(self._judge, request, await handler(request))
+
+
+class ConfidenceGateMiddleware(JudgesModelCalls, AgentMiddleware[GateState, Any, Any]):
     """Pauses an agent whose final answer is doubtful until a person approves, edits or rejects it.
 
     The pause is a LangGraph ``interrupt`` with a ``ConfidenceReviewRequest``: the agent needs a checkpointer and goes
@@ -171,20 +194,6 @@ class ConfidenceGateMiddleware(AgentMiddleware[GateState, Any, Any]):
     def before_agent(self, state: GateState, runtime: Runtime[Any]) -> dict[str, Any]:
         """Count anew for each question; a resumed run does not pass here."""
         return {"confidence_reviews": 0}
-
-    # Scoring and storing belong to the model's node, whose result is checkpointed: the node that interrupts is
-    # executed again from its start when it is resumed.
-    def wrap_model_call(
-        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
-    ) -> ModelResponse[Any]:
-        """Attach the confidence and the decision to a final answer."""
-        return self._judge(request, handler(request))
-
-    async def awrap_model_call(
-        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
-    ) -> ModelResponse[Any]:
-        """Attach the confidence and the decision to a final answer, off the event loop."""
-        return await asyncio.to_thread(self._judge, request, await handler(request))
 
     @hook_config(can_jump_to=["model"])
     def after_model(self, state: GateState, runtime: Runtime[Any]) -> dict[str, Any] | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.messages import AIMessage
 
 from thermolang.errors import InvalidInputError, MissingExtraError, require
+from thermolang.langchain.agents import JudgesModelCalls
 from thermolang.langchain.messages import KEY
 
 # Before the imports that need it: they would fail without naming the extra.
@@ -39,7 +39,7 @@ CRITERIA = NoulCriteria(
 )
 
 
-class ToolRiskMiddleware(HumanInTheLoopMiddleware[Any, Any, Any]):
+class ToolRiskMiddleware(JudgesModelCalls, HumanInTheLoopMiddleware[Any, Any, Any]):
     """Pauses an agent before a tool call that a decision model finds risky, until a person decides.
 
     LangChain's ``AutoModeMiddleware`` blocks such a call. This one asks: it is a ``HumanInTheLoopMiddleware``
@@ -91,20 +91,6 @@ class ToolRiskMiddleware(HumanInTheLoopMiddleware[Any, Any, Any]):
         self.classifier, self.threshold = classifier, threshold
         self.question = Noul(instructions=instructions, criteria=criteria)
 
-    # In the model's node, whose result is checkpointed: ``when`` is asked again as the run goes on, and must not say
-    # something else then.
-    def wrap_model_call(
-        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
-    ) -> ModelResponse[Any]:
-        """Attach the risks of the calls that the model wants to make."""
-        return self._judge(request, handler(request))
-
-    async def awrap_model_call(
-        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
-    ) -> ModelResponse[Any]:
-        """Attach the risks of the calls that the model wants to make, off the event loop."""
-        return await asyncio.to_thread(self._judge, request, await handler(request))
-
     def _judge(self, request: ModelRequest[Any], response: ModelResponse[Any]) -> ModelResponse[Any]:
         message = response.result[-1] if response.result else None
         if not isinstance(message, AIMessage):
@@ -131,7 +117,7 @@ class ToolRiskMiddleware(HumanInTheLoopMiddleware[Any, Any, Any]):
 
     def _asks(self, request: ToolCallRequest) -> bool:
         value = _kept(request.state, request.tool_call)["value"]
-        return value is None or value >= self.threshold
+        return value is None or not value < self.threshold  # NaN is asked about, too
 
 
 def _need_conditions() -> None:
