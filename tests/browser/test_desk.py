@@ -279,6 +279,32 @@ def test_an_empty_desk_fills_by_itself(page, store):
     shown(page, "new")
 
 
+def test_a_late_answer_does_not_cover_what_has_come_meanwhile(page, store):
+    expect(page.get_by_text("Nothing is pending")).to_be_visible()
+    held = []
+    page.route("**/api/v1/stats", lambda route: held.append(route))
+    page.keyboard.press("n")  # there is nothing: the numbers for the message are on their way
+    submit(store, "new", 0.3)
+    expect(rows(page)).to_have_count(1)
+    held[1].continue_()
+    shown(page, "new")
+    with page.expect_response("**/api/v1/stats"):
+        held[0].continue_()
+    page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+    shown(page, "new")
+
+
+def test_what_comes_while_the_numbers_are_on_their_way_is_listed(page, store):
+    expect(page.get_by_text("Nothing is pending")).to_be_visible()
+    held = []
+    page.route("**/api/v1/stats", lambda route: route.continue_() if held else held.append(route))
+    submit(store, "first", 0.3)
+    expect(rows(page)).to_have_count(1)
+    submit(store, "second", 0.4)
+    held[0].continue_()
+    expect(rows(page)).to_have_count(2)
+
+
 def test_text_from_outside_is_shown_as_it_is(store, page):
     submit(store, HOSTILE, 0.1, HOSTILE, context=HOSTILE, task=HOSTILE)
     shown(page, HOSTILE)

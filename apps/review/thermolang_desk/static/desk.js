@@ -158,7 +158,6 @@
 
   async function counts() {
     const found = await ask('GET', 'stats');
-    changes = found.changes;
     for (const place of document.querySelectorAll('[data-count]')) {
       place.textContent = found[place.dataset.count].toLocaleString();
     }
@@ -177,6 +176,8 @@
     try {
       const now = (await ask('GET', 'changes')).changes;
       overdue ||= now !== changes;
+      // What happens while the list is on its way is news for the next look.
+      changes = now;
       if (!overdue || performance.now() - listedAt < LIST_EVERY) return;
       overdue = false;
       await Promise.all([counts(), list()]);
@@ -221,6 +222,7 @@
     remember(false);
     mark();
     const found = await counts();
+    if (current) return;  // something has come meanwhile
     const message = document.createElement('div');
     message.className = 'message';
     const title = document.createElement('h2'), hint = document.createElement('p');
@@ -541,7 +543,8 @@
   async function start() {
     const item = fromAddress();
     await sendDrafts();
-    await Promise.all([counts(), tasks(), list()]);
+    changes = (await counts()).changes;
+    await Promise.all([tasks(), list()]);
     if (item && /^[0-9a-f]{32}$/.test(item)) await open(item);
     else if (chosen().status === 'pending') await take();
     else if ($('rows').firstElementChild) await open($('rows').firstElementChild.dataset.id);
