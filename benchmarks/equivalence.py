@@ -2,9 +2,11 @@
 
     python benchmarks/equivalence.py --data DATA [--judge MODEL] [--limit 300] [--json OUT]
     python benchmarks/equivalence.py --data DATA --fit      # the weights in thermolang/answers/equivalence.py
+    python benchmarks/equivalence.py --data DATA --judge MODEL --fit-judge      # and in thermolang/answers/judging.py
 
 DATA holds `sas/` (SQuAD_SAS.csv, GermanQuAD_SAS.csv), `evouna/TQ.json` and `jglue/jsts-v1.3/valid-v1.3.json`. Weights,
-thresholds and the band of doubt were chosen on SAS SQuAD, which is marked so; nothing was chosen on the others.
+thresholds were chosen on SAS SQuAD, the judge's examples, scale and band of doubt on the pairs called "for the judge",
+which are marked so; nothing was chosen on the others.
 """
 
 import argparse
@@ -141,6 +143,13 @@ def fit(pairs, embedder):
         print(label, np.round([line.intercept_[0], *weights], 2).tolist())
 
 
+def fit_judge(pairs, judge):
+    """Scale and shift of the judge's log-odds."""
+    x = [np.mean(judge._ask([(p.question, p.answer, b), (p.question, b, p.answer)])) for p in pairs for b in p.aliases]
+    line = LogisticRegression(C=1e6).fit(np.reshape(x, (-1, 1)), [p.same for p in pairs])
+    print("SCALE", line.coef_[0, 0].round(2), "SHIFT", line.intercept_[0].round(2))
+
+
 def show(name, pairs, table):
     print(f"\n{name}: {len(pairs)} pairs, {sum(p.same for p in pairs)} the same\n")
     print("| | AUROC | F1 | accuracy | ours minus it, AUROC | ours minus it, F1 | ms a pair |")
@@ -160,6 +169,7 @@ def main():
     parser.add_argument("--only", action="append", help="sets to measure; all by default")
     parser.add_argument("--embedder", help="another sentence embedder than the default, by folder or hub id")
     parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--fit-judge", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     embedder, judge = SentenceEmbedder(args.embedder) if args.embedder else SentenceEmbedder(), None
@@ -171,12 +181,17 @@ def main():
         from thermolang.models.local import LocalModel
 
         judge = ChatJudge(LocalModel.load(args.judge))
+    if args.fit_judge:
+        fit_judge(own("equivalence_judge_1") + own("equivalence_judge_2"), judge)
+        return
     sets = {
         "SAS SQuAD (tuned on)": sas(args.data / "sas" / "SQuAD_SAS.csv"),
         "SAS GermanQuAD": sas(args.data / "sas" / "GermanQuAD_SAS.csv"),
         "EVOUNA TriviaQA": evouna(args.data / "evouna" / "TQ.json"),
         "JSTS (Japanese)": jsts(args.data / "jglue" / "jsts-v1.3" / "valid-v1.3.json"),
         "adversarial": own("equivalence"),
+        "for the judge 1": own("equivalence_judge_1"),
+        "for the judge 2": own("equivalence_judge_2"),
         "fresh 1": own("equivalence_fresh_1"),
         "fresh 2": own("equivalence_fresh_2"),
     }

@@ -1,7 +1,7 @@
 """Equivalence of answers: the probability that two answers to one question mean the same.
 
 Three steps: a logistic regression on the wording and the embeddings of the two, guards that decide sure pairs, and a
-judge for the pairs left doubtful.
+judge, if there is one, for the others.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ EQUAL = 1e-6
 MOST_LETTERS = 300
 """Letters of a long answer that are compared; the rest is left to the embedding."""
 
-DOUBTFUL = (0.3, 0.7)
-"""P(same) between which a judge is asked, unless the rules let it be on one side of ``DECIDED`` only."""
+DOUBTFUL = (0.02, 0.98)
+"""P(same) between which a judge is asked: wording tells little of sentences that differ in one word."""
 
-DECIDED = 0.5
-"""P(same) from which two answers are taken for the same."""
+UNSURE = (0.1, 0.9)
+"""The least and the most that a judge can make of a pair of which the rules doubt that it is the same."""
 
 SENTENCE = 12
 """Characters from which a text that the embedder cannot read is compared by its letters: 三菱商事 and 三井商事 share
@@ -141,9 +141,9 @@ class Equivalence:
         least, most = self._limits(chosen, asked)
         compared |= (least > 0) | (most < 1)
         same = np.clip(same, least, most)
-        judged, failed = self._judge(chosen, question, same, compared, (least < DECIDED) & (most >= DECIDED))
-        same = np.clip(same, least, most)
         must, cannot = (least == 1) & ~np.eye(len(forms), dtype=bool), most == 0
+        doubted = ((least > 0) | (most < 1)) & ~must & ~cannot
+        judged, failed = self._judge(chosen, question, same, compared, ~must & ~cannot, doubted)
         said = (*warnings, *([] if compared.all() else [UNCOMPARED]), *failed)
         return PairwiseSameness(forms, chosen, places, same, must, cannot, compared, judged, said)
 
@@ -207,7 +207,13 @@ class Equivalence:
         return least, most
 
     def _judge(
-        self, answers: Sequence[Facts], question: str, same: FloatArray, compared: BoolArray, undecided: BoolArray
+        self,
+        answers: Sequence[Facts],
+        question: str,
+        same: FloatArray,
+        compared: BoolArray,
+        undecided: BoolArray,
+        doubted: BoolArray,
     ) -> tuple[int, list[str]]:
         """Put the judge's probabilities into ``same`` and mark them as compared; how many, and what went wrong."""
         low, high = DOUBTFUL
@@ -222,7 +228,8 @@ class Equivalence:
         told = 0
         for (i, j), verdict in zip(doubt, verdicts, strict=True):
             if np.isfinite(verdict):
-                same[[i, j], [j, i]], compared[[i, j], [j, i]] = verdict, True
+                said = np.clip(verdict, *UNSURE) if doubted[i, j] else verdict
+                same[[i, j], [j, i]], compared[[i, j], [j, i]] = said, True
                 told += 1
         return told, []
 

@@ -12,12 +12,13 @@ from safetensors import SafetensorError
 from scipy.special import expit
 
 from thermolang.errors import ModelError
-from thermolang.models.prompts import YES_NO, same_meaning_messages
+from thermolang.models.prompts import YES_NO
 from thermolang.storage import Lock
 
 if TYPE_CHECKING:
+    from thermolang.models.caches import Prefix
     from thermolang.models.local import LocalModel
-    from thermolang.types import FloatArray
+    from thermolang.types import FloatArray, Message
 
 KEPT = 20_000
 """Most pairs that are remembered."""
@@ -25,6 +26,51 @@ KEPT = 20_000
 PAIRS_AT_ONCE = 16
 LONGEST = 600
 """Characters of an answer that a judge is shown."""
+
+RULE = (
+    "You compare two answers to the same question. Reply yes if a careful reader would take them for the same "
+    "answer, although the wording, the order, the language, the notation or the length differs. Reply no if "
+    "anything that matters differs: an amount, a unit, a date, a name, a condition, a limit, an exception, a yes "
+    "and a no, or if one answers and the other does not. Reply with yes or no only."
+)
+
+EXAMPLES = (
+    ("When does the shop open?", "At 9 a.m.", "It opens at nine in the morning.", True),
+    ("How much is the fee?", "$30 per month", "$30 per year", False),
+    ("会議の場所はどこですか。", "第3会議室です", "3階の会議室です", False),
+    (
+        "Is smoking allowed in the yard?",
+        "No, smoking is not permitted in the yard.",
+        "Smoking is forbidden there.",
+        True,
+    ),
+    (
+        "Who has to sign the form?",
+        "The manager and the deputy have to sign it.",
+        "Either the manager or the deputy signs it.",
+        False,
+    ),
+    ("納品はいつですか。", "来月末です", "翌月の末日までにお届けします。", True),
+    (
+        "What is the largest lake of the country?",
+        "I am sorry, I have no information about that.",
+        "The text does not say.",
+        True,
+    ),
+    ("Which parts are covered?", "All parts are covered, including the battery.", "The battery", False),
+    ("返品できますか。", "はい、ただし未開封の場合に限ります。", "はい、できます。", False),
+    (
+        "How long is the ladder?",
+        "As stated in the manual, the ladder is 2.5 metres long when it is folded out.",
+        "250 cm",
+        True,
+    ),
+)
+"""Question, two answers and the verdict on them: a chat model judges much better after a few of each kind."""
+
+SCALE, SHIFT = 2.13, -0.56
+"""P(same) = expit(SCALE x + SHIFT), with x the model's mean log-odds of yes in the two directions: logistic regression
+on two sets of pairs, by ``python benchmarks/equivalence.py --fit-judge`` with Qwen2.5-Coder-1.5B-Instruct."""
 
 
 class _Remembering:
@@ -53,12 +99,15 @@ class _Remembering:
         return np.asarray(both.mean(axis=1))
 
     def _ask(self, asked: Sequence[tuple[str, str, str]]) -> Sequence[float]:
-        """P(same) for each (question, one answer, other answer), in this order."""
+        """What ``_verdicts`` reads, for each (question, one answer, other answer), in this order."""
         raise NotImplementedError
 
 
 class ChatJudge(_Remembering):
     """A judge that asks the chat model whether two answers mean the same, and reads its probability of yes.
+
+    The examples that it is shown first are computed once. They and the numbers that turn its logits into a probability
+    are for models from about 1B parameters; smaller ones judge hardly better than chance.
 
     Args:
         model: The model; one forward pass for each direction of a pair, nothing is generated.
@@ -72,16 +121,44 @@ class ChatJudge(_Remembering):
     def _options(self) -> list[list[int]]:
         return self._model.option_ids(YES_NO, names=("yes", "no"))
 
+    @cached_property
+    def _beginning(self) -> Prefix:
+        """The rule and the examples, with which every prompt begins."""
+        return self._model.prefix([self._prompt("What?", "a", "b"), self._prompt("何?", "1", "2")])
+
+    def _prompt(self, question: str, first: str, second: str) -> list[int]:
+        return self._model.encode(self._model.render(judge_messages(question, first, second), at_once=True))
+
+    def _verdicts(self, both: FloatArray) -> FloatArray:
+        return np.asarray(expit(SCALE * both.mean(axis=1) + SHIFT))
+
     def _ask(self, asked: Sequence[tuple[str, str, str]]) -> Sequence[float]:
-        prompts = [self._model.encode(self._model.render(same_meaning_messages(*one), at_once=True)) for one in asked]
+        """Log-odds of yes."""
+        prompts = [self._prompt(*one) for one in asked]
         if (longest := max(map(len, prompts))) >= (most := self._model.context_length):
-            msg = f"question and answers have {longest} tokens, but {self._model.name} takes at most {most}"
+            msg = (
+                f"question, answers and the judge's examples have {longest} tokens, but {self._model.name} takes at "
+                f"most {most}"
+            )
             raise ModelError(msg)
-        prefixes = [self._model.prefix(prompts)] * len(prompts)
+        prefixes = [self._beginning] * len(prompts)
         found = self._model.read(
             prompts, [self._options] * len(prompts), [("yes", "no")] * len(prompts), prefixes=prefixes
         )
-        return [float(expit(s.logits[0] - s.logits[1])) for s in found]
+        return [float(s.logits[0] - s.logits[1]) for s in found]
+
+
+def judge_messages(question: str, first: str, second: str) -> list[Message]:
+    """Ask whether two answers to a question mean the same, after a rule and examples."""
+    messages: list[Message] = [{"role": "system", "content": RULE}]
+    for *pair, same in EXAMPLES:
+        messages.append({"role": "user", "content": _asked(*pair)})
+        messages.append({"role": "assistant", "content": "Yes" if same else "No"})
+    return [*messages, {"role": "user", "content": _asked(question, first, second)}]
+
+
+def _asked(question: str, first: str, second: str) -> str:
+    return f"Question: {question}\nAnswer 1: {first}\nAnswer 2: {second}"
 
 
 class EntailmentJudge(_Remembering):

@@ -35,8 +35,6 @@ CALL_ANSWER = 'Answer with a call of one of these functions, as {"name": ..., "a
 FIELD_CHECK = "{about}\nYour answer was {value}. Is that correct? Reply with yes or no only."
 """Asks about one field of a JSON answer. The field's description stands in it again, since the schema is far above."""
 
-SAME_MEANING = "Do the two answers say the same thing? Reply with yes or no only."
-
 YES_NO: tuple[tuple[str, ...], ...] = (("Yes", "yes"), ("No", "no"))
 """Spellings of the two options of a self-check, summed."""
 
@@ -121,9 +119,3 @@ def field_check(path: str, value: Any, description: str = "") -> str:
     nested = "." in path or "[" in path
     about = f"{path}: {description}" if nested and description else description or path
     return FIELD_CHECK.format(about=about, value=json.dumps(value, ensure_ascii=False))
-
-
-def same_meaning_messages(question: str, first: str, second: str) -> list[Message]:
-    """Ask whether two answers to a question mean the same."""
-    text = f"Question: {question}\nAnswer 1: {first}\nAnswer 2: {second}\n{SAME_MEANING}"
-    return [{"role": "user", "content": text}]

@@ -1,0 +1,60 @@
+"""Does a judge of doubtful pairs make the confidence of a meaning better? Sampled answers with their labels.
+
+    python benchmarks/judged_samples.py FEATURES --model NAME --judge MODEL [--only NAME ...]
+
+Reads what `thermolang collect --samples 8` kept. Of each question the 8 samples are grouped by meaning with and without
+the judge, which is the chat model MODEL. Prints, as Markdown, for each task how well the share of the samples that mean
+what the answer means tells right from wrong (AUROC), its Brier score, and pairs and seconds of judging a question.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from thermolang.answers.equivalence import Equivalence
+from thermolang.answers.judging import ChatJudge
+from thermolang.calibration.metrics import auroc
+from thermolang.models.local import LocalModel
+from thermolang.training.samples import with_samples
+from thermolang.training.store import load
+
+
+def measured(tasks, folder, model, equivalence):
+    """AUROC and Brier score of the share, for each task."""
+    found = {}
+    for task in with_samples(tasks, folder, model, equivalence=equivalence):
+        share = task.signals.get("share", np.full(len(task), np.nan))
+        known = np.flatnonzero(np.isfinite(share))
+        if len(known):
+            right = task.right[known]
+            found[task.name] = auroc(share[known], right), ((share[known] - right) ** 2).mean(), len(known)
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("features", type=Path)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--judge", required=True)
+    parser.add_argument("--only", nargs="*", help="tasks to measure; all by default")
+    args = parser.parse_args()
+    tasks = [t for t in load(args.features, args.model, kind="self_check") if not args.only or t.name in args.only]
+    judge, plain, rows = ChatJudge(LocalModel.load(args.judge)), Equivalence(), []
+    head = ["task", "questions", "AUROC", "with the judge", "Brier", "with the judge", "pairs", "seconds"]
+    print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
+    for task in track(tasks, description="tasks"):
+        before = measured([task], args.features, args.model, plain)
+        known, start = len(judge._known), time.perf_counter()
+        after = measured([task], args.features, args.model, Equivalence(judge=judge))
+        for name, (area, brier, n) in before.items():
+            cost = (len(judge._known) - known) / n, (time.perf_counter() - start) / n
+            rows.append((area, after[name][0], brier, after[name][1], *cost))
+            print(f"| {name} | {n} | " + " | ".join(f"{x:.3f}" for x in rows[-1]) + " |", flush=True)
+    print("| mean | | " + " | ".join(f"{x:.3f}" for x in np.nanmean(rows, axis=0)) + " |")
+
+
+if __name__ == "__main__":
+    main()
