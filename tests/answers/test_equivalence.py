@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.answers.fakes import POOL, FakeEmbedder, FakeJudge, install
 from thermolang.answers.embedding import DEFAULT_EMBEDDER, SentenceEmbedder
-from thermolang.answers.equivalence import DOUBTFUL, MOST_JUDGED, NOT_COMPARED, UNCOMPARED, Equivalence
+from thermolang.answers.equivalence import DOUBTFUL, MOST_JUDGED, NOT_COMPARED, UNCOMPARED, UNSURE, Equivalence
 from thermolang.answers.rules.guards import GUARDS
 
 TEXTS = st.one_of(st.sampled_from(POOL), st.text(max_size=30))
@@ -98,6 +98,15 @@ def test_a_judge_decides_a_doubtful_pair():
         assert plain(judge=judge).same(*DOUBTFUL_PAIR, "Why?") == verdict
         assert judge.questions == ["Why?"]
         assert judge.pairs == [DOUBTFUL_PAIR]
+
+
+@pytest.mark.parametrize(("verdict", "same"), [(0.0, UNSURE[0]), (0.6, 0.6), (1.0, UNSURE[1])])
+def test_a_judge_decides_what_the_rules_doubt_but_never_for_certain(verdict, same):
+    found = plain(judge=FakeJudge(verdict)).compare(["at least 5 km", "5 km"])
+    assert found.same[0, 1] == found.same[1, 0] == same
+    assert found.judged == 1
+    assert not found.must.any()
+    assert not found.cannot.any()
 
 
 @pytest.mark.parametrize(

@@ -17,41 +17,41 @@ PAIRS = [("a cat", "a small cat"), ("dog", "hound"), ("猫", "cat")]
 
 
 @pytest.fixture
-def reads(tiny_model, monkeypatch):
-    """How many prompts each call of the tiny model's ``read`` had."""
+def reads(roomy_model, monkeypatch):
+    """How many prompts each call of the model's ``read`` had."""
     counted = []
-    read = tiny_model.read
+    read = roomy_model.read
 
     def counting(prompts, *args, **kwargs):
         counted.append(len(prompts))
         return read(prompts, *args, **kwargs)
 
-    monkeypatch.setattr(tiny_model, "read", counting)
+    monkeypatch.setattr(roomy_model, "read", counting)
     return counted
 
 
-def test_a_chat_models_verdicts_are_probabilities(tiny_model):
-    verdicts = ChatJudge(tiny_model)(QUESTION, PAIRS)
+def test_a_chat_models_verdicts_are_probabilities(roomy_model):
+    verdicts = ChatJudge(roomy_model)(QUESTION, PAIRS)
     assert len(verdicts) == len(PAIRS)
     assert all(isinstance(verdict, float) and 0 <= verdict <= 1 for verdict in verdicts)
     assert len(set(verdicts)) > 1
 
 
-def test_the_order_of_a_pair_plays_no_part(tiny_model):
+def test_the_order_of_a_pair_plays_no_part(roomy_model):
     turned = [(b, a) for a, b in PAIRS]
     np.testing.assert_allclose(
-        ChatJudge(tiny_model)(QUESTION, PAIRS), ChatJudge(tiny_model)(QUESTION, turned), atol=1e-5
+        ChatJudge(roomy_model)(QUESTION, PAIRS), ChatJudge(roomy_model)(QUESTION, turned), atol=1e-5
     )
 
 
-def test_other_pairs_beside_it_do_not_change_a_verdict(tiny_model):
-    together = ChatJudge(tiny_model)(QUESTION, PAIRS)
-    alone = [ChatJudge(tiny_model)(QUESTION, [pair])[0] for pair in PAIRS]
+def test_other_pairs_beside_it_do_not_change_a_verdict(roomy_model):
+    together = ChatJudge(roomy_model)(QUESTION, PAIRS)
+    alone = [ChatJudge(roomy_model)(QUESTION, [pair])[0] for pair in PAIRS]
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-def test_a_pair_is_asked_once_in_both_directions(tiny_model, reads):
-    judge = ChatJudge(tiny_model)
+def test_a_pair_is_asked_once_in_both_directions(roomy_model, reads):
+    judge = ChatJudge(roomy_model)
     first = judge(QUESTION, [PAIRS[0], PAIRS[1], PAIRS[0], PAIRS[0][::-1]])
     assert sum(reads) == 4
     assert first[0] == first[2] == first[3]
@@ -61,27 +61,27 @@ def test_a_pair_is_asked_once_in_both_directions(tiny_model, reads):
     assert sum(reads) == 6
 
 
-def test_many_pairs_go_through_the_model_in_parts(tiny_model, reads):
+def test_many_pairs_go_through_the_model_in_parts(roomy_model, reads):
     pairs = [(f"answer {i}", "other") for i in range(judging.PAIRS_AT_ONCE + 1)]
-    assert len(ChatJudge(tiny_model)(QUESTION, pairs)) == len(pairs)
+    assert len(ChatJudge(roomy_model)(QUESTION, pairs)) == len(pairs)
     assert reads == [2 * judging.PAIRS_AT_ONCE, 2]
 
 
-def test_no_pairs_no_reading(tiny_model, reads):
-    assert ChatJudge(tiny_model)(QUESTION, []) == []
+def test_no_pairs_no_reading(roomy_model, reads):
+    assert ChatJudge(roomy_model)(QUESTION, []) == []
     assert reads == []
 
 
 def test_a_conversation_too_long_for_the_model_is_a_model_error(tiny_model):
     with pytest.raises(ModelError, match="tiny takes at most 256"):
-        ChatJudge(tiny_model)("long " * 400, PAIRS)
+        ChatJudge(tiny_model)(QUESTION, PAIRS)
 
 
-def test_a_reasoning_model_is_asked_to_answer_at_once(tiny_model, monkeypatch):
-    how, render = [], tiny_model.render
-    monkeypatch.setattr(tiny_model, "render", lambda messages, **given: how.append(given) or render(messages, **given))
-    ChatJudge(tiny_model)(QUESTION, PAIRS[:1])
-    assert how == [{"at_once": True}] * 2
+def test_a_reasoning_model_is_asked_to_answer_at_once(roomy_model, monkeypatch):
+    how, render = [], roomy_model.render
+    monkeypatch.setattr(roomy_model, "render", lambda messages, **given: how.append(given) or render(messages, **given))
+    ChatJudge(roomy_model)(QUESTION, PAIRS[:1])
+    assert how == [{"at_once": True}] * 4  # two to find what all have in common
 
 
 def test_certain_models_give_one_and_zero():
