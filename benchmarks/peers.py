@@ -19,6 +19,21 @@ from pathlib import Path
 ORDERS = 20
 
 
+def entropy(sizes):
+    sizes = list(sizes)
+    return -sum(n / sum(sizes) * math.log(n / sum(sizes)) for n in sizes)
+
+
+def tells(rows, name):
+    """AUROC of the entropy for wrong answers, mean over tasks that have both."""
+    found = []
+    for task in sorted({row["label"][0] for row in rows if row["label"]}):
+        of = [(row[name], row["label"][1]) for row in rows if row["label"] and row["label"][0] == task]
+        pairs = [(wrong > right) + (wrong == right) / 2 for wrong, w in of if not w for right, r in of if r]
+        found += [sum(pairs) / len(pairs)] if pairs else []
+    return f"{sum(found) / len(found):.3f} in {len(found)} tasks" if found else "unknown: no labels"
+
+
 def prepare(args):
     import numpy as np
 
@@ -26,9 +41,17 @@ def prepare(args):
     from thermolang.answers.embedding import SentenceEmbedder
     from thermolang.answers.equivalence import Equivalence
     from thermolang.training.samples import load_samples
+    from thermolang.training.store import load, rows_of
 
+    tasks, rows_by_task = load(args.features, args.model, kind="self_check"), rows_of(args.features, args.model)
+    labels = {
+        key: (task.name, bool(right))
+        for task in tasks
+        if len(keys := sorted(rows_by_task.get(task.name, {}))) == len(task)  # the order of ``load``
+        for key, right in zip(keys, task.right, strict=True)
+    }
     equivalence, rows, changed, seconds = Equivalence(SentenceEmbedder()), [], 0, 0.0
-    for _, one in sorted(load_samples(args.features, args.model).items())[: args.limit]:
+    for key, one in sorted(load_samples(args.features, args.model).items())[: args.limit]:
         found = equivalence.compare(one.texts, one.question)
         place = np.array(found.places)
         same = (found.same >= 0.5)[np.ix_(place, place)]
@@ -41,7 +64,8 @@ def prepare(args):
         order = random.Random(0).sample(range(len(one.texts)), len(one.texts))
         moved = cluster_answers([one.texts[i] for i in order], question=one.question, equivalence=equivalence)
         changed += {frozenset(order[i] for i in m.members) for m in moved.clusters} != partition
-        rows.append({"texts": list(one.texts), "same": same.astype(int).tolist()})
+        row = {"texts": list(one.texts), "same": same.astype(int).tolist(), "label": labels.get(key)}
+        rows.append(row | {"entropy": entropy(map(len, partition))})
     args.out.write_text(json.dumps(rows), encoding="utf-8")
     each = 1000 * seconds / len(rows)
     print(f"{len(rows)} questions; ours: other clusters in another order in {changed}, {each:.1f} ms each")
@@ -76,12 +100,13 @@ def run(args):
             seconds, calls = seconds + time.perf_counter() - start, calls + 1
             seen.add(frozenset(frozenset(c) for c in clusters))
             twice += sum(len(c) for c in clusters) > len(texts)
-            total = sum(len(c) for c in clusters)
-            entropies.append(-sum(len(c) / total * math.log(len(c) / total) for c in clusters))
+            entropies.append(entropy(map(len, clusters)))
+        row["uqlm"] = sum(entropies) / len(entropies)
         changed += len(seen) > 1
         spread.append(max(entropies) - min(entropies))
     print(f"{len(rows)} questions, {ORDERS} orders each; uqlm: other clusters in another order in {changed}")
     print(f"an answer in two clusters in {twice} of {calls} runs; entropy differs by up to {max(spread):.2f}")
+    print(f"AUROC of the entropy, uqlm: {tells(rows, 'uqlm')}; ours: {tells(rows, 'entropy')}")
     print(f"{1000 * seconds / calls:.2f} ms a clustering, without the inference model")
 
 
