@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from thermolang.answers.equivalence import Equivalence
+from thermolang.answers.judging import judge_for
 from thermolang.applying import TaskKey, applied, lessons, scores_of
 from thermolang.calibration import calibrator as registry
 from thermolang.calibration.calibrator import Calibrator
@@ -61,7 +62,8 @@ class ConfidenceEstimator:
         mode: How free-form answers are scored: ``"fast"`` with one more forward pass, ``"thorough"`` with sampled
             answers grouped by meaning, ``"adaptive"`` with samples only as long as the decision can change.
         samples: How many answers are sampled.
-        equivalence: Decides which answers mean the same.
+        equivalence: Decides which answers mean the same. By default the model itself judges where no rule is sure, if
+            it did so when the calibrator was made (``thermolang calibrate`` with a model of 1B parameters or more).
 
     Raises:
         CalibratorMismatchError: A calibrator was given that belongs to another model.
@@ -89,7 +91,8 @@ class ConfidenceEstimator:
             calibrator, model.identity, probe, allow_mismatch=allow_mismatch
         )
         self.mode, self.samples = mode, samples
-        self.equivalence = equivalence or Equivalence()
+        judged = self.calibrator is not None and self.calibrator.judged
+        self.equivalence = equivalence or Equivalence(judge=judge_for(model) if judged else None)
 
     @classmethod
     def from_pretrained(cls, name: str, calibrator: Calibrator | str | Path | None = None) -> ConfidenceEstimator:

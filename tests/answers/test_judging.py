@@ -9,7 +9,7 @@ import pytest
 
 from tests.answers.fakes import install
 from thermolang.answers import judging
-from thermolang.answers.judging import ChatJudge, EntailmentJudge
+from thermolang.answers.judging import ChatJudge, EntailmentJudge, judge_for
 from thermolang.errors import ModelError
 
 QUESTION = "What is it?"
@@ -82,6 +82,14 @@ def test_a_reasoning_model_is_asked_to_answer_at_once(roomy_model, monkeypatch):
     monkeypatch.setattr(roomy_model, "render", lambda messages, **given: how.append(given) or render(messages, **given))
     ChatJudge(roomy_model)(QUESTION, PAIRS[:1])
     assert how == [{"at_once": True}] * 4  # two to find what all have in common
+
+
+def test_only_a_large_model_is_asked_by_default(tiny_model, monkeypatch):
+    assert tiny_model.parameters > 1000
+    assert judge_for(tiny_model) is None
+    assert judge_for(object()) is None
+    monkeypatch.setattr(judging, "LEAST", tiny_model.parameters)
+    assert isinstance(judge_for(tiny_model), ChatJudge)
 
 
 def test_certain_models_give_one_and_zero():

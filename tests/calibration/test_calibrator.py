@@ -78,6 +78,15 @@ def test_round_trip(tmp_path):
     assert_same(one, Calibrator.load(str(folder)))
 
 
+def test_who_decided_what_means_the_same_comes_back(tmp_path):
+    one = calibrator()
+    plain, one.judged = one.id, True
+    del one.id  # it is computed once
+    other = Calibrator.load(one.save(tmp_path / "saved"))
+    assert other.judged
+    assert other.id == one.id != plain
+
+
 def taught(*, width=8):
     """A calibrator that knows how to learn from verdicts, with a head for self-checks."""
     one = calibrator()

@@ -5,10 +5,12 @@ import logging
 import numpy as np
 import pytest
 
+from thermolang.answers import judging
 from thermolang.calibration import calibrator as registry
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.training import TrainingConfig
 from thermolang.errors import NotEnoughDataError, TaskFormatError
+from thermolang.estimator import ConfidenceEstimator
 from thermolang.training import calibrate as calibrating
 from thermolang.training.calibrate import calibrate
 from thermolang.types import Example, Task
@@ -46,6 +48,18 @@ def test_both_kinds_are_fitted(made, tiny_model):
     assert calibrator.identity == tiny_model.identity
     assert all(fit.prior.tasks == 3 for fit in calibrator.fits.values())
     assert calibrator.check(tiny_model.identity, tiny_model.probe()) is None
+
+
+def test_who_judges_when_a_calibrator_is_made_judges_in_use(made, tiny_model, monkeypatch):
+    def judge_in_use(calibrator):
+        return ConfidenceEstimator(tiny_model, calibrator, state_dir=None).equivalence.judge
+
+    assert judge_in_use(made[0].calibrator) is None
+    monkeypatch.setattr(judging, "LEAST", tiny_model.parameters)
+    assert judge_in_use(made[0].calibrator) is None  # it does not know of a judge
+    by_judge = calibrate(tiny_model, three(free, "say"), [], config=FAST).calibrator
+    assert by_judge.judged
+    assert isinstance(judge_in_use(by_judge), judging.ChatJudge)
 
 
 def test_saved_where_it_is_found_again_with_a_card_that_names_the_tasks(made, tiny_model, tmp_path, monkeypatch):

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from thermolang.models.local import LocalModel
     from thermolang.types import FloatArray, Message
 
+LEAST = 10**9
+"""Parameters of a chat model from which it judges well enough to be asked; one of half as many does not."""
+
 KEPT = 20_000
 """Most pairs that are remembered."""
 
@@ -146,6 +149,11 @@ class ChatJudge(_Remembering):
             prompts, [self._options] * len(prompts), [("yes", "no")] * len(prompts), prefixes=prefixes
         )
         return [float(s.logits[0] - s.logits[1]) for s in found]
+
+
+def judge_for(model: Any) -> ChatJudge | None:
+    """Return the chat model itself as the judge of its answers, if it has ``LEAST`` parameters; else None."""
+    return ChatJudge(model) if getattr(model, "parameters", 0) >= LEAST else None
 
 
 def judge_messages(question: str, first: str, second: str) -> list[Message]:

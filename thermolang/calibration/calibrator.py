@@ -109,6 +109,7 @@ class CalibratorConfig:
     fits: dict[KindName, FitRecord]
     semantic: SemanticFit | None = None
     given: GivenFit | None = None
+    judged: bool = False
 
 
 _CONFIG = TypeAdapter(CalibratorConfig)
@@ -130,6 +131,8 @@ class Calibrator(
         card: Markdown text of the README.
         semantic: What was learned about sampled answers; None if none were sampled.
         given: What was learned about texts that were written elsewhere; None if none were read.
+        judged: Whether the model itself decided what means the same, as ``answers.judging.judge_for`` has it; then it
+            does so in use, too.
     """
 
     def __init__(
@@ -142,16 +145,19 @@ class Calibrator(
         card: str = "",
         semantic: SemanticFit | None = None,
         given: GivenFit | None = None,
+        judged: bool = False,
     ) -> None:
         self.identity, self.fits, self.probe = identity, dict(fits), probe
         self.model_name, self.card = model_name, card
-        self.semantic, self.given = semantic, given
+        self.semantic, self.given, self.judged = semantic, given, judged
 
     @cached_property
     def id(self) -> str:
         """Short id: the model's name and a hash of everything a confidence depends on."""
         digest = hashlib.sha256(b"".join(t.numpy().tobytes() for t in self._tensors().values()))
-        digest.update(_CONFIG.dump_json(self._config()))
+        # Calibrators of before there was a judge keep their id.
+        unknown = set() if self.judged else {"judged"}
+        digest.update(_CONFIG.dump_json(self._config(), exclude=unknown))
         return f"{self.model_name.rsplit('/', 1)[-1].lower()}@{digest.hexdigest()[:8]}"
 
     def check(self, identity: ModelIdentity, probe: tuple[FloatArray, FloatArray]) -> Reason | None:
@@ -191,7 +197,7 @@ class Calibrator(
 
     def _config(self) -> CalibratorConfig:
         fits = {kind: FitRecord.of(fit) for kind, fit in self.fits.items()}
-        return CalibratorConfig(FORMAT, self.model_name, self.identity, fits, self.semantic, self.given)
+        return CalibratorConfig(FORMAT, self.model_name, self.identity, fits, self.semantic, self.given, self.judged)
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         tensors = {"probe.hidden": torch.tensor(self.probe[0]), "probe.logits": torch.tensor(self.probe[1])}
@@ -267,6 +273,7 @@ class Calibrator(
             card=card,
             semantic=config.semantic,
             given=config.given,
+            judged=config.judged,
         )
 
     @classmethod

@@ -98,6 +98,8 @@ def train(
     The model is loaded to record whose calibrator it is; nothing is read with it again. Free-form answers are graded
     anew, as graders become better; those collected without their gold answers keep their labels.
     """
+    from thermolang.answers.equivalence import Equivalence
+    from thermolang.answers.judging import judge_for
     from thermolang.calibration.calibrator import folder_for
     from thermolang.calibration.training import TrainingConfig
     from thermolang.cli.show import progress_bars
@@ -111,12 +113,12 @@ def train(
         msg = f"{len(features)} folders need {len(features)} times --kind, got {kinds}"
         raise InvalidInputError(msg)
     local = local_model(model)
-    tasks = []
+    tasks, same = [], Equivalence(judge=judge_for(local))
     for folder, k in zip(features, kinds, strict=True):
         if k == "self_check" and (told := _regraded(regrade(folder, local.name))):
             console.print(f"{folder}: {told}", markup=False, highlight=False, soft_wrap=True)
         read = load(folder, local.name, form=form, kind=cast("KindName", k))
-        tasks += with_samples(read, folder, local.name, samples=samples) if samples else read
+        tasks += with_samples(read, folder, local.name, samples=samples, equivalence=same) if samples else read
     with progress_bars(console) as progress:
         calibrator = train_calibrator(local, tasks, config=TrainingConfig(steps=steps, seed=seed), progress=progress)
     saved = calibrator.save(out or folder_for(local.identity, local.name))

@@ -267,6 +267,11 @@ class LocalModel(OptionScorer):
         return self._probed[1]
 
     @property
+    def parameters(self) -> int:
+        """How many parameters the model has."""
+        return int(self.model.num_parameters())
+
+    @property
     def middle_layer(self) -> int:
         """The layer two thirds up, counted from 1: there linear probes for truthfulness often work best."""
         return max(1, round(2 * self.identity.num_layers / 3))

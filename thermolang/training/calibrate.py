@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from thermolang.answers.equivalence import Equivalence
+from thermolang.answers.judging import judge_for
 from thermolang.calibration.calibrator import Calibrator
 from thermolang.calibration.features import TaskFeatures
 from thermolang.calibration.fit import MIN_TASKS, Fit, fit, log_odds
@@ -94,17 +95,18 @@ def calibrate(
     free = wanted.get("self_check", [])
     sampled = [replace(task, examples=task.examples[:MOST_SAMPLED]) for task in free]
     read = collect_all(model, every, features, form="chat", report=report, samples=samples, sampled=sampled)
-    progress = steps(report)
+    progress, same = steps(report), Equivalence(judge=judge_for(model))
     if samples:
         read = with_samples(
             read,
             features,
             model.name,
             samples=samples,
+            equivalence=same,
             progress=lambda _task, done, total: progress("grouping the sampled answers", done, total),
         )
     learned, measured = read[: len(training)], read[len(training) :]
-    texts = _texts(model, free, features, progress) if given else []
+    texts = _texts(model, free, features, same, progress) if given else []
     calibrator, comparisons = _trained(model, learned, measured, config or TrainingConfig(), progress, texts)
     return Calibrated(calibrator, comparisons)
 
@@ -154,7 +156,15 @@ def _trained(
             comparisons[kind.name] = compare_left_out(fits[kind.name], tasks)
     semantic = _semantic(by_kind.get(SELF_CHECK, []), fits.get("self_check"))
     given = _given(texts)
-    calibrator = Calibrator(model.identity, fits, model.probe(), model_name=model.name, semantic=semantic, given=given)
+    calibrator = Calibrator(
+        model.identity,
+        fits,
+        model.probe(),
+        model_name=model.name,
+        semantic=semantic,
+        given=given,
+        judged=judge_for(model) is not None,
+    )
     training_tasks = {kind.name: tasks for kind, tasks in by_kind.items()}
     calibrator.card = card(calibrator, training_tasks, comparisons, left_out=not testing)
     return calibrator, comparisons
@@ -169,8 +179,10 @@ def _semantic(tasks: Sequence[TaskFeatures], fit: Fit | None) -> SemanticFit | N
     return fit_semantic(sampled) if sampled else None
 
 
-def _texts(model: LocalModel, tasks: Sequence[Task], folder: Path, progress: Progress) -> list[GivenTask]:
-    same, found = Equivalence(), []
+def _texts(
+    model: LocalModel, tasks: Sequence[Task], folder: Path, same: Equivalence, progress: Progress
+) -> list[GivenTask]:
+    found = []
     for i, task in enumerate(tasks):
         progress("texts written elsewhere", i, len(tasks))
         found.append(collect_given(model, task, folder, equivalence=same))

@@ -113,6 +113,7 @@ def refit(calibrator: Calibrator, verdicts: Sequence[Judged], *, kind: KindName 
         card=calibrator.card,
         semantic=calibrator.semantic,
         given=calibrator.given,
+        judged=calibrator.judged,
     )
     noise = _noise(loss_before - loss_after, weights)
     stretch = 1 + float(new[3] / data.spread[3])
