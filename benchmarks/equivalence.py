@@ -113,6 +113,9 @@ def measure(pairs, found, judge):
             "AUROC": roc_auc_score(y, s),
             "F1": f1_score(y, s >= threshold),
             "accuracy": float(((s >= threshold) == y).mean()),
+            "joins": int(((s >= threshold) & ~y).sum()),
+            "splits": int(((s < threshold) & y).sum()),
+            "certain": int((((s == 1) & ~y) | ((s == 0) & y)).sum()),
             "ours minus it, AUROC": np.quantile(auc, [0.025, 0.975]).tolist(),
             "ours minus it, F1": np.quantile(f1, [0.025, 0.975]).tolist(),
             "ms a pair": 1000 * seconds[name] / len(pairs),
@@ -152,11 +155,13 @@ def fit_judge(pairs, judge):
 
 def show(name, pairs, table):
     print(f"\n{name}: {len(pairs)} pairs, {sum(p.same for p in pairs)} the same\n")
-    print("| | AUROC | F1 | accuracy | ours minus it, AUROC | ours minus it, F1 | ms a pair |")
-    print("|---|---|---|---|---|---|---|")
+    head = ["", "AUROC", "F1", "accuracy", "false joins", "false splits", "wrong at 0 or 1"]
+    head += ["ours minus it, AUROC", "ours minus it, F1", "ms a pair"]
+    print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
     for method, row in table.items():
         auc, f1 = ("[{:+.3f}, {:+.3f}]".format(*row[f"ours minus it, {m}"]) for m in ("AUROC", "F1"))
         figures = " | ".join(f"{row[m]:.3f}" for m in ("AUROC", "F1", "accuracy"))
+        figures += f" | {row['joins']} | {row['splits']} | {row['certain']}"
         figures += f" | {auc} | {f1} | {row['ms a pair']:.2f}"
         print(f"| {method} | {figures} |")
 

@@ -59,8 +59,8 @@ most of theirs and are two firms."""
 NOT_COMPARED = 0.4
 """P(same) of a pair that neither rules nor the embedder can read, until a judge decides: doubtful, and apart."""
 
-MOST_JUDGED = 32
-"""Pairs of one comparison that a judge is asked about, the most doubtful first."""
+MOST_JUDGED = 12
+"""Pairs of one comparison that a judge is asked about, the most doubtful first: about as much work as one long answer."""
 
 UNCOMPARED = (
     "some answers could not be compared: no rule decides on them and no embedder reads them. They stand apart, though "
