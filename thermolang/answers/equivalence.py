@@ -60,7 +60,7 @@ NOT_COMPARED = 0.4
 """P(same) of a pair that neither rules nor the embedder can read, until a judge decides: doubtful, and apart."""
 
 MOST_JUDGED = 12
-"""Pairs of one comparison that a judge is asked about, the most doubtful first: about as much work as one long answer."""
+"""Pairs of one comparison that a judge is asked about, most doubtful first: more would take longer than sampling."""
 
 UNCOMPARED = (
     "some answers could not be compared: no rule decides on them and no embedder reads them. They stand apart, though "
@@ -142,8 +142,7 @@ class Equivalence:
         compared |= (least > 0) | (most < 1)
         same = np.clip(same, least, most)
         must, cannot = (least == 1) & ~np.eye(len(forms), dtype=bool), most == 0
-        doubted = ((least > 0) | (most < 1)) & ~must & ~cannot
-        judged, failed = self._judge(chosen, question, same, compared, ~must & ~cannot, doubted)
+        judged, failed = self._judge(chosen, question, same, compared, (least, most))
         said = (*warnings, *([] if compared.all() else [UNCOMPARED]), *failed)
         return PairwiseSameness(forms, chosen, places, same, must, cannot, compared, judged, said)
 
@@ -212,12 +211,13 @@ class Equivalence:
         question: str,
         same: FloatArray,
         compared: BoolArray,
-        undecided: BoolArray,
-        doubted: BoolArray,
+        limits: tuple[FloatArray, FloatArray],
     ) -> tuple[int, list[str]]:
         """Put the judge's probabilities into ``same`` and mark them as compared; how many, and what went wrong."""
-        low, high = DOUBTFUL
-        open_pairs = np.argwhere(np.triu((same > low) & (same < high) & undecided, 1))
+        (least, most), (low, high) = limits, DOUBTFUL
+        # A pair that a rule is sure of has 0 or 1.
+        open_pairs = np.argwhere(np.triu((same > low) & (same < high), 1))
+        doubted = (least > 0) | (most < 1)
         if self.judge is None or not len(open_pairs):
             return 0, []
         doubt = sorted(map(tuple, open_pairs.tolist()), key=lambda p: (abs(same[p] - 0.5), p))[:MOST_JUDGED]
