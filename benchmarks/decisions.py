@@ -1,6 +1,6 @@
 """Decisions by LangChain's decision model: right and honest on benchmarks left out, and what several questions cost.
 
-    python benchmarks/decisions.py --data DATA --model MODEL --features FEATURES [--items 60] [--parts quality cost]
+    python benchmarks/decisions.py --data DATA --model MODEL --features FEATURES [--items 60] [--steps 5000] [--parts quality cost]
 
 `quality` trains a calibrator on what `thermolang collect` kept of other multiple-choice tasks (FEATURES, of the same
 model), then asks ARC-Challenge, CommonsenseQA, JCommonsenseQA and five tasks of BIG-bench, item by item, through
@@ -41,12 +41,12 @@ STATE = " ".join(
 ASKED = ("angry", "urgent", "about money", "about a delivery", "polite", "a complaint", "from a new customer", "long")
 
 
-def trained(local, features):
+def trained(local, features, steps):
     others = [t for t in load(features, local.name) if t.name not in SETS]
     with Progress() as bar:
         shown = bar.add_task(f"calibrator of {len(others)} other tasks", total=None)
         found = fit(
-            others, TrainingConfig(), progress=lambda done, total: bar.update(shown, completed=done, total=total)
+            others, TrainingConfig(steps=steps), progress=lambda done, total: bar.update(shown, completed=done, total=total)
         )
     return Calibrator(local.identity, {"choice": found}, local.probe(), model_name=local.name)
 
@@ -74,7 +74,7 @@ def decided(model, task):
 
 
 def quality(local, args):
-    estimator = ConfidenceEstimator(local, trained(local, args.features), state_dir=None)
+    estimator = ConfidenceEstimator(local, trained(local, args.features, args.steps), state_dir=None)
     model, rows = ThermometerDecisionModel(estimator=estimator), []
     print("| | items | right | NLL before | after | ECE before | after | AUROC before | after |\n" + "|---" * 9 + "|")
     for name, path in SETS.items():
@@ -118,6 +118,7 @@ def main():
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--features", type=Path)
     parser.add_argument("--items", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=5000, help="of training the calibrator")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--parts", nargs="*", default=["quality", "cost"])
     args = parser.parse_args()
