@@ -1,6 +1,6 @@
 """Decisions by LangChain's decision model: right and honest on benchmarks left out, and what several questions cost.
 
-    python benchmarks/decisions.py --data DATA --model MODEL --features FEATURES [--items 60] [--steps 5000] [--parts quality cost]
+    python benchmarks/decisions.py --data DATA --model MODEL --features FEATURES [--items 60] [--parts quality cost]
 
 `quality` trains a calibrator on what `thermolang collect` kept of other multiple-choice tasks (FEATURES, of the same
 model), then asks ARC-Challenge, CommonsenseQA, JCommonsenseQA and five tasks of BIG-bench, item by item, through
@@ -46,7 +46,9 @@ def trained(local, features, steps):
     with Progress() as bar:
         shown = bar.add_task(f"calibrator of {len(others)} other tasks", total=None)
         found = fit(
-            others, TrainingConfig(steps=steps), progress=lambda done, total: bar.update(shown, completed=done, total=total)
+            others,
+            TrainingConfig(steps=steps),
+            progress=lambda done, total: bar.update(shown, completed=done, total=total),
         )
     return Calibrator(local.identity, {"choice": found}, local.probe(), model_name=local.name)
 
