@@ -40,6 +40,12 @@ HERMES_TURNS = (
     "<|im_start|>{{ m.role }}\n{{ m.content.split('</think>')[-1] }}<|im_end|>\n{% endif %}{% endfor %}"
 )
 QWEN_2 = SYSTEM_WITH_TOOLS + HERMES_TURNS + ANSWERS
+BRIEF_WITH_TOOLS = (
+    "{% if messages[0].role != 'system' %}<|im_start|>system\nAnswer in one short sentence.<|im_end|>\n{% endif %}"
+    + QWEN_2
+)
+"""Of no family: a place for tools, and words with which so small a model as SmolLM2-135M ends its texts."""
+
 QWEN_3 = (
     QWEN_2.removesuffix("{% endif %}")
     + "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
