@@ -1,11 +1,13 @@
 """Structured answers on real text: how many validate, how right each field is, how honest, and what it costs.
 
     python benchmarks/structured.py collect --data DATA --model MODEL --out FOLDER [--passages 300]
-    python benchmarks/structured.py report --out FOLDER [--calibrator FOLDER]
+    python benchmarks/structured.py speed --data DATA --model MODEL [--passages 8]
 
 An item is a passage of SQuAD 2.0, DROP or JSQuAD with 2 to 5 of its questions as one schema; in SQuAD and JSQuAD one
 question may become an enum (the passage's other answers are the other options) and, in SQuAD, one a boolean (does the
-passage answer it?). `collect` writes one line and one file of hidden states an item, and goes on where it stopped.
+passage answer it?). `collect` writes one line and one file of hidden states an
+item into OUT, and goes on where it stopped.
+`speed` times constrained beside free decoding. `structured_report.py` makes tables of what was collected.
 """
 
 import argparse
@@ -30,7 +32,7 @@ from thermolang.types import Example
 
 LONGEST_PASSAGE = 2000
 MAX_TOKENS = 200
-SPEED_EVERY = 5
+ROUNDS = 5
 ASK = "Answer the questions about this passage.\n\n{context}"
 NAMED = 'Is "{path}": {value} correct in your answer above? Reply with yes or no only.'
 SMALL_WORDS = (
@@ -160,7 +162,7 @@ def timed(action):
     return found, time.perf_counter() - start
 
 
-def collect_some(model, masked, items, *, speed):
+def collect_some(model, masked, items):
     """Lines and arrays of several passages, which are answered in one batch; seconds are those of a passage."""
     schemas = [schema_of(fields) for *_, fields in items]
     asked = [
@@ -171,14 +173,13 @@ def collect_some(model, masked, items, *, speed):
     masked.rows.clear()
     answers, generating = timed(lambda: model.generate_batch(asked, sampling, grammars=grammars))
     among = masked.logprobs(answers)
-    free = free_speed(model, asked, answers) if speed else None
     found = []
     for (source, _, fields), messages, schema, answer, shares in zip(
         items, asked, schemas, answers, among, strict=True
     ):
         line, arrays = collected(model, messages, schema, answer, fields, shares)
         line["seconds"]["generate"] = generating / len(items)
-        line |= {"source": source, "batch": len(items), "seconds_batch": generating, "free": free}
+        line |= {"source": source, "batch": len(items), "seconds_batch": generating}
         found.append((line, arrays))
     alone, seconds = timed(lambda: asked_alone(model, [(context, fields) for _, context, fields in items]))
     for (line, arrays), (lines, hidden) in zip(found, alone, strict=True):
@@ -274,11 +275,28 @@ def lines_alone(model, context, fields, found):
     return lines, hidden
 
 
-def free_speed(model, asked, answers):
-    """Seconds and tokens of the same conversations without a grammar, for at most as many tokens."""
-    most = max(len(answer.token_ids) for answer in answers)
-    found, seconds = timed(lambda: model.generate_batch(asked, Sampling(most)))
-    return {"seconds": seconds, "steps": max(len(answer.token_ids) for answer in found)}
+def speed(given):
+    """Seconds a step with and without the grammars, in turns over the same prompts, which are kept."""
+    model = LocalModel.load(given.model)
+    items = passages(given.data, given.passages)
+    schemas = [schema_of(fields) for *_, fields in items]
+    asked = [
+        json_messages([{"role": "user", "content": ASK.format(context=context)}], schema)
+        for (_, context, _), schema in zip(items, schemas, strict=True)
+    ]
+    ways = {"constrained": [json_grammar(schema) for schema in schemas], "free": None}
+    found, most = {name: [] for name in ways}, MAX_TOKENS
+    for turn in range(ROUNDS + 1):
+        for name, grammars in ways.items():
+            made, seconds = timed(lambda g=grammars, n=most: model.generate_batch(asked, Sampling(n), grammars=g))
+            steps = max(len(answer.token_ids) for answer in made)
+            most = steps if grammars else most
+            if turn:  # the first one reads the prompts
+                found[name].append(seconds / steps)
+    ratios = np.divide(found["constrained"], found["free"])
+    for name, each in found.items():
+        print(f"{name}: {1000 * np.median(each):.1f} ms a step of {len(items)} answers")
+    print(f"constrained beside free, in turns: median {np.median(ratios):.3f}, {np.round(ratios, 2)}")
 
 
 def collect(given):
@@ -290,8 +308,7 @@ def collect(given):
     model.generate([{"role": "user", "content": "Hello"}], grammar=json_grammar({"type": "object"}), max_new_tokens=2)
     for first in range(0, len(todo), given.batch):
         part, start = todo[first : first + given.batch], time.perf_counter()
-        speed = (first // given.batch) % SPEED_EVERY == 0
-        found = collect_some(model, masked, [item for _, item in part], speed=speed)
+        found = collect_some(model, masked, [item for _, item in part])
         for (number, _), (line, arrays) in zip(part, found, strict=True):
             np.savez(given.out / f"{number}.npz", **{k: v.astype(np.float16) for k, v in arrays.items()})
             with lines.open("a", encoding="utf-8") as file:
@@ -305,14 +322,15 @@ def collect(given):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=["collect"])
+    parser.add_argument("step", choices=["collect", "speed"])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--model")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--passages", type=int, default=300)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--passages", type=int)
     parser.add_argument("--batch", type=int, default=8)
     given = parser.parse_args()
-    collect(given)
+    given.passages = given.passages or {"collect": 300, "speed": 8}[given.step]
+    {"collect": collect, "speed": speed}[given.step](given)
 
 
 if __name__ == "__main__":

@@ -224,14 +224,6 @@ def costs(rows):
     print(f"checks beside generation, median: {np.median(extra):.2f}")
     alone = np.array([row["seconds"]["alone"] for row in kept])
     print(f"asking each question alone with its check: {np.median(alone / seconds['generate']):.2f} times an object")
-    batches = {row["seconds_batch"]: row for row in rows if row.get("free")}
-    ratios = []
-    for spent, row in batches.items():
-        steps = max(r["tokens"] for r in rows if r["seconds_batch"] == spent)
-        ratios.append((spent / steps) / (row["free"]["seconds"] / row["free"]["steps"]))
-    if ratios:
-        told = f"seconds a token, constrained beside free, {len(ratios)} batches: median"
-        print(f"{told} {np.median(ratios):.3f}, {np.round(ratios, 2)}")
 
 
 def main():
