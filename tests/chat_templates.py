@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.fakes import CHATML
+from thermolang.models.prompts import SHORT_ANSWER
 from thermolang.models.turns import IN_SYSTEM_TURN, CallStyle
 
 AS_TEXT = CallStyle(as_text=True)
@@ -41,10 +42,11 @@ HERMES_TURNS = (
 )
 QWEN_2 = SYSTEM_WITH_TOOLS + HERMES_TURNS + ANSWERS
 BRIEF_WITH_TOOLS = (
-    "{% if messages[0].role != 'system' %}<|im_start|>system\nAnswer in one short sentence.<|im_end|>\n{% endif %}"
-    + QWEN_2
-)
-"""Of no family: a place for tools, and words with which so small a model as SmolLM2-135M ends its texts."""
+    "<|im_start|>system\n{% for t in tools or [] %}{{ t.function | tojson }}\n{% endfor %}"
+    f"{{{{ messages[0].content if messages[0].role == 'system' else '{SHORT_ANSWER}' }}}}<|im_end|>\n"
+    + HERMES_TURNS.replace("tools and loop.first", "loop.first") + ANSWERS
+)  # fmt: skip
+"""Of no family: a place for tools, and words with which so small a model as SmolLM2-135M ends nearly all its texts."""
 
 QWEN_3 = (
     QWEN_2.removesuffix("{% endif %}")
