@@ -83,7 +83,13 @@ class TestIntegration(_OnThePackagedModel, ChatModelIntegrationTests):
     def supports_model_override(self):
         return False  # one instance is one model
 
-    @pytest.mark.xfail(raises=AssertionError, reason="free to call a tool or not, so small a model answers in words")
+    @pytest.mark.xfail(raises=AssertionError, strict=False, reason="so small a model may write on in a text until cut")
+    def test_unicode_tool_call_integration(self, model):
+        super().test_unicode_tool_call_integration(model)
+
+    @pytest.mark.xfail(
+        raises=AssertionError, strict=False, reason="free to call a tool or not, so small a model answers in words"
+    )
     @pytest.mark.parametrize("model", [{}, {"output_version": "v1"}], indirect=True)
     def test_agent_loop(self, model):
         super().test_agent_loop(model)
