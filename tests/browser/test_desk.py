@@ -294,6 +294,15 @@ def test_a_late_answer_does_not_cover_what_has_come_meanwhile(page, store):
     shown(page, "new")
 
 
+def test_an_address_keeps_its_page_of_the_list(visit, address, store):
+    for number in range(51):
+        submit(store, f"question {number}", 0.1 + number / 100)
+    page = visit(f"{address}/?offset=50")
+    expect(page.locator("#detail .question")).to_contain_text("question")
+    expect(rows(page)).to_have_count(1)
+    expect(rows(page).first).to_contain_text("question 50")
+
+
 def test_what_comes_while_the_numbers_are_on_their_way_is_listed(page, store):
     expect(page.get_by_text("Nothing is pending")).to_be_visible()
     held = []

@@ -107,9 +107,13 @@
     if (address !== location.pathname + location.search) history[push ? 'pushState' : 'replaceState'](null, '', address);
   }
 
+  let reading = false;  // the address is read: nobody asked for other items
+
   function fromAddress() {
     const query = new URLSearchParams(location.search);
+    reading = true;
     filters.reset();
+    reading = false;
     for (const name of FILTERS) {
       const field = filters.elements[name], value = query.get(name);
       if (value === null) continue;
@@ -517,7 +521,7 @@
   function turn(step) {
     offset = Math.max(0, offset + step);
     remember(true);
-    list().then(() => $('scroller').scrollTo(0, 0));
+    quietly(list)().then(() => $('scroller').scrollTo(0, 0));
   }
 
   async function filtered() {
@@ -533,9 +537,9 @@
   let waiting = 0;
   filters.addEventListener('input', event => {
     clearTimeout(waiting);
-    waiting = setTimeout(filtered, event.target.name === 'text' ? 250 : 0);
+    waiting = setTimeout(quietly(filtered), event.target.name === 'text' ? 250 : 0);
   });
-  filters.addEventListener('reset', () => setTimeout(filtered));
+  filters.addEventListener('reset', () => { if (!reading) setTimeout(quietly(filtered)); });
   filters.addEventListener('submit', event => event.preventDefault());
   $('form').addEventListener('submit', event => event.preventDefault());
   $('form').addEventListener('input', typed);
@@ -550,7 +554,7 @@
     else if ($('rows').firstElementChild) await open($('rows').firstElementChild.dataset.id);
   }
 
-  addEventListener('popstate', () => start());
+  addEventListener('popstate', () => quietly(start)());
   const quietly = work => () => work().catch(failure => { if (!(failure instanceof Failure)) throw failure; });
   setInterval(quietly(poll), POLL);
   setInterval(quietly(renew), RENEW);
