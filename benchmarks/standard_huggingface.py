@@ -1,26 +1,30 @@
-"""LangChain's standard tests on ChatHuggingFace over a local pipeline, as lenient as they can be set; many fail.
+"""LangChain's standard tests on ChatHuggingFace over a local pipeline: the same model, template and questions as ours.
 
 Run by ``standard_tests.py``; the name keeps it out of the project's own tests.
 """
 
 import pytest
+import torch
 from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 from transformers import pipeline
 
+from tests.chat_templates import BRIEF
+from tests.langchain.test_standard import Asked
 from thermolang import LocalModel
 
 
 @pytest.fixture(scope="session")
 def llm_and_tokenizer():
-    local = LocalModel.load("smollm2-135m")
-    options = {"return_full_text": False, "do_sample": False, "max_new_tokens": 24}
+    local = LocalModel.load("smollm2-135m", device="cpu", dtype=torch.float32)
+    local.tokenizer.chat_template = BRIEF
+    options = {"return_full_text": False, "do_sample": False, "max_new_tokens": 64}
     pipe = pipeline("text-generation", model=local.model, tokenizer=local.tokenizer, **options)
     return HuggingFacePipeline(pipeline=pipe, model_id=local.name), local.tokenizer
 
 
-class _OnThePackagedModel:
+class _OnThePackagedModel(Asked):
     @pytest.fixture(autouse=True)
     def _model(self, llm_and_tokenizer):
         type(self).parts = llm_and_tokenizer
@@ -33,20 +37,10 @@ class _OnThePackagedModel:
     def chat_model_params(self):
         return {"llm": self.parts[0], "tokenizer": self.parts[1]}
 
-    @property
-    def has_tool_calling(self):
-        return False
-
-    @property
-    def has_structured_output(self):
-        return False
-
 
 class TestUnit(_OnThePackagedModel, ChatModelUnitTests):
     pass
 
 
 class TestIntegration(_OnThePackagedModel, ChatModelIntegrationTests):
-    @property
-    def supports_model_override(self):
-        return False
+    pass

@@ -1,4 +1,4 @@
-"""LangChain's standard tests on ChatThermolang and, as far as they go, on ChatHuggingFace: a table of what came out.
+"""LangChain's standard tests on ChatThermolang and on ChatHuggingFace, asked the same: a table of what came out.
 
 python benchmarks/standard_tests.py
 """
@@ -15,10 +15,17 @@ MODULES = {
     "ChatThermolang": ROOT / "tests" / "langchain" / "test_standard.py",
     "ChatHuggingFace": Path(__file__).parent / "standard_huggingface.py",
 }
+OUTCOMES = ("passed", "failed", "expected to fail", "skipped")
+# The first one that stands in a test's name tells what it is about.
+ABOUT = {
+    "structured output": ("structured_output", "json_mode"),
+    "tools": ("tool", "agent", "few_shot"),
+    "plain answers": ("",),
+}
 
 
 def outcomes(module):
-    """Outcome of each standard test, and the reason of those that were skipped."""
+    """Outcome of each standard test, and the reason of those that did not pass."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", str(module), "-q", "-W", "default", f"--junitxml={report}"]
@@ -30,28 +37,39 @@ def outcomes(module):
 def outcome(case):
     skipped = case.find("skipped")
     if skipped is not None:
-        return "skipped", skipped.get("message", "")
+        kind = "expected to fail" if skipped.get("type") == "pytest.xfail" else "skipped"
+        return kind, skipped.get("message", "")
     failed = case.find("failure") if case.find("failure") is not None else case.find("error")
     if failed is None:
         return "passed", ""
-    return "failed", failed.get("message", "").splitlines()[0][:90]
+    return "failed", (failed.get("message", "").splitlines() or [""])[0][:90]
+
+
+def about(name):
+    return next(what for what, words in ABOUT.items() if any(word in name for word in words))
+
+
+def show_counts(found):
+    print("| tests of | of | " + " | ".join(OUTCOMES) + " |\n|---|---|" + "---|" * len(OUTCOMES))
+    for what in reversed(ABOUT):
+        for model, tests in found.items():
+            counts = Counter(kind for (_, name), (kind, _) in tests.items() if about(name) == what)
+            print(f"| {what} | {model} | " + " | ".join(str(counts[kind]) for kind in OUTCOMES) + " |")
+
+
+def show_reasons(model, kind, tests):
+    print(f"\n| {kind} on {model} | why |\n|---|---|")
+    for (_, name), (how, why) in tests.items():
+        if how == kind:
+            print(f"| {name} | {why.replace('|', '/')} |")
 
 
 def main():
-    found = {name: outcomes(module) for name, module in MODULES.items()}
-    counts = {name: Counter(kind for kind, _ in tests.values()) for name, tests in found.items()}
-    print("| | " + " | ".join(found) + " |\n|---|" + "---|" * len(found))
-    for kind in ("passed", "failed", "skipped"):
-        print(f"| {kind} | " + " | ".join(str(counts[name][kind]) for name in found) + " |")
-    print("\n| failed on ChatHuggingFace | on ChatThermolang | why |\n|---|---|---|")
-    for key, (kind, why) in found["ChatHuggingFace"].items():
-        if kind == "failed":
-            ours = found["ChatThermolang"].get(key, ("absent", ""))[0]
-            print(f"| {key[1]} | {ours} | {why.replace('|', '/')} |")
-    print("\n| skipped on ChatThermolang | tests |\n|---|---|")
-    reasons = Counter(why for kind, why in found["ChatThermolang"].values() if kind == "skipped")
-    for why, count in reasons.most_common():
-        print(f"| {why} | {count} |")
+    found = {model: outcomes(module) for model, module in MODULES.items()}
+    show_counts(found)
+    for model, tests in found.items():
+        for kind in OUTCOMES[1:]:
+            show_reasons(model, kind, tests)
 
 
 if __name__ == "__main__":

@@ -41,13 +41,6 @@ HERMES_TURNS = (
     "<|im_start|>{{ m.role }}\n{{ m.content.split('</think>')[-1] }}<|im_end|>\n{% endif %}{% endfor %}"
 )
 QWEN_2 = SYSTEM_WITH_TOOLS + HERMES_TURNS + ANSWERS
-BRIEF_WITH_TOOLS = (
-    "<|im_start|>system\n{% for t in tools or [] %}{{ t.function | tojson }}\n{% endfor %}"
-    f"{{{{ messages[0].content if messages[0].role == 'system' else '{SHORT_ANSWER}' }}}}<|im_end|>\n"
-    + HERMES_TURNS.replace("tools and loop.first", "loop.first") + ANSWERS
-)  # fmt: skip
-"""Of no family: a place for tools, and words with which so small a model as SmolLM2-135M ends nearly all its texts."""
-
 QWEN_3 = (
     QWEN_2.removesuffix("{% endif %}")
     + "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
@@ -202,6 +195,12 @@ COMMAND_R = {
     "{% if not loop.last %}, {% endif %}{% endfor %}]```<|END_OF_TURN_TOKEN|>{% else %}" + COMMAND_TURN
     + "{% endif %}{% endfor %}" + COMMAND_END,
 }  # fmt: skip
+
+BRIEF = (
+    "{% if not tools and messages[0].role != 'system' %}<|im_start|>system\n" + SHORT_ANSWER + "<|im_end|>\n{% endif %}"
+    + QWEN_2
+)  # fmt: skip
+"""Of no family: as Qwen 2.5's, and models as small as SmolLM2-135M are asked for few words, as they end no others."""
 
 MISTRAL_CALL = '[TOOL_CALLS] [{"name": "weather", "arguments": {"city": "Oslo"}}]'
 MISTRAL_STYLE = CallStyle(short_ids=True)

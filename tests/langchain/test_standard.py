@@ -9,7 +9,7 @@ from langchain_core.tools import tool
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
-from tests.chat_templates import BRIEF_WITH_TOOLS
+from tests.chat_templates import BRIEF
 from thermolang import ChatThermolang, LocalModel
 
 pytestmark = [
@@ -24,12 +24,46 @@ def brief_model(packaged_model):
     """The packaged model with a template that has a place for tools, which its own has not."""
     packaged = packaged_model(torch.float32)
     tokenizer = copy.deepcopy(packaged.tokenizer)
-    tokenizer.chat_template = BRIEF_WITH_TOOLS
+    tokenizer.chat_template = BRIEF
     return LocalModel(packaged.model, tokenizer, name=packaged.name)
 
 
-class _OnThePackagedModel:
-    """What both classes need; the model is shared, so nothing is loaded twice."""
+class Asked:
+    """What the suite is told to ask for, here and of ChatHuggingFace by ``benchmarks/standard_tests.py``."""
+
+    @property
+    def has_tool_calling(self):
+        return True
+
+    @property
+    def has_tool_choice(self):
+        return True
+
+    @property
+    def supports_json_mode(self):
+        return True
+
+    @property
+    def supports_model_override(self):
+        return False  # one instance is one model
+
+    def pytest_generate_tests(self, metafunc):
+        # Once is enough: the two ways differ in what the model is told and in how its answer is read.
+        if metafunc.function.__name__ == "test_structured_output":
+            metafunc.parametrize("method", ["json_schema", "function_calling"], indirect=True)
+
+    @pytest.fixture(autouse=True)
+    def method(self, request):
+        """How structured output is asked for."""
+        self.method = getattr(request, "param", "json_schema")
+
+    @property
+    def structured_output_kwargs(self):
+        return {"method": self.method}
+
+
+class _OnThePackagedModel(Asked):
+    """The model is shared, so nothing is loaded twice."""
 
     @pytest.fixture(autouse=True)
     def _model(self, brief_model):
@@ -43,45 +77,15 @@ class _OnThePackagedModel:
     def chat_model_params(self):
         return {"local": self.local}
 
-    @property
-    def has_tool_calling(self):
-        return True
-
-    @property
-    def has_tool_choice(self):
-        return True
-
 
 class TestUnit(_OnThePackagedModel, ChatModelUnitTests):
     pass
 
 
 class TestIntegration(_OnThePackagedModel, ChatModelIntegrationTests):
-    def pytest_generate_tests(self, metafunc):
-        # Once is enough: the two ways differ in what the model is told and in how its answer is read.
-        if metafunc.function.__name__ == "test_structured_output":
-            metafunc.parametrize("method", ["json_schema", "function_calling"], indirect=True)
-
-    @pytest.fixture(autouse=True)
-    def method(self, request):
-        """How structured output is asked for."""
-        self.method = getattr(request, "param", "json_schema")
-
     @property
     def chat_model_params(self):
         return {"local": self.local, "max_tokens": 64}
-
-    @property
-    def structured_output_kwargs(self):
-        return {"method": self.method}
-
-    @property
-    def supports_json_mode(self):
-        return True
-
-    @property
-    def supports_model_override(self):
-        return False  # one instance is one model
 
     @pytest.mark.xfail(raises=AssertionError, strict=False, reason="so small a model may write on in a text until cut")
     def test_unicode_tool_call_integration(self, model):
