@@ -87,13 +87,7 @@ class TestIntegration(_OnThePackagedModel, ChatModelIntegrationTests):
     def chat_model_params(self):
         return {"local": self.local, "max_tokens": 64}
 
-    @pytest.mark.xfail(raises=AssertionError, strict=False, reason="so small a model may write on in a text until cut")
-    def test_unicode_tool_call_integration(self, model):
-        super().test_unicode_tool_call_integration(model)
-
-    @pytest.mark.xfail(
-        raises=AssertionError, strict=False, reason="free to call a tool or not, so small a model answers in words"
-    )
+    @pytest.mark.xfail(raises=AssertionError, reason="free to call a tool or not, so small a model answers in words")
     @pytest.mark.parametrize("model", [{}, {"output_version": "v1"}], indirect=True)
     def test_agent_loop(self, model):
         super().test_agent_loop(model)
