@@ -4,9 +4,9 @@
     python benchmarks/equivalence.py --data DATA --fit      # the weights in thermolang/answers/equivalence.py
     python benchmarks/equivalence.py --data DATA --judge MODEL --fit-judge      # and in thermolang/answers/judging.py
 
-DATA holds `sas/` (SQuAD_SAS.csv, GermanQuAD_SAS.csv), `evouna/TQ.json` and `jglue/jsts-v1.3/valid-v1.3.json`. Weights,
-thresholds were chosen on SAS SQuAD, the judge's examples, scale and band of doubt on the pairs called "for the judge",
-which are marked so; nothing was chosen on the others.
+DATA holds `sas/` (SQuAD_SAS.csv, GermanQuAD_SAS.csv), `evouna/TQ.json` and `jglue/jsts-v1.3/valid-v1.3.json`. Weights
+and thresholds were chosen on SAS SQuAD; the judge's examples, scale and band of doubt on the pairs called "for the
+judge". Nothing was chosen on the others.
 """
 
 import argparse
@@ -149,7 +149,7 @@ def fit(pairs, embedder):
 def fit_judge(pairs, judge):
     """Scale and shift of the judge's log-odds."""
     x = [np.mean(judge._ask([(p.question, p.answer, b), (p.question, b, p.answer)])) for p in pairs for b in p.aliases]
-    line = LogisticRegression(C=1e6).fit(np.reshape(x, (-1, 1)), [p.same for p in pairs])
+    line = LogisticRegression().fit(np.reshape(x, (-1, 1)), [p.same for p in pairs])
     print("SCALE", line.coef_[0, 0].round(2), "SHIFT", line.intercept_[0].round(2))
 
 
@@ -186,6 +186,8 @@ def main():
         from thermolang.models.local import LocalModel
 
         judge = ChatJudge(LocalModel.load(args.judge))
+    if args.fit_judge and judge is None:
+        parser.error("--fit-judge takes the model of --judge")
     if args.fit_judge:
         fit_judge(own("equivalence_judge_1") + own("equivalence_judge_2"), judge)
         return

@@ -22,16 +22,13 @@ from thermolang.training.samples import with_samples
 from thermolang.training.store import load
 
 
-def measured(tasks, folder, model, equivalence):
-    """AUROC and Brier score of the share, for each task."""
-    found = {}
-    for task in with_samples(tasks, folder, model, equivalence=equivalence):
-        share = task.signals.get("share", np.full(len(task), np.nan))
-        known = np.flatnonzero(np.isfinite(share))
-        if len(known):
-            right = task.right[known]
-            found[task.name] = auroc(share[known], right), ((share[known] - right) ** 2).mean(), len(known)
-    return found
+def measured(task, folder, model, equivalence):
+    """AUROC and Brier score of the share, and number of questions with samples."""
+    (sampled,) = with_samples([task], folder, model, equivalence=equivalence)
+    share = sampled.signals.get("share", np.full(len(task), np.nan))
+    known = np.isfinite(share)
+    share, right = share[known], task.right[known]
+    return (auroc(share, right), ((share - right) ** 2).mean(), len(share)) if len(share) else (np.nan, np.nan, 0)
 
 
 def main():
@@ -46,13 +43,14 @@ def main():
     head = ["task", "questions", "AUROC", "with the judge", "Brier", "with the judge", "pairs", "seconds"]
     print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
     for task in track(tasks, description="tasks"):
-        before = measured([task], args.features, args.model, plain)
+        area, brier, n = measured(task, args.features, args.model, plain)
+        if not n:
+            continue
         known, start = len(judge._known), time.perf_counter()
-        after = measured([task], args.features, args.model, Equivalence(judge=judge))
-        for name, (area, brier, n) in before.items():
-            cost = (len(judge._known) - known) / n, (time.perf_counter() - start) / n
-            rows.append((area, after[name][0], brier, after[name][1], *cost))
-            print(f"| {name} | {n} | " + " | ".join(f"{x:.3f}" for x in rows[-1]) + " |", flush=True)
+        judged_area, judged_brier, _ = measured(task, args.features, args.model, Equivalence(judge=judge))
+        cost = (len(judge._known) - known) / n, (time.perf_counter() - start) / n
+        rows.append((area, judged_area, brier, judged_brier, *cost))
+        print(f"| {task.name} | {n} | " + " | ".join(f"{x:.3f}" for x in rows[-1]) + " |", flush=True)
     print("| mean | | " + " | ".join(f"{x:.3f}" for x in np.nanmean(rows, axis=0)) + " |")
 
 

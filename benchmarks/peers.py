@@ -11,26 +11,24 @@ entropy; how often an answer stands in two clusters; the time of the clustering 
 
 import argparse
 import json
-import math
 import random
 import time
 from pathlib import Path
 
+from scipy.stats import entropy
+from sklearn.metrics import roc_auc_score
+
 ORDERS = 20
-
-
-def entropy(sizes):
-    sizes = list(sizes)
-    return -sum(n / sum(sizes) * math.log(n / sum(sizes)) for n in sizes)
 
 
 def tells(rows, name):
     """AUROC of the entropy for wrong answers, mean over tasks that have both."""
-    found = []
-    for task in sorted({row["label"][0] for row in rows if row["label"]}):
-        of = [(row[name], row["label"][1]) for row in rows if row["label"] and row["label"][0] == task]
-        pairs = [(wrong > right) + (wrong == right) / 2 for wrong, w in of if not w for right, r in of if r]
-        found += [sum(pairs) / len(pairs)] if pairs else []
+    tasks = {}
+    for row in rows:
+        if row["label"]:
+            task, right = row["label"]
+            tasks.setdefault(task, []).append((not right, row[name]))
+    found = [roc_auc_score(*zip(*of, strict=True)) for of in tasks.values() if len({wrong for wrong, _ in of}) == 2]
     return f"{sum(found) / len(found):.3f} in {len(found)} tasks" if found else "unknown: no labels"
 
 
@@ -65,7 +63,7 @@ def prepare(args):
         moved = cluster_answers([one.texts[i] for i in order], question=one.question, equivalence=equivalence)
         changed += {frozenset(order[i] for i in m.members) for m in moved.clusters} != partition
         row = {"texts": list(one.texts), "same": same.astype(int).tolist(), "label": labels.get(key)}
-        rows.append(row | {"entropy": entropy(map(len, partition))})
+        rows.append(row | {"entropy": entropy([len(cluster) for cluster in partition])})
     args.out.write_text(json.dumps(rows), encoding="utf-8")
     each = 1000 * seconds / len(rows)
     print(f"{len(rows)} questions; ours: other clusters in another order in {changed}, {each:.1f} ms each")
@@ -100,7 +98,7 @@ def run(args):
             seconds, calls = seconds + time.perf_counter() - start, calls + 1
             seen.add(frozenset(frozenset(c) for c in clusters))
             twice += sum(len(c) for c in clusters) > len(texts)
-            entropies.append(entropy(map(len, clusters)))
+            entropies.append(entropy([len(cluster) for cluster in clusters]))
         row["uqlm"] = sum(entropies) / len(entropies)
         changed += len(seen) > 1
         spread.append(max(entropies) - min(entropies))

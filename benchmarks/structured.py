@@ -5,9 +5,8 @@
 
 An item is a passage of SQuAD 2.0, DROP or JSQuAD with 2 to 5 of its questions as one schema; in SQuAD and JSQuAD one
 question may become an enum (the passage's other answers are the other options) and, in SQuAD, one a boolean (does the
-passage answer it?). `collect` writes one line and one file of hidden states an
-item into OUT, and goes on where it stopped.
-`speed` times constrained beside free decoding. `structured_report.py` makes tables of what was collected.
+passage answer it?). `collect` writes one line and one file of hidden states an item into OUT, and goes on where it
+stopped; `structured_report.py` makes tables of that. `speed` times constrained beside free decoding.
 """
 
 import argparse
@@ -162,13 +161,19 @@ def timed(action):
     return found, time.perf_counter() - start
 
 
-def collect_some(model, masked, items):
-    """Lines and arrays of several passages, which are answered in one batch; seconds are those of a passage."""
+def asked_of(items):
+    """Schema and conversation of each item."""
     schemas = [schema_of(fields) for *_, fields in items]
     asked = [
         json_messages([{"role": "user", "content": ASK.format(context=context)}], schema)
         for (_, context, _), schema in zip(items, schemas, strict=True)
     ]
+    return schemas, asked
+
+
+def collect_some(model, masked, items):
+    """Lines and arrays of several passages, which are answered in one batch; seconds are those of a passage."""
+    schemas, asked = asked_of(items)
     grammars, sampling = [json_grammar(schema) for schema in schemas], Sampling(MAX_TOKENS)
     masked.rows.clear()
     answers, generating = timed(lambda: model.generate_batch(asked, sampling, grammars=grammars))
@@ -279,11 +284,7 @@ def speed(given):
     """Seconds a step with and without the grammars, in turns over the same prompts, which are kept."""
     model = LocalModel.load(given.model)
     items = passages(given.data, given.passages)
-    schemas = [schema_of(fields) for *_, fields in items]
-    asked = [
-        json_messages([{"role": "user", "content": ASK.format(context=context)}], schema)
-        for (_, context, _), schema in zip(items, schemas, strict=True)
-    ]
+    schemas, asked = asked_of(items)
     ways = {"constrained": [json_grammar(schema) for schema in schemas], "free": None}
     found, most = {name: [] for name in ways}, MAX_TOKENS
     for turn in range(ROUNDS + 1):

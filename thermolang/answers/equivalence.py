@@ -60,7 +60,7 @@ NOT_COMPARED = 0.4
 """P(same) of a pair that neither rules nor the embedder can read, until a judge decides: doubtful, and apart."""
 
 MOST_JUDGED = 12
-"""Pairs of one comparison that a judge is asked about, most doubtful first: more would take longer than sampling."""
+"""Pairs of one comparison that a judge is asked about, the most doubtful first."""
 
 UNCOMPARED = (
     "some answers could not be compared: no rule decides on them and no embedder reads them. They stand apart, though "
@@ -139,10 +139,11 @@ class Equivalence:
         asked = frozenset(normal_form(question[:2000]).split()) - FILLERS
         same, compared, warnings = self._by_wording(chosen, asked)
         least, most = self._limits(chosen, asked)
-        compared |= (least > 0) | (most < 1)
+        ruled = (least > 0) | (most < 1)
+        compared |= ruled
         same = np.clip(same, least, most)
         must, cannot = (least == 1) & ~np.eye(len(forms), dtype=bool), most == 0
-        judged, failed = self._judge(chosen, question, same, compared, (least, most))
+        judged, failed = self._judge(chosen, question, same, compared, ruled)
         said = (*warnings, *([] if compared.all() else [UNCOMPARED]), *failed)
         return PairwiseSameness(forms, chosen, places, same, must, cannot, compared, judged, said)
 
@@ -211,13 +212,12 @@ class Equivalence:
         question: str,
         same: FloatArray,
         compared: BoolArray,
-        limits: tuple[FloatArray, FloatArray],
+        ruled: BoolArray,
     ) -> tuple[int, list[str]]:
         """Put the judge's probabilities into ``same`` and mark them as compared; how many, and what went wrong."""
-        (least, most), (low, high) = limits, DOUBTFUL
+        low, high = DOUBTFUL
         # A pair that a rule is sure of has 0 or 1.
         open_pairs = np.argwhere(np.triu((same > low) & (same < high), 1))
-        doubted = (least > 0) | (most < 1)
         if self.judge is None or not len(open_pairs):
             return 0, []
         doubt = sorted(map(tuple, open_pairs.tolist()), key=lambda p: (abs(same[p] - 0.5), p))[:MOST_JUDGED]
@@ -228,7 +228,7 @@ class Equivalence:
         told = 0
         for (i, j), verdict in zip(doubt, verdicts, strict=True):
             if np.isfinite(verdict):
-                said = np.clip(verdict, *UNSURE) if doubted[i, j] else verdict
+                said = np.clip(verdict, *UNSURE) if ruled[i, j] else verdict
                 same[[i, j], [j, i]], compared[[i, j], [j, i]] = said, True
                 told += 1
         return told, []

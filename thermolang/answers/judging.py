@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from thermolang.types import FloatArray, Message
 
 LEAST = 10**9
-"""Parameters of a chat model from which it judges well enough to be asked; one of half as many does not."""
+"""Parameters of a chat model from which it is asked by default."""
 
 KEPT = 20_000
 """Most pairs that are remembered."""
@@ -110,7 +110,7 @@ class ChatJudge(_Remembering):
     """A judge that asks the chat model whether two answers mean the same, and reads its probability of yes.
 
     The examples that it is shown first are computed once. They and the numbers that turn its logits into a probability
-    are for models from about 1B parameters; smaller ones judge hardly better than chance.
+    were chosen with one of 1.5B parameters.
 
     Args:
         model: The model; one forward pass for each direction of a pair, nothing is generated.

@@ -120,7 +120,8 @@ def train(
         read = load(folder, local.name, form=form, kind=cast("KindName", k))
         tasks += with_samples(read, folder, local.name, samples=samples, equivalence=same) if samples else read
     with progress_bars(console) as progress:
-        calibrator = train_calibrator(local, tasks, config=TrainingConfig(steps=steps, seed=seed), progress=progress)
+        config, judged = TrainingConfig(steps=steps, seed=seed), same.judge is not None
+        calibrator = train_calibrator(local, tasks, config=config, progress=progress, judged=judged)
     saved = calibrator.save(out or folder_for(local.identity, local.name))
     console.print(f"Saved {calibrator.id} in {saved}", markup=False, soft_wrap=True)
 

@@ -107,7 +107,8 @@ def calibrate(
         )
     learned, measured = read[: len(training)], read[len(training) :]
     texts = _texts(model, free, features, same, progress) if given else []
-    calibrator, comparisons = _trained(model, learned, measured, config or TrainingConfig(), progress, texts)
+    judged = same.judge is not None
+    calibrator, comparisons = _trained(model, learned, measured, config or TrainingConfig(), progress, texts, judged)
     return Calibrated(calibrator, comparisons)
 
 
@@ -117,6 +118,7 @@ def train_calibrator(
     *,
     config: TrainingConfig | None = None,
     progress: Progress | None = None,
+    judged: bool = False,
 ) -> Calibrator:
     """Train a calibrator on features that were collected before.
 
@@ -125,12 +127,14 @@ def train_calibrator(
         tasks: Features of at least three choices or three self-checks.
         config: How to train; a bias is added for self-checks.
         progress: Called as the work goes on.
+        judged: Whether the model judged which sampled answers mean the same (``answers.judging.judge_for``); then it
+            does so in use, too.
 
     Raises:
         NotEnoughDataError: Neither kind has three tasks.
     """
     report = progress or (lambda _what, _done, _total: None)
-    return _trained(model, tasks, (), config or TrainingConfig(), report)[0]
+    return _trained(model, tasks, (), config or TrainingConfig(), report, judged=judged)[0]
 
 
 def _trained(
@@ -140,6 +144,7 @@ def _trained(
     config: TrainingConfig,
     report: Progress,
     texts: Sequence[GivenTask] = (),
+    judged: bool = False,
 ) -> tuple[Calibrator, dict[str, Comparison]]:
     fits: dict[KindName, Fit] = {}
     comparisons: dict[str, Comparison] = {}
@@ -163,7 +168,7 @@ def _trained(
         model_name=model.name,
         semantic=semantic,
         given=given,
-        judged=judge_for(model) is not None,
+        judged=judged,
     )
     training_tasks = {kind.name: tasks for kind, tasks in by_kind.items()}
     calibrator.card = card(calibrator, training_tasks, comparisons, left_out=not testing)

@@ -554,8 +554,8 @@
     else if ($('rows').firstElementChild) await open($('rows').firstElementChild.dataset.id);
   }
 
-  addEventListener('popstate', () => quietly(start)());
   const quietly = work => () => work().catch(failure => { if (!(failure instanceof Failure)) throw failure; });
+  addEventListener('popstate', quietly(start));
   setInterval(quietly(poll), POLL);
   setInterval(quietly(renew), RENEW);
   quietly(start)();
