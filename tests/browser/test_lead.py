@@ -76,7 +76,7 @@ def test_blind_until_the_verdict(visit, address, store):
     page = visit(address)
     shown(page, "question")
     expect(page.locator("#blind")).to_contain_text("Judge this answer by itself")
-    assert "0.37" not in page.content()
+    assert "0.37" not in page.locator("article").inner_text()
     page.keyboard.press("a")
     expect(page.get_by_text("Nothing is pending")).to_be_visible()
     page.get_by_label("Status").select_option("accepted")

@@ -11,6 +11,9 @@ from thermolang import Confidence, Decision
 from thermolang.review import LeadService, TaskSettings
 from thermolang.types import Alternative
 
+# Times and ids, which may hold any digits.
+NOT_CONTENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+|\b[0-9a-f]{32}\b")
+
 
 def blind(store, **settings):
     LeadService(store).set_settings("*", TaskSettings(mode="blind", **settings), operator="lea")
@@ -35,7 +38,9 @@ def ann(store, logged_in):
 def test_what_is_hidden_is_not_sent(ann):
     lease = take(ann)
     assert 'id="blind"' in lease["html"]
-    sent = [str(lease), ann.get("/api/v1/items", params={"view": True}).text, ann.get("/api/v1/items").text]
+    lists = [ann.get("/api/v1/items", params=params).text for params in ({"view": True}, {})]
+    sent = [NOT_CONTENT.sub("", text) for text in [str(lease), *lists]]
+    assert all("Sydney" in text for text in sent)
     for told in ["0.37", "0.18", "0.19", "2.37", "0.8", "Perth", "only", "bar", "very_low", "below"]:
         assert all(told not in text for text in sent), told
 
@@ -77,7 +82,7 @@ def test_the_page_says_that_something_is_hidden(ann, language, said):
 def test_a_lead_who_judges_is_blind_too(logged_in, store):
     blind(store)
     store.submit("Capital?", "Sydney", **surely(0.37))
-    assert "0.37" not in str(take(logged_in("lea", "lead")))
+    assert "0.37" not in NOT_CONTENT.sub("", str(take(logged_in("lea", "lead"))))
 
 
 def test_reviewers_see_their_own_verdicts_and_no_others(logged_in, store, three):
