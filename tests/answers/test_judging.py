@@ -61,6 +61,15 @@ def test_a_pair_is_asked_once_in_both_directions(roomy_model, reads):
     assert sum(reads) == 6
 
 
+def test_a_long_question_is_computed_once_for_all_its_pairs(roomy_model, monkeypatch):
+    long = "What is said about the animal? " * 30
+    alone = [ChatJudge(roomy_model)(long, [pair])[0] for pair in PAIRS]
+    scores, read = [], roomy_model.read
+    monkeypatch.setattr(roomy_model, "read", lambda *args, **how: scores.extend(found := read(*args, **how)) or found)
+    np.testing.assert_allclose(ChatJudge(roomy_model)(long, PAIRS), alone, atol=1e-5)
+    assert max(one.tokens_computed for one in scores) < len(roomy_model.encode(long)) / 2
+
+
 def test_many_pairs_go_through_the_model_in_parts(roomy_model, reads):
     pairs = [(f"answer {i}", "other") for i in range(judging.PAIRS_AT_ONCE + 1)]
     assert len(ChatJudge(roomy_model)(QUESTION, pairs)) == len(pairs)
@@ -99,7 +108,7 @@ def test_certain_models_give_one_and_zero():
         encode=lambda text: [1],
         render=lambda messages, at_once: "",
         context_length=100,
-        prefix=lambda prompts: None,
+        prefix=lambda prompts, after=None: None,
         read=lambda prompts, *args, **how: [SimpleNamespace(logits=np.array(next(logits))) for _ in prompts],
     )
     assert ChatJudge(model)(QUESTION, PAIRS[:2]) == [1.0, 0.0]

@@ -32,6 +32,30 @@ def test_a_prefix_changes_nothing_but_the_work(tiny_model, prompts):
         assert found.tokens_computed < alone.tokens_computed == len(prompt)
 
 
+def test_a_prefix_goes_on_from_another(tiny_model, prompts):
+    short = tiny_model.prefix([prompts[0][:12], prompts[1][:12]])
+    before = [layer.keys.clone() for layer in short.values.layers]
+    computed = []
+    hook = tiny_model.model.register_forward_pre_hook(
+        lambda *call: computed.append(call[2]["input_ids"].shape[1]), with_kwargs=True
+    )
+    many = prompts[:2] * 3
+    longer = tiny_model.prefix(many, short)
+    hook.remove()
+    whole = tiny_model.prefix(many)
+    assert longer.ids == whole.ids and computed == [len(whole.ids) - len(short.ids)]
+    for found, one in zip(read(tiny_model, many, prefixes=[longer] * 6), read(tiny_model, many), strict=True):
+        np.testing.assert_allclose(found.logits, one.logits, atol=1e-4)
+    for layer, kept in zip(short.values.layers, before, strict=True):
+        assert (layer.keys == kept).all()
+
+
+def test_hardly_more_than_another_prefix_is_not_computed(tiny_model, prompts):
+    short = tiny_model.prefix(prompts[:2])
+    assert tiny_model.prefix(prompts[:2], short) is short
+    assert tiny_model.prefix([prompts[0]], short) is short
+
+
 def test_a_prefix_is_never_written(tiny_model, prompts):
     prefix = tiny_model.prefix(prompts[:2])
     before = [layer.keys.clone() for layer in prefix.values.layers]

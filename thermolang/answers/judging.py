@@ -109,8 +109,8 @@ class _Remembering:
 class ChatJudge(_Remembering):
     """A judge that asks the chat model whether two answers mean the same, and reads its probability of yes.
 
-    The examples that it is shown first are computed once. They and the numbers that turn its logits into a probability
-    were chosen with one of 1.5B parameters.
+    The examples that it is shown first are computed once, and so is the question of several pairs. They and the numbers
+    that turn its logits into a probability were chosen with one of 1.5B parameters.
 
     Args:
         model: The model; one forward pass for each direction of a pair, nothing is generated.
@@ -144,7 +144,7 @@ class ChatJudge(_Remembering):
                 f"most {most}"
             )
             raise ModelError(msg)
-        prefixes = [self._beginning] * len(prompts)
+        prefixes = [self._model.prefix(prompts, self._beginning)] * len(prompts)  # the question, too
         found = self._model.read(
             prompts, [self._options] * len(prompts), [("yes", "no")] * len(prompts), prefixes=prefixes
         )

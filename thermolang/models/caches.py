@@ -17,7 +17,7 @@ SHORTEST_PREFIX = 8
 """Fewer shared tokens than this are not worth a forward pass of their own."""
 
 WORTH_KEEPING = 64
-"""Prompts that share fewer tokens than this with an earlier one are computed whole: that is as fast."""
+"""Where fewer tokens than this would be saved, a prompt is computed whole: that is as fast."""
 
 
 @dataclass(frozen=True, eq=False)

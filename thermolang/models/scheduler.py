@@ -24,7 +24,7 @@ from weakref import WeakSet, WeakValueDictionary
 import torch
 
 from thermolang.errors import ModelBusyError, ModelError, ModelTimeoutError
-from thermolang.models.caches import Prefix, PrefixCache, can_be_cut, left_padded
+from thermolang.models.caches import Prefix, PrefixCache, can_be_cut, inputs_after
 from thermolang.models.decoding import Batch, Row
 from thermolang.models.forward import ForwardPass
 from thermolang.models.limits import Counters, Limits
@@ -182,9 +182,14 @@ class Scheduler:
         self._put(self._works, (work, future))
         return future.result()
 
-    def prefix(self, ids: Sequence[int]) -> Prefix:
-        """Compute token ids that several prompts begin with; empty if the model's cache cannot be cut."""
-        inputs = left_padded([ids], 0, self.model.device)
+    def prefix(self, ids: Sequence[int], after: Prefix | None = None) -> Prefix:
+        """Compute token ids that several prompts begin with; empty if the model's cache cannot be cut.
+
+        Args:
+            ids: The token ids.
+            after: What they begin with themselves, computed before.
+        """
+        inputs = inputs_after([after or Prefix()], [ids], 0, self.model.device)
         out = self.run(lambda: self._forward(**inputs, use_cache=True, logits_to_keep=1))
         return Prefix(tuple(ids), out.past_key_values) if can_be_cut(out.past_key_values) else Prefix()
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from thermolang.errors import ModelError
-from thermolang.models.caches import Prefix, copy_cache, fitting_prefixes, shared_length
+from thermolang.models.caches import WORTH_KEEPING, Prefix, copy_cache, fitting_prefixes, shared_length
 from thermolang.models.chat_template import UNFINISHED, ChatTokenizer, final_answer
 from thermolang.models.constrained import Fork
 from thermolang.models.families import Family
@@ -79,20 +79,24 @@ class OptionScorer(ChatTokenizer):
         watch_hidden_states(model)
 
     @torch.inference_mode()
-    def prefix(self, prompts: Sequence[Sequence[int]]) -> Prefix:
+    def prefix(self, prompts: Sequence[Sequence[int]], after: Prefix | None = None) -> Prefix:
         """Compute once what several prompts begin with.
 
         Args:
             prompts: Token ids of each.
+            after: What they begin with and was computed before.
 
         Returns:
-            The token ids that all of them begin with and their KV cache; empty if these are hardly any, or if the
-            model's cache cannot be cut.
+            The token ids that all of them begin with and their KV cache; empty, or ``after``, if there are hardly any
+            more, and empty if the model's cache cannot be cut.
         """
         ids = list(prompts[0][: shared_length(prompts)]) if prompts else []
         if not ids:
-            return Prefix()
-        return self.scheduler.prefix(ids)
+            return after or Prefix()
+        if after is None:
+            return self.scheduler.prefix(ids)
+        saved = (len(ids) - len(after.ids)) * (len(prompts) - 1)
+        return self.scheduler.prefix(ids, after) if saved >= WORTH_KEEPING else after
 
     def choice_logits(
         self,
