@@ -102,6 +102,8 @@ def large(url, count):
             "search, common": timed(lambda: desk.search(Filter("capital"))),
             "search, Japanese": timed(lambda: desk.search(Filter("首都はどこ"))),
             "search, two letters": timed(lambda: desk.search(Filter("qz"))),
+            "search, two letters, 1 of 1000": timed(lambda: desk.search(Filter("zy"))),
+            "search, two letters, common": timed(lambda: desk.search(Filter("首都"))),
             "counts": timed(stats),
             "next and decide": timed(decide, 200),
         }

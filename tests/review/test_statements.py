@@ -82,3 +82,13 @@ def test_letters_with_many_hits_are_found_in_the_queues_order(desk, store, monke
     page = desk.search(Filter("ca"), limit=2)
     assert [row.question for row in page.rows] == ["capital 4", "capital 3"]
     assert (page.total, page.more) == (5, False)
+
+
+def test_one_and_two_letters_are_found_without_their_index(desk, store):
+    if store._engine.dialect.name != "postgresql":
+        pytest.skip("SQLite lists the groups of its other index")
+    submit(store, 0.1, "aqza")
+    submit(store, 0.2, "b")
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql("DROP INDEX items_letters")
+    assert [row.question for row in desk.search(Filter("qz")).rows] == ["aqza"]

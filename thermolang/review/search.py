@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from sqlalchemy import ColumnElement, Select, Text, column, func, literal_column, select, table
+from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from thermolang.review.checks import check, check_lengths, clean_text
@@ -27,7 +28,8 @@ MAX_COUNT = 1_000
 EXCERPT = 300
 # Up to so many hits the index of the text leads the way; with more of them the queue's own order is quicker.
 _FEW_HITS = 2_000
-# Both indexes of text are of three letters in a row. SQLite can list the groups that begin with fewer.
+# The indexes of text are of three letters in a row. SQLite can list the groups that begin with fewer; PostgreSQL has
+# another index for those.
 _GROUP = 3
 _LAST_LETTER = "\U0010ffff"
 # As the migrations index it.
@@ -242,17 +244,28 @@ def _text_condition(session: Session, text: str) -> tuple[list[ColumnElement[boo
     dialect = session.get_bind().dialect.name
     if not text:
         return [], False
-    if dialect == "sqlite" and _has_text_index(session):
-        hits = _phrase(text) if len(text) >= _GROUP else _beginnings(text)
+    hits = _indexed(session, text)
+    if hits is not None:
         few = select(func.count()).select_from(hits.limit(_FEW_HITS).subquery())
         if (session.scalar(few) or 0) < _FEW_HITS:
-            found = select(_TEXT_INDEX.c.item_id).where(_TEXT_INDEX.c.rowid.in_(hits))
-            return [ItemRow.id.in_(found)], True
+            if dialect == "sqlite":
+                hits = select(_TEXT_INDEX.c.item_id).where(_TEXT_INDEX.c.rowid.in_(hits))
+            return [ItemRow.id.in_(hits)], dialect == "sqlite"
     pattern = "%" + text.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
     body = _BODIES[dialect]
     # SQLite's LIKE ignores case by itself; its ``lower`` would cost a copy of each text.
     like = body.like(pattern, escape="!") if dialect == "sqlite" else body.ilike(pattern, escape="!")
     return [like], False
+
+
+def _indexed(session: Session, text: str) -> Select[Any] | None:
+    """Which texts hold this one, as the database's index numbers them; None if it has none for so many letters."""
+    if session.get_bind().dialect.name == "sqlite":
+        if not _has_text_index(session):
+            return None
+        return _phrase(text) if len(text) >= _GROUP else _beginnings(text)
+    # PostgreSQL finds by itself when its index of three letters helps.
+    return _letters(text) if len(text) < _GROUP and _has_letters_index(session) else None
 
 
 def _phrase(text: str) -> Select[Any]:
@@ -267,6 +280,18 @@ def _beginnings(text: str) -> Select[Any]:
     # As the index folds them: each by itself.
     folded = "".join(letter.lower() for letter in text)
     return select(_TERMS.c.doc).distinct().where(_TERMS.c.term >= folded, _TERMS.c.term < folded + _LAST_LETTER)
+
+
+def _letters(text: str) -> Select[Any]:
+    """Ids of the items that hold one or two letters, in PostgreSQL."""
+    held: Any = func.thermolang_letters(_BODIES["postgresql"])
+    # ``correlate``: its own look at the items, wherever it stands.
+    return select(ItemRow.id).where(held.op("@>")(array([func.lower(text)]))).correlate(None)
+
+
+def _has_letters_index(session: Session) -> bool:
+    query = "SELECT to_regclass('items_letters') IS NOT NULL"
+    return bool(session.connection().exec_driver_sql(query).scalar())
 
 
 def _has_text_index(session: Session) -> bool:
