@@ -93,9 +93,8 @@ def per_answer(fits, predicted, labelled):
     task, scale, learner = predicted.task, fits.scale(predicted), fits.learner
     scores = learner.scores(task)
     verdicts = [(scores[i], bool(task.right[i])) for i in labelled]
-    now = learner.learned(scale, learner.intercept(scale, scores), verdicts)
-    offsets = np.array([s.logit_offset for s in scores])
-    return of_options(task, now.scale, learner.probability(task.logits, offsets, now.scale, now.intercept))
+    now = learner.learned(learner.start(scale, scores), verdicts)
+    return of_options(task, now.scale, learner.probability(scores, now))
 
 
 def methods(fits, predicted, hidden, labelled):
