@@ -209,6 +209,7 @@ SAME = [
     ("- red\n- blue", "blue and red"),
     ("犬と猫", "猫と犬"),
     ("東京、大阪", "大阪と東京です。"),
+    ("ガソリンや灯油", "灯油、ガソリン"),
     ("A, C", "C and A"),
     ("web site", "website"),
     ("ice-cream", "ice cream"),

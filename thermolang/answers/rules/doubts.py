@@ -18,7 +18,7 @@ from thermolang.answers.rules.dates import PartialDateTime, date_agreement
 from thermolang.answers.rules.facts import Facts
 from thermolang.answers.rules.qualifiers import LIKELY, UNLIKELY, asked_marks
 from thermolang.answers.rules.quantities import Quantity, agreement, comparable
-from thermolang.answers.rules.spelling import normal_form
+from thermolang.answers.rules.spelling import KANJI, KATAKANA, normal_form
 
 _T = TypeVar("_T")
 _L = TypeVar("_L")
@@ -29,7 +29,7 @@ RESTATED = 4
 
 _MIXED = re.compile("(?i:[a-z](?![μΩ])[\u0370-\u04ff]|(?![μΩ])[\u0370-\u04ff][a-z])")
 # Not commas alone, as "Paris, France" is Paris.
-_MARKED_LIST = re.compile(r"[、;；]|\s[/／|]\s")  # noqa: RUF001
+_MARKED_LIST = re.compile(rf"[、;；]|\s[/／|]\s|(?<=[{KATAKANA}{KANJI}])や(?=[{KATAKANA}{KANJI}])")  # noqa: RUF001
 _UNREADABLE = re.compile("[0-9]{309,}")
 
 
@@ -172,12 +172,12 @@ def _and_or(a: Facts, b: Facts) -> tuple[float, float] | None:
 
 
 def _an_item_more(a: Facts, b: Facts) -> tuple[float, float] | None:
-    """Limits of "Galileo / Newton" and "Newton": the mark may also stand between two names of one thing."""
+    """Limits of "Galileo / Newton" and "Newton", or fewer of a list: the mark may also be between names of one thing."""
     if a.polarity is not None or b.polarity is not None:  # "はい、そうです" is はい
         return None
     texts = [[normal_form(part) for part in _MARKED_LIST.split(one.text) if part.strip()] for one in (a, b)]
-    shorter, longer = sorted(texts, key=len)
-    return (0.0, UNLIKELY) if len(longer) > len(shorter) == 1 and shorter[0] in longer else None
+    shorter, longer = sorted(map(set, texts), key=len)
+    return (0.0, UNLIKELY) if shorter and shorter < longer else None
 
 
 def _exchanged(a: Facts, b: Facts) -> tuple[float, float] | None:

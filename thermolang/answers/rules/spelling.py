@@ -88,7 +88,7 @@ _OPENING = re.compile(
     rf"(?:{any_of(_TABLE['openings']['english'])} |{_TABLE['openings']['japanese']} ?)+(?=\S)",
 )
 _AND = re.compile(
-    rf",(?!\d)|[;\n、]|\band\b|&|(?<=[{KATAKANA}{KANJI}a-z0-9])と(?=[{KATAKANA}{KANJI}a-z0-9])|および|及び"
+    rf",(?!\d)|[;\n、]|\band\b|&|(?<=[{KATAKANA}{KANJI}a-z0-9])[とや](?=[{KATAKANA}{KANJI}a-z0-9])|および|及び"
 )
 _OR = re.compile(r"\bor\b|または|もしくは|あるいは")
 
