@@ -1,6 +1,6 @@
 """Figures of what `benchmarks/structured.py` collected, as Markdown.
 
-    python benchmarks/structured_report.py FOLDER [--calibrator FOLDER] [--first N]
+    python benchmarks/structured_report.py FOLDER [--calibrator FOLDER] [--since N] [--first N]
 
 Methods that need labels learn them from other passages (ten folds). The calibrator has seen none of these data sets and
 gets no label. Its tasks here are the fields of one source and kind, as every passage has fields of its own.
@@ -33,9 +33,9 @@ class Stub:
         self.identity, self.name = calibrator.identity, "collected"
 
 
-def rows_of(folder, first):
+def rows_of(folder, since, first):
     rows = [json.loads(line) for line in (folder / "items.jsonl").read_text("utf-8").splitlines()]
-    rows = sorted((row for row in rows if row["number"] < first), key=lambda row: row["number"])
+    rows = sorted((row for row in rows if since <= row["number"] < first), key=lambda row: row["number"])
     for row in rows:
         arrays = np.load(folder / f"{row['number']}.npz")
         row["arrays"] = {name: arrays[name].astype(np.float32) for name in arrays}
@@ -230,9 +230,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--calibrator", type=Path)
-    parser.add_argument("--first", type=int, default=10**9)
+    parser.add_argument("--since", type=int, default=0, help="only passages from this number on")
+    parser.add_argument("--first", type=int, default=10**9, help="only passages below this number")
     given = parser.parse_args()
-    rows = rows_of(given.folder, given.first)
+    rows = rows_of(given.folder, given.since, given.first)
     found = fields_of(rows)
     accuracies(rows, found)
     calibrator = Calibrator.from_pretrained(given.calibrator) if given.calibrator else None
