@@ -127,9 +127,7 @@ def specials() -> list[Special]:
         "total": Confidence(0.44, raw=0.71, source="self_check"),
         "due": Confidence(0.63, raw=0.80, source="self_check"),
     }
-    invoice = (
-        '{\n  "supplier": "Alba Foods Ltd",\n  "number": "2026-1187",\n  "total": "1,240.00",\n  "due": "2026-12-14"\n}'
-    )
+    invoice = '{"supplier": "Alba Foods Ltd", "number": "2026-1187", "total": "1,240.00", "due": "2026-12-14"}'
     return [
         Special(
             INVOICES,
@@ -232,7 +230,7 @@ class History:
             count = self.rng.randint(3, 6) if weekend else self.rng.randint(15, 24)
             new, left = left[:count], left[count:]
             self._day(new, start, until=26 if day == 0 else self.rng.randint(2, 8))
-            self._probe(most=3)
+            self._probe(most=1)
         self._settle()
         self._specials()
         self._alarms()
@@ -299,16 +297,19 @@ class History:
         else:
             self.desk.decide(item.id, item.version, "correct", corrected_answer=truth, **given)
 
-    def _probe(self, most: int) -> None:
+    def _probe(self, *, most: int) -> None:
         """The lead lets some of what was decided well test people."""
-        for status in ("accepted", "corrected", "rejected"):
-            for item in self.store.list(status=status, limit=1000):
-                known = item.question in self.truths
-                right = known and item.answer == self.truths[item.question]
-                if most and right == (status == "accepted") and item.question not in self.probed:
-                    self.probed.add(item.question)
-                    self.leads.mark_probe(item.id, operator=LEAD)
-                    most -= 1
+        for status in ("corrected", "accepted", "rejected"):
+            fit = [
+                item
+                for item in self.store.list(status=status, limit=1000)
+                if (item.answer == self.truths[item.question]) == (status == "accepted")
+                and item.question not in self.probed
+            ]
+            # Those with the highest confidence, which tell most.
+            for item in fit[-most:]:
+                self.probed.add(item.question)
+                self.leads.mark_probe(item.id, operator=LEAD)
 
     def _settle(self) -> None:
         for pair in self.leads.disagreements()[:-2]:

@@ -26,12 +26,10 @@ from thermolang_desk import running  # noqa: E402
 
 from thermolang import ReviewStore  # noqa: E402
 from thermolang.review import Filter, LeadService, ReviewService, TaskSettings  # noqa: E402
-from tools.desk_items import CONTRACTS, INVOICES, JAPANESE, LEAD, OPEN, PASSWORD, REVIEWERS, fill  # noqa: E402
+from tools.desk_items import CONTRACTS, INVOICES, JAPANESE, LEAD, OPEN, PASSWORD, REVIEWERS, SHIPPING, fill  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 SIZE = {"width": 1280, "height": 720}
-# Enough for the desk's few colours and the grey edges of its letters.
-COLOURS = 128
 # A model on a processor answers in its own time, and a busy machine the rest in its.
 ANSWER_SECONDS = 300
 expect.set_options(timeout=60_000)
@@ -49,16 +47,19 @@ class Studio:
     def __init__(self, browser: Browser, address: str, store: ReviewStore) -> None:
         self.browser, self.address, self.store = browser, address, store
         self.service, self.leads = ReviewService(store), LeadService(store)
+        self.logins: dict[str, Any] = {}
 
     def open(self, path: str, user: str = LEAD, locale: str = "en-US", scheme: Any = "light") -> Page:
         """A page as somebody sees it who has logged in; nobody logs in with an empty name."""
-        page = self.browser.new_page(viewport=SIZE, locale=locale, color_scheme=scheme)
+        login = self.logins.get(user)
+        page = self.browser.new_page(viewport=SIZE, locale=locale, color_scheme=scheme, storage_state=login)
         page.goto(f"{self.address}{path}")
-        if user:
+        if user and not login:
             page.locator("[name=name]").fill(user)
             page.locator("[name=password]").fill(PASSWORD)
             page.locator("#login button").click()
             expect(page.locator("body.login")).to_have_count(0)
+            self.logins[user] = {"cookies": page.context.cookies(), "origins": []}
         return page
 
     def item(self, text: str, task: str) -> str:
@@ -75,7 +76,7 @@ class Studio:
 
 def queue(desk: Studio) -> Page:
     """An answer that was asked for again, with its meanings, in the list of all that wait."""
-    return desk.show(desk.item("do not renew", CONTRACTS))
+    return desk.show(desk.item("lithium", SHIPPING))
 
 
 def japanese(desk: Studio) -> Page:
@@ -135,10 +136,13 @@ def people(desk: Studio) -> Page:
 
 def work(desk: Studio) -> Page:
     """Who has what, and what waits for a lead."""
+    desk.service.assign(desk.item("法人契約", JAPANESE), REVIEWERS[2], operator=LEAD)
+    page = desk.open("/lead/work")
+    # What they have open now would be free again soon.
     for name in REVIEWERS[:2]:
         desk.service.next(name)
-    desk.service.assign(desk.item("法人契約", JAPANESE), REVIEWERS[2], operator=LEAD)
-    return desk.open("/lead/work")
+    page.reload()
+    return page
 
 
 def alarms(desk: Studio) -> Page:
@@ -206,7 +210,9 @@ def _chats(model: str) -> dict[str, Any]:
 def small(png: bytes) -> bytes:
     """The same picture with a palette, which takes a third of the space."""
     picture, file = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    # Letters have edges of many greys; the few pixels of a warning's red must stay red all the same.
+    method, dither = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
+    picture.quantize(256, method=method, dither=dither).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
