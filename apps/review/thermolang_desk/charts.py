@@ -86,8 +86,10 @@ class Plot:
     def mark(self, across: float, value: float, text: str, kind: str) -> None:
         """A dot with a word beside it."""
         self.dot(across, value, kind)
-        left = across > 0.7
-        self._text(self.x(across) + (-9 if left else 9), self.y(value) + 17, text, "end" if left else "start")
+        left, y = across > 0.7, self.y(value) + 17
+        # Below the axis are its own numbers.
+        y = y if y < HEIGHT - BOTTOM else self.y(value) - 9
+        self._text(self.x(across) + (-9 if left else 9), y, text, "end" if left else "start")
 
     def render(self) -> Markup:
         """The plot as an element."""
