@@ -203,7 +203,7 @@ class History:
 
     Args:
         store: An empty one, in an SQLite file.
-        file: That file: a store stamps items with the time now, so their age is put in beside it.
+        file: That file: a store stamps items with the time now, so their age is put in past it, and ``verify`` says so.
         now: When they end.
         rng: Makes up the answers and the people.
     """

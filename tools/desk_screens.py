@@ -167,19 +167,19 @@ def ask(desk: Studio) -> Page:
     return page
 
 
-# In this order: what hides confidences comes after the pictures of queues.
+# In this order: what hides confidences comes after the other pictures of queues, and before anybody takes an item.
 SHOTS: dict[str, Callable[[Studio], Page]] = {
     "desk": queue,
     "desk-ja": japanese,
     "desk-item": fields,
     "desk-correction": correction,
+    "desk-blind": blind,
     "desk-login": login,
     "desk-lead": quality,
     "desk-load": load,
     "desk-people": people,
     "desk-work": work,
     "desk-alarms": alarms,
-    "desk-blind": blind,
     "desk-settings": settings,
 }
 TRY = "desk-try"
