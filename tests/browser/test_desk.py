@@ -411,6 +411,20 @@ def test_a_question_has_two_lines_in_the_list_and_messages_leave_its_pages_free(
     assert message["y"] + message["height"] < pages["y"]
 
 
+def test_why_an_item_is_in_the_list_has_two_lines_and_makes_no_row_higher(store, page):
+    submit(store, "In which year did the committee that had been founded in spring meet for the first time?", 0.1)
+    submit(store, "In which year did the committee that had been founded in winter meet for the first time?", 0.9)
+    page.reload()
+    expect(rows(page)).to_have_count(2)
+    why = rows(page).nth(1).locator(".why")
+    expect(why).to_contain_text("It was chosen for review although")
+    size = float(why.evaluate("why => parseFloat(getComputedStyle(why).lineHeight)"))
+    assert why.bounding_box()["height"] == pytest.approx(2 * size, abs=1)
+    assert rows(page).nth(1).bounding_box()["height"] == pytest.approx(
+        rows(page).nth(0).bounding_box()["height"], abs=1
+    )
+
+
 @pytest.fixture
 def rename(store):
     """Renames the table of items; in the end it has its own name again."""

@@ -12,7 +12,7 @@ from thermolang_desk import components, fields
 from thermolang_desk.i18n import LANGUAGES, WORDS, language_of
 from thermolang_desk.playground import TryMode
 
-from thermolang.review import BANDS, REJECT_CODES, STATUSES, User
+from thermolang.review import BANDS, REJECT_CODES, ROLES, STATUSES, User
 
 # Looked up by an item's status or confidence, or by a role.
 BY_VALUE = {*STATUSES, *components.LEVELS, *BANDS, "all", "flagged"}
@@ -32,6 +32,7 @@ BY_BEGINNING = (
     "help_",
     "promise_",
     "set_",
+    "role_",
 )
 SCRIPT = (Path(thermolang_desk.__file__).parent / "static" / "desk.js").read_text(encoding="utf-8")
 
@@ -84,6 +85,14 @@ def test_each_kind_of_word_is_complete():
     assert {f"code_{code}" for code in REJECT_CODES} == {key for key in WORDS["en"] if key.startswith("code_")}
     page = components.page(components.Frame(User("ann", "lead"), "en", "", alone=False))
     assert all(WORDS["en"][key] in page for key in WORDS["en"] if key.startswith(("key_", "order_")))
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_names_the_role_in_its_language(role, language):
+    page = components.page(components.Frame(User("ann", role), language, "", alone=False))
+    assert f"ann · {WORDS[language][f'role_{role}']}</span>" in page
+    assert len({WORDS[each][f"role_{role}"] for each in LANGUAGES}) == len(LANGUAGES)
 
 
 def test_every_field_has_its_own_name_and_a_label_in_each_language():

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -206,3 +207,24 @@ def test_plots_of_nothing_and_of_much():
 def test_names_in_plots_are_escaped(text):
     plot = charts.groups("n", text, [text], [(1, 2)], axes=(text, text))
     assert ElementTree.fromstring(plot).get("aria-label") == text
+
+
+@pytest.mark.parametrize("wrong", [0, 20])
+def test_the_name_of_a_threshold_stays_off_the_numbers_of_the_axis(wrong):
+    here = CurvePoint(0.9, 0.1, insight.proportion(wrong, 40))
+    points = [here, CurvePoint(0, 1.0, insight.proportion(80, 100))]
+    plot = ElementTree.fromstring(charts.risk(points, [("two", "at 0.90", here)], WORDS["en"]))
+    name, axis = (
+        next(float(text.get("y")) for text in plot.iter("text") if text.text == said) for said in ("at 0.90", "20 %")
+    )
+    assert name < charts.HEIGHT - charts.BOTTOM < axis
+
+
+def test_the_names_of_two_thresholds_stay_off_each_other():
+    marks = [
+        (kind, f"at {wrong}", CurvePoint(0.9, 0.1 + wrong / 50, insight.proportion(wrong, 40)))
+        for kind, wrong in (("one", 0), ("two", 1), ("two", 2))
+    ]
+    plot = ElementTree.fromstring(charts.risk([mark[2] for mark in marks], marks, WORDS["en"]))
+    heights = sorted(float(text.get("y")) for text in plot.iter("text") if (text.text or "").startswith("at "))
+    assert len(heights) == 3 and min(b - a for a, b in itertools.pairwise(heights)) >= 13

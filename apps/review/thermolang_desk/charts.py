@@ -28,6 +28,7 @@ class Plot:
     def __init__(self, name: str, label: str, x_label: str, y_label: str, *, top: float = 1.0) -> None:
         self._name, self._label, self._top = name, label, top
         self._parts: list[Markup] = []
+        self._marked: list[tuple[float, float]] = []
         self._text(LEFT + (WIDTH - LEFT - RIGHT) / 2, HEIGHT - 6, x_label, "middle")
         turned = Markup(
             '<text class="label" text-anchor="middle" transform="translate(12 {:.0f}) rotate(-90)">{}</text>'
@@ -84,10 +85,15 @@ class Plot:
         self._text(self.x(across), HEIGHT - BOTTOM + 15, text, "middle")
 
     def mark(self, across: float, value: float, text: str, kind: str) -> None:
-        """A dot with a word beside it."""
+        """A dot with a word beside it, which stays off the axis and the words of other marks."""
         self.dot(across, value, kind)
-        left = across > 0.7
-        self._text(self.x(across) + (-9 if left else 9), self.y(value) + 17, text, "end" if left else "start")
+        left, x, y = across > 0.7, self.x(across), self.y(value) + 17
+        # Below the axis are its own numbers.
+        y = y if y < HEIGHT - BOTTOM else self.y(value) - 9
+        while any(abs(x - other) < 90 and abs(y - height) < 13 for other, height in self._marked):
+            y = self.y(value) - 9 if y > self.y(value) else y - 13
+        self._marked.append((x, y))
+        self._text(x + (-9 if left else 9), y, text, "end" if left else "start")
 
     def render(self) -> Markup:
         """The plot as an element."""
