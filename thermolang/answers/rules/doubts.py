@@ -172,7 +172,7 @@ def _and_or(a: Facts, b: Facts) -> tuple[float, float] | None:
 
 
 def _an_item_more(a: Facts, b: Facts) -> tuple[float, float] | None:
-    """Limits of "Galileo / Newton" and "Newton", or fewer items: the mark may also be between two names of one thing."""
+    """Limits of "Galileo / Newton" and "Newton", or fewer items; the mark may stand between two names of a thing."""
     if a.polarity is not None or b.polarity is not None:  # "はい、そうです" is はい
         return None
     texts = [[normal_form(part) for part in _MARKED_LIST.split(one.text) if part.strip()] for one in (a, b)]
