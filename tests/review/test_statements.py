@@ -16,7 +16,7 @@ def test_taking_and_deciding_take_few_statements(desk, store):
     for engine in {store._engine, store._quick}:
         event.listen(engine, "before_cursor_execute", lambda *given: said.append(given[2]))
     lease = desk.next("ann")
-    assert len(said) <= 7
+    assert len(said) <= 8  # one more where all ids are before the operator's place in the circle
     said.clear()
     desk.decide(lease.item.id, 1, "accept", operator="ann")
     assert len(said) <= 9

@@ -274,7 +274,7 @@ TOKEN_TEXT = st.lists(st.sampled_from([*TOKENS.split(), " ", " ", " "]), max_siz
 def test_any_text_is_read(text):
     for found in dates_in(text):
         assert 0 <= found.span[0] < found.span[1] <= len(fold_math(text))
-        assert dates_agree(found, found) in {True, False}
+        assert dates_agree(found, found) is not None or not found.sure  # 1/13 may be a fraction
 
 
 @pytest.mark.parametrize(
