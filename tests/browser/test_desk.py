@@ -241,6 +241,7 @@ def test_decided_items_can_be_seen_and_reopened_by_a_lead(four, page, store):
     expect(page.locator("#detail")).to_contain_text("Rejected bob")
     expect(page.locator("#detail")).to_contain_text("why not")
     page.get_by_role("button", name="Reopen").click()
+    expect(count(page, "rejected")).to_have_text("0")
     shown(page, "question 2")
     assert store.get(four[2].id).status == "pending"
 

@@ -107,7 +107,7 @@ def test_a_lead_makes_a_probe_and_a_reviewer_gets_it_as_an_item(visit, store, gu
     lead.get_by_role("link", name="人の判断").click()
     expect(lead.locator(".finding")).to_contain_text("表示したものが 1 件")
     assert [trial.judged_well for trial in LeadService(store).trials()] == [False]
-    assert rows(ann).count() == 0
+    expect(rows(ann)).to_have_count(0)
 
 
 def test_a_disagreement_is_settled_by_a_click(visit, address, store):

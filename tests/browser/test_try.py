@@ -58,6 +58,8 @@ def test_who_stops_may_ask_again(visit, live, chats):
     ask(page, "And now?")
     expect(page.locator("#message")).to_contain_text("still being answered")
     chats["thorough"].go_on.set()
+    while not chats["thorough"].closed.is_set():
+        page.wait_for_timeout(5)
     page.reload()
     expect(page.locator("#question")).to_have_value("And now?")
     ask(page, "And now?")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 
 import httpx
 import pytest
@@ -35,7 +36,8 @@ class FakeChat:
 
     def __init__(self, *pieces, scored=MEANINGS, fails=None):
         self.pieces, self.scored, self.fails = pieces or ("Syd", "ney"), scored, fails
-        self.asked, self.closed, self.go_on = [], asyncio.Event(), asyncio.Event()
+        # A test in another thread than the desk's tells it to go on.
+        self.asked, self.closed, self.go_on = [], asyncio.Event(), threading.Event()
         self.go_on.set()
 
     async def astream(self, question):
@@ -43,7 +45,8 @@ class FakeChat:
         try:
             for piece in self.pieces:
                 yield AIMessageChunk(piece)
-                await self.go_on.wait()
+                while not self.go_on.is_set():
+                    await asyncio.sleep(0.005)
             if self.fails:
                 raise self.fails
             yield AIMessageChunk("", response_metadata={"thermolang": self.scored.to_dict(), "model_name": "tiny"})
