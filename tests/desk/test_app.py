@@ -11,7 +11,7 @@ import pytest
 from thermolang_desk import running, serve, server
 
 from tests.desk.conftest import PASSWORD
-from thermolang import ReviewStore, ThermolangError
+from thermolang import Confidence, Decision, ReviewStore, ThermolangError
 from thermolang.errors import StoreError
 from thermolang.review import UserStore
 
@@ -97,7 +97,8 @@ SERVE = """
 import sys
 from thermolang_desk import serve
 serve(sys.argv[1], port=0, login=False, ready=lambda url: print(url, flush=True))
-assert not {"torch", "gradio", "transformers"} & set(sys.modules), "the desk needs no model"
+heavy = {"torch", "gradio", "transformers", "scipy", "sklearn", "pandas", "pyarrow"} & set(sys.modules)
+assert not heavy, f"no model, and no statistics before a lead asks for them: {heavy}"
 print("closed")
 """
 
@@ -105,7 +106,11 @@ print("closed")
 def test_ctrl_c_ends_the_desk_cleanly_and_it_loaded_no_model(url):
     process = subprocess.Popen([sys.executable, "-c", SERVE, url], stdout=subprocess.PIPE, text=True)
     address = process.stdout.readline().strip()
-    assert httpx.get(f"{address}/healthz").status_code == 200
+    with ReviewStore(url) as store:
+        store.submit("q", "a", confidence=Confidence(0.3), decision=Decision("review", "low", 0.8))
+    own = {"sec-fetch-site": "same-origin", "origin": address}
+    assert [httpx.get(address + path).status_code for path in ("/healthz", "/", "/metrics")] == [200] * 3
+    assert "a" in httpx.post(f"{address}/api/v1/next", json={}, headers=own).json()["lease"]["html"]
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
     assert (said, process.returncode) == ("closed\n", 0)

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session, aliased
 
-from thermolang.review import alarms, dashboard, insight, repeats, work
+from thermolang.review import alarms, repeats, work
 from thermolang.review.alarms import StoredAlarm
 from thermolang.review.checks import check, check_lengths, check_operator
-from thermolang.review.dashboard import Day, Quality, Wait
-from thermolang.review.insight import Agreement, Help, Trial
 from thermolang.review.records import ReviewItem, Verdict, event_row, item_from, utc_now
 from thermolang.review.schema import DoubleRow, ItemRow, ProbeRow, RepeatRow, ShowingRow, TaskSettingRow, VerdictRow
 from thermolang.review.service import ReviewService
 from thermolang.review.settings import Settings, TaskSettings, read_settings
 from thermolang.review.store import ReviewStore
 from thermolang.review.work import Work
+
+if TYPE_CHECKING:
+    from thermolang.review.dashboard import Day, Quality, Wait
+    from thermolang.review.insight import Agreement, Help, Trial
 
 MOST_ROWS = 200
 
@@ -59,6 +61,8 @@ class Disagreement:
 
 class LeadService:
     """Settings, probes, disagreements and figures; the caller checks that a lead asks.
+
+    What computes figures is imported with the first of them: it takes more memory than all else at a desk.
 
     Args:
         store: Where the items are; it stays open.
@@ -170,6 +174,9 @@ class LeadService:
 
     def trials(self) -> list[Trial]:
         """What operators made of probes, the latest first, up to 20,000."""
+        from thermolang.review.dashboard import RECENT
+        from thermolang.review.insight import Trial
+
         query = (
             select(
                 VerdictRow.operator,
@@ -188,20 +195,24 @@ class LeadService:
             )
             .where(RepeatRow.kind == "probe")
             .order_by(RepeatRow.at.desc(), RepeatRow.item_id)
-            .limit(dashboard.RECENT)
+            .limit(RECENT)
         )
         with self._store._transaction() as session:
             return [Trial(*row) for row in session.execute(query)]
 
     def helps(self) -> list[Help]:
         """Whether the confidence helps: for all together, and then for each operator."""
-        return insight.by_operator(self.trials())
+        from thermolang.review.insight import by_operator
+
+        return by_operator(self.trials())
 
     def agreement(self) -> Agreement:
         """How alike first and second verdicts are."""
+        from thermolang.review.insight import agreement
+
         query = select(DoubleRow.first_right, DoubleRow.second_right).where(DoubleRow.second_right.is_not(None))
         with self._store._transaction() as session:
-            return insight.agreement([(first, bool(second)) for first, second in session.execute(query)])
+            return agreement([(first, bool(second)) for first, second in session.execute(query)])
 
     def disagreements(self) -> list[Disagreement]:
         """Pairs of verdicts that a lead has not settled, the oldest first, up to 200."""
@@ -259,18 +270,24 @@ class LeadService:
         Raises:
             StoreError: A number is out of range.
         """
+        from thermolang.review.dashboard import quality
+
         with self._store._transaction() as session:
-            return dashboard.quality(session, threshold, alpha=alpha, delta=delta, task=task)
+            return quality(session, threshold, alpha=alpha, delta=delta, task=task)
 
     def load(self) -> list[Day]:
         """New and decided items of the last two weeks."""
+        from thermolang.review.dashboard import load
+
         with self._store._transaction() as session:
-            return dashboard.load(session, self._clock())
+            return load(session, self._clock())
 
     def waits(self) -> list[Wait]:
         """How long items wait and waited."""
+        from thermolang.review.dashboard import waits
+
         with self._store._transaction() as session:
-            return dashboard.waits(session, self._clock())
+            return waits(session, self._clock())
 
     def work(self, item_id: str | None = None) -> list[Work]:
         """Who works on what, and what waits for a lead, up to 200 of each.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from thermolang.review import Bin, CurvePoint, Proportion
+if TYPE_CHECKING:
+    from thermolang.review import Bin, CurvePoint, Proportion
 
 WIDTH, HEIGHT = 480, 300
 LEFT, RIGHT, TOP, BOTTOM = 66, 24, 14, 44

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,9 +15,12 @@ from jinja2.ext import Extension
 from markupsafe import Markup
 from starlette.requests import Request
 
-from thermolang.review import BANDS, REJECT_CODES, SHOW_MODES, Event, Quality, ReviewItem, Row, User, Verdict
+from thermolang.review import BANDS, REJECT_CODES, SHOW_MODES, Event, ReviewItem, Row, User, Verdict
 from thermolang_desk import fields, texts
 from thermolang_desk.i18n import LANGUAGES, WORDS, Language, language_for, theme_for
+
+if TYPE_CHECKING:
+    from thermolang.review import Quality
 
 # The first limit that a confidence is below decides on the word.
 _LEVELS = ((0.25, "very_low"), (0.5, "low"), (0.75, "medium"), (float("inf"), "high"))

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
@@ -14,11 +14,14 @@ from markupsafe import Markup
 from pydantic import Field
 
 from thermolang.errors import RefusedError
-from thermolang.review import EVERY_TASK, Help, LeadService, Quality, ReviewService, TaskSettings, User, harmless
+from thermolang.review import EVERY_TASK, LeadService, ReviewService, TaskSettings, User, harmless
 from thermolang_desk import charts, components
 from thermolang_desk.access import Lead
 from thermolang_desk.api import Body, ItemId
 from thermolang_desk.i18n import WORDS, Language, language_for
+
+if TYPE_CHECKING:
+    from thermolang.review import Help, Quality
 
 router = APIRouter()
 Share = Annotated[float, Query(ge=0, le=1)]
