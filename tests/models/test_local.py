@@ -145,6 +145,18 @@ def test_a_text_is_read_with_how_probable_its_tokens_are(tiny_model):
     assert together[0].answer_logprob == pytest.approx(alone, rel=1e-3)
 
 
+def test_what_texts_begin_with_is_computed_once_and_changes_no_score(tiny_model):
+    # Two equal answers and two that begin alike: what they share goes beyond the question.
+    texts = ["Paris, I think", "Paris, I think", "Paris, I hope", "Rome"]
+    for answers in (texts, texts[:1] * 4):
+        for answer, check in zip(answers, tiny_model.self_check_batch([(WHY, a) for a in answers]), strict=True):
+            alone = tiny_model.self_check(WHY, answer)
+            assert check.tokens_computed <= alone.tokens_computed - len(tiny_model.encode(tiny_model.render(WHY))) + 1
+            assert check.answer_logprob == pytest.approx(alone.answer_logprob, rel=1e-3)
+            np.testing.assert_allclose(check.logits, alone.logits, atol=1e-4)
+            np.testing.assert_allclose(check.hidden, alone.hidden, atol=1e-4)
+
+
 def test_of_a_long_text_the_last_tokens_are_read(tiny_model):
     long = " ".join(["Paris"] * 100)
     assert 0 < tiny_model.self_check(WHY, long).answer_logprob < 1

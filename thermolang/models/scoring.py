@@ -188,17 +188,18 @@ class OptionScorer(ChatTokenizer):
             prefixes: What each conversation begins with, computed before; one for each, or none.
             middle: Also keep the output of this layer, counted from 1.
         """
-        given = prefixes or [Prefix()] * len(pairs)
         asked = questions or [SELF_CHECK] * len(pairs)
         continued = [self._continued_check(*pair, question) for pair, question in zip(pairs, asked, strict=True)]
-        checks = [
-            check or (self._whole_check(*pair, question), prefix)
-            for pair, question, check, prefix in zip(pairs, asked, continued, given, strict=True)
+        whole = [
+            [] if check else self._whole_check(*pair, question)
+            for pair, question, check in zip(pairs, asked, continued, strict=True)
         ]
         spans = [
-            None if check or prefixes else self._answer_span(*pair, ids)
-            for pair, check, (ids, _) in zip(pairs, continued, checks, strict=True)
+            self._answer_span(*pair, ids) if ids and not prefixes else None
+            for pair, ids in zip(pairs, whole, strict=True)
         ]
+        given = prefixes or [self._shared(whole, spans)] * len(pairs)
+        checks = [check or (ids, prefix) for check, ids, prefix in zip(continued, whole, given, strict=True)]
         scores = self.read(
             [ids for ids, _ in checks],
             [self._yes_no] * len(checks),
@@ -336,6 +337,12 @@ class OptionScorer(ChatTokenizer):
         if isinstance(kept := answer.cache, KVCache):  # the prompt may have asked for an answer at once
             return str(self.tokenizer.decode(list(kept.prompt[-16:]))).rstrip().endswith(self.family.thinking.open)
         return self.opens_thinking(messages)
+
+    def _shared(self, prompts: Sequence[Sequence[int]], spans: Sequence[range | None]) -> Prefix:
+        """What prompts begin with, except where it tells how probable an answer is; empty ones do not count."""
+        # ``prefix`` leaves one token of each: here the one whose logits chose the first of the answer.
+        ends = [span.start if span else len(ids) for ids, span in zip(prompts, spans, strict=True)]
+        return self.prefix([ids[:end] for ids, end in zip(prompts, ends, strict=True) if ids], after=Prefix())
 
     def _answer_span(self, messages: Sequence[Message], answer: Generation | str, ids: Sequence[int]) -> range | None:
         """Which token ids of a self-check spell an answer whose log-probabilities are not known yet."""
