@@ -125,6 +125,15 @@ def shown(page, question):
     expect(page.locator("#form")).to_have_attribute("data-ready", item)
 
 
+def until(page, holds):
+    """Wait for what the page does not show."""
+    for _ in range(2000):
+        if holds():
+            return
+        page.wait_for_timeout(10)
+    pytest.fail("it has not happened in 20 seconds")
+
+
 def count(page, status):
     return page.locator(f"[data-count='{status}']")
 

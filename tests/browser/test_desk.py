@@ -8,7 +8,7 @@ import sys
 import pytest
 from sqlalchemy import inspect
 
-from tests.browser.conftest import HOSTILE, MARKS, PASSWORD, count, expect, log_in, rows, shown, submit
+from tests.browser.conftest import HOSTILE, MARKS, PASSWORD, count, expect, log_in, rows, shown, submit, until
 from thermolang import ReviewStore
 from thermolang.review import Draft, ReviewService, UserStore
 
@@ -287,6 +287,7 @@ def test_a_late_answer_does_not_cover_what_has_come_meanwhile(page, store):
     page.keyboard.press("n")  # there is nothing: the numbers for the message are on their way
     submit(store, "new", 0.3)
     expect(rows(page)).to_have_count(1)
+    until(page, lambda: len(held) > 1)
     held[1].continue_()
     shown(page, "new")
     with page.expect_response("**/api/v1/stats"):
@@ -313,6 +314,36 @@ def test_what_comes_while_the_numbers_are_on_their_way_is_listed(page, store):
     submit(store, "second", 0.4)
     held[0].continue_()
     expect(rows(page)).to_have_count(2)
+
+
+def test_a_filter_that_is_chosen_while_the_list_is_read_anew_opens_its_first_item(page, store):
+    expect(page.get_by_text("Nothing is pending")).to_be_visible()
+    store.decide(submit(store, "decided", 0.3).id, "accept", operator="bob")
+    expect(count(page, "accepted")).to_have_text("1")
+    held, free = [], []
+    page.route("**/api/v1/items?**", lambda route: route.continue_() if free else held.append(route))
+    page.get_by_label("Status").select_option("accepted")
+    until(page, lambda: held)
+    submit(store, "news", 0.4)
+    until(page, lambda: len(held) == 2)
+    free += held
+    for each in held:
+        each.continue_()
+    shown_there = page.locator("#detail .question")
+    expect(shown_there).to_have_text("decided")
+    expect(rows(page)).to_have_count(1)
+
+
+@pytest.mark.parametrize("path", ["stats", "tasks", "items?**", "next"])
+def test_what_failed_when_the_page_was_opened_is_asked_for_again(visit, address, store, path):
+    submit(store, "question", 0.3)
+    page = visit(address)
+    shown(page, "question")
+    page.route(f"**/api/v1/{path}", lambda route: route.abort(), times=1)
+    page.goto(address)
+    expect(rows(page)).to_have_count(1)
+    expect(count(page, "pending")).to_have_text("1")
+    shown(page, "question")
 
 
 def test_text_from_outside_is_shown_as_it_is(store, page):
@@ -480,6 +511,22 @@ def test_dark_and_light_are_remembered(page, four):
 
 
 # several people, with a login
+
+
+def test_a_session_that_ends_while_one_types_loses_nothing(visit, four, store, guarded):
+    page, held, free = visit(guarded), [], []
+    log_in(page, "ann")
+    shown(page, "question 0")
+    page.route("**/draft", lambda route: route.continue_() if free else held.append(route))
+    page.keyboard.press("c")
+    page.keyboard.type(" typed")
+    until(page, lambda: held)
+    UserStore(store).set_password("ann", PASSWORD)
+    free += held
+    held[0].continue_()
+    log_in(page, "ann")
+    shown(page, "question 0")
+    expect(page.get_by_label("Corrected answer")).to_have_value("Sydney typed")
 
 
 def test_two_browsers_share_one_queue(visit, four, store, guarded):

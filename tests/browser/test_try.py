@@ -3,7 +3,7 @@
 import pytest
 from thermolang_desk import running
 
-from tests.browser.conftest import MARKS, expect
+from tests.browser.conftest import MARKS, expect, until
 from tests.browser.test_accessibility import LOOKS, serious
 from tests.desk.test_playground import MEANINGS, FakeChat
 
@@ -58,8 +58,7 @@ def test_who_stops_may_ask_again(visit, live, chats):
     ask(page, "And now?")
     expect(page.locator("#message")).to_contain_text("still being answered")
     chats["thorough"].go_on.set()
-    while not chats["thorough"].closed.is_set():
-        page.wait_for_timeout(5)
+    until(page, chats["thorough"].closed.is_set)
     page.reload()
     expect(page.locator("#question")).to_have_value("And now?")
     ask(page, "And now?")

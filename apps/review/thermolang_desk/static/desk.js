@@ -7,6 +7,8 @@
   const LEAST_SHOWN = 400;    // an item must have been on the screen so long before it is decided
   const UNDO = 60000;
   const PAGE = 50;
+  const GONE = ['refused', 'not_found'];   // codes that say that the item is not there
+  const LATER = ['network', 'database'];   // codes of what may work soon
   const FILTERS = ['text', 'task', 'status', 'band', 'reason_code', 'order', 'flagged'];
 
   const $ = id => document.getElementById(id);
@@ -22,7 +24,8 @@
   let changes = -1;
   let offset = 0;
   let listedAt = 0;
-  let loading = 0;
+  let listing = null;     // the last question for the list; earlier ones end with it
+  let overdue = false;    // something is not shown yet: it has changed, or asking for it failed
 
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
   const put = (element, text) => { element.innerHTML = html.createHTML(text); };
@@ -124,15 +127,19 @@
       }
     }
     offset = Math.max(0, Number.parseInt(query.get('offset') ?? '0', 10) || 0);
-    return query.get('item');
   }
 
-  async function list() {
-    const mine = ++loading;
+  function list() {
+    const mine = readList(() => mine === listing ? null : listing);
+    listing = mine;
+    return mine;
+  }
+
+  async function readList(instead) {
     const query = new URLSearchParams({view: 'true', limit: PAGE, offset});
     for (const [name, value] of Object.entries(chosen())) if (value) query.set(name, value);
     const found = await ask('GET', `items?${query}`);
-    if (mine !== loading) return;  // a later question is on its way
+    if (instead()) return instead();
     listedAt = performance.now();
     const focused = document.activeElement?.closest?.('tr')?.dataset.id;
     put($('rows'), found.html);
@@ -174,21 +181,15 @@
     for (const name of found) if (name && !known.has(name)) field.add(new Option(name, name));
   }
 
-  let overdue = false;
-
   async function poll() {
-    try {
-      const now = (await ask('GET', 'changes')).changes;
-      overdue ||= now !== changes;
-      // What happens while the list is on its way is news for the next look.
-      changes = now;
-      if (!overdue || performance.now() - listedAt < LIST_EVERY) return;
-      overdue = false;
-      await Promise.all([counts(), list()]);
-      if (!current && !busy) await take();
-    } catch (failure) {
-      if (failure.code !== 'network') throw failure;
-    }
+    const now = (await ask('GET', 'changes')).changes;
+    overdue ||= now !== changes;
+    // What happens while the list is on its way is news for the next look.
+    changes = now;
+    if (!overdue || performance.now() - listedAt < LIST_EVERY) return;
+    overdue = false;
+    await Promise.all([counts(), list()]);
+    if (!current && !busy) await begin();
   }
 
   // ---- The item
@@ -247,7 +248,8 @@
     try {
       await work();
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
+      failed(failure);
+      if (GONE.includes(failure.code)) remember(false);
       if (failure.message) toast(failure.message, {kind: 'error'});
       if (failure.code === 'conflict' && current) show((await ask('POST', `items/${current.id}/open`)).lease);
     } finally {
@@ -434,11 +436,13 @@
       try {
         await ask('PUT', `items/${key.slice(beginning.length)}/draft`, JSON.parse(text), {keepalive: text.length < 50000});
       } catch (failure) {
-        if (failure.code === 'network' || failure.code === 'database') {
+        if (LATER.includes(failure.code)) {
           clearTimeout(sending);
           sending = setTimeout(sendDrafts, POLL);
           return;
         }
+        // Where only the session is over, what was typed is for the next one.
+        if (!GONE.includes(failure.code)) continue;
       }
       // More may have been typed meanwhile.
       if (localStorage.getItem(key) === text) localStorage.removeItem(key);
@@ -545,16 +549,28 @@
   $('form').addEventListener('input', typed);
 
   async function start() {
-    const item = fromAddress();
+    fromAddress();
     await sendDrafts();
     changes = (await counts()).changes;
     await Promise.all([tasks(), list()]);
-    if (item && /^[0-9a-f]{32}$/.test(item)) await open(item);
-    else if (chosen().status === 'pending') await take();
-    else if ($('rows').firstElementChild) await open($('rows').firstElementChild.dataset.id);
+    await begin();
   }
 
-  const quietly = work => () => work().catch(failure => { if (!(failure instanceof Failure)) throw failure; });
+  // What the address asks for; otherwise the next item, or the first of those that are looked through.
+  function begin() {
+    const item = new URLSearchParams(location.search).get('item');
+    if (item && /^[0-9a-f]{32}$/.test(item)) return open(item);
+    if (chosen().status === 'pending') return take();
+    const first = $('rows').firstElementChild?.dataset.id;
+    return first && open(first);
+  }
+
+  function failed(failure) {
+    if (!(failure instanceof Failure)) throw failure;
+    overdue = true;
+  }
+
+  const quietly = work => () => work().catch(failed);
   addEventListener('popstate', quietly(start));
   setInterval(quietly(poll), POLL);
   setInterval(quietly(renew), RENEW);
