@@ -42,6 +42,10 @@ def test_an_answer_comes_with_its_confidence_and_goes_to_the_queue(visit, live, 
     assert page.locator("#detail .question b").count() == 0
     page.locator("#plain").click()
     expect(page.locator("#detail .answer.text")).to_contain_text("**Sydney**")
+    refused = {"status": 503, "json": {"error": {"code": "database", "text": "The database rests."}}}
+    page.route("**/queue", lambda route: route.fulfill(**refused), times=1)
+    page.get_by_role("button", name="Send to the queue").click()
+    expect(page.locator("#message")).to_have_text("The database rests.")
     page.get_by_role("button", name="Send to the queue").click()
     page.locator("#sent a").click()
     expect(page.locator("#detail .question")).to_have_text("Capital of <b>Australia</b>?")

@@ -89,6 +89,7 @@
 
   async function send() {
     $('send').disabled = true;
+    say('');
     try {
       const answer = await post(`try/${answered}/queue`, {});
       if (!await fine(answer)) return;
@@ -97,7 +98,8 @@
       link.textContent = $('sent').dataset.done;
     } catch {
       say(message.dataset.down);
-      $('send').disabled = false;
+    } finally {
+      $('send').disabled = Boolean($('sent').firstChild);
     }
   }
 
