@@ -285,6 +285,7 @@ def test_a_late_answer_does_not_cover_what_has_come_meanwhile(page, store):
     held = []
     page.route("**/api/v1/stats", lambda route: held.append(route))
     page.keyboard.press("n")  # there is nothing: the numbers for the message are on their way
+    until(page, lambda: held)
     submit(store, "new", 0.3)
     expect(rows(page)).to_have_count(1)
     until(page, lambda: len(held) > 1)

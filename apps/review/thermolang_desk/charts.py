@@ -165,6 +165,8 @@ def groups(
         values: Two for each label.
         axes: What stands at the horizontal and at the vertical axis.
     """
+    from thermolang.review import Proportion
+
     shares = any(isinstance(value, Proportion) for pair in values for value in pair)
     most = max([0.0, *(value for pair in values for value in pair if not isinstance(value, Proportion))])
     plot = Plot(name, label, *axes, top=1.0 if shares else _round_up(most, 1))
