@@ -110,7 +110,7 @@ def test_ctrl_c_keeps_what_was_read_and_the_same_command_goes_on(run, tiny, publ
     read, generate = [], type(tiny).generate_batch
 
     def counting(model, conversations, *args, **how):
-        if len(read) == 5:
+        if read:
             raise KeyboardInterrupt
         read.append(len(conversations))
         return generate(model, conversations, *args, **how)

@@ -89,7 +89,9 @@ def test_only_what_was_held_out_is_compared(made):
 
 def test_progress_is_that_of_the_whole_reading_and_of_each_training(made):
     reading, training = ([at for at in made[1] if at.unit == unit] for unit in ("items", "steps"))
-    assert {at.task for at in reading} == {*(f"{kind} {i}" for kind in ("pick", "say") for i in range(3)), "held | out"}
+    # Small free-form tasks are read together, under the name of one of them.
+    together = {at.task for at in reading} - {*(f"pick {i}" for i in range(3)), "held | out"}
+    assert len(together) == 1 and together < {f"say {i}" for i in range(3)}
     assert {at.total for at in reading} == {6 * 6 + 12}
     assert [at.done for at in reading] == sorted(at.done for at in reading)
     assert reading[-1].done == 48 and reading[-1].seconds_left == 0

@@ -1,11 +1,14 @@
 """The long job: its tasks, its parts and its progress."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from thermolang.errors import TaskFormatError
-from thermolang.training.collect import collect_all, split, steps, tasks_to_collect
+from thermolang.training import features
+from thermolang.training.collect import TOGETHER, _together, collect_all, split, steps, tasks_to_collect
 from thermolang.training.store import load
 from thermolang.types import Example, Task
 
@@ -92,3 +95,61 @@ def test_a_malformed_task_is_found_before_anything_is_read(tiny_model, tmp_path)
     with pytest.raises(TaskFormatError, match="task 'bad'"):
         collect_all(tiny_model, [good, Task("bad", (Example("?"),))], tmp_path, form="chat", report=lambda _: None)
     assert list(tmp_path.iterdir()) == []
+
+
+SMALL = [
+    Task(n, tuple(Example(f"{n}{i}?" + " and why?" * (i % 3), ("x",), context="One." * (i % 2)) for i in range(5)))
+    for n in "abcd"
+]
+
+
+def test_small_tasks_share_batches_and_end_as_if_each_had_been_read_alone(tiny_model, tmp_path, monkeypatch):
+    alone = [collect_all(tiny_model, [t], tmp_path / "alone", form="chat", report=lambda _: None)[0] for t in SMALL]
+    calls, original = [], type(tiny_model).generate_batch
+    monkeypatch.setattr(
+        type(tiny_model), "generate_batch", lambda self, c, *a, **k: calls.append(len(c)) or original(self, c, *a, **k)
+    )
+    seen = []
+    found = collect_all(tiny_model, SMALL, tmp_path, form="chat", report=seen.append)
+    assert calls == [20]
+    for one, other in zip(found, alone, strict=True):
+        assert (one.name, one.texts) == (other.name, other.texts)
+        np.testing.assert_array_equal(one.labels, other.labels)
+        np.testing.assert_allclose(one.logits, other.logits, atol=1e-3)
+        np.testing.assert_allclose(one.hidden, other.hidden, atol=1e-2)
+    assert [(s.done, s.total) for s in seen] == [(0, 20), (20, 20)]
+    assert seen[-1].rate > 0
+    # What is there is not read again, and of a task that grows only what is new.
+    longer = [replace(t, examples=(*t.examples, Example(f"{t.name}, new?", ("x",)))) for t in SMALL]
+    collect_all(tiny_model, longer, tmp_path, form="chat", report=seen.append)
+    assert calls == [20, 4]
+    collect_all(tiny_model, longer, tmp_path, form="chat", report=seen.append)
+    assert calls == [20, 4]
+
+
+def test_what_small_tasks_had_read_before_an_interruption_is_kept(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "ROWS_AT_ONCE", 6)
+    left, original = [2], type(tiny_model).generate_batch
+
+    def interrupted(self, conversations, *args, **kwargs):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return original(self, conversations, *args, **kwargs)
+
+    monkeypatch.setattr(type(tiny_model), "generate_batch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        collect_all(tiny_model, SMALL, tmp_path, form="chat", report=lambda _: None)
+    left[0], seen = 99, []
+    collect_all(tiny_model, SMALL, tmp_path, form="chat", report=seen.append)
+    assert (seen[0].done, seen[-1].done) == (12, 20)
+    assert left == [97]
+
+
+def test_large_tasks_and_choices_are_read_alone(tiny_model):
+    choice = Task("choice", (Example("q", choices=("x", "y"), label=0),) * 2)
+    large = Task("large", tuple(Example(f"{i}?", ("x",)) for i in range(TOGETHER)))
+    tasks = [SMALL[0], choice, SMALL[1], large, SMALL[2]]
+    assert list(_together(tasks, [4, 3, 2, 1, 0])) == [[3], [1], [4, 2, 0]]
+    half = replace(large, examples=large.examples[: TOGETHER // 2])
+    assert list(_together([half] * 3, range(3))) == [[0, 1], [2]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ from thermolang.models.local import LocalModel
 from thermolang.storage import digest
 from thermolang.tasks.columns import Columns
 from thermolang.tasks.readers import drawn, load_tasks
-from thermolang.training.features import collect, is_choice
+from thermolang.training.features import ROWS_AT_ONCE, collect, is_choice, read_together
 from thermolang.training.samples import collect_samples
 from thermolang.training.store import Form
 from thermolang.types import Example, Task
@@ -23,6 +23,9 @@ from thermolang.types import Example, Task
 logger = logging.getLogger(__name__)
 
 Report = Callable[["Collected"], None]
+
+TOGETHER = 4 * ROWS_AT_ONCE
+"""Items of small tasks that are read together: full batches, and little is read again after a crash."""
 
 
 @dataclass(frozen=True)
@@ -143,16 +146,37 @@ def collect_all(
     clock = _Clock(sum(len(t.examples) for t in tasks), report)
     read: dict[int, TaskFeatures] = {}
     # Quick choices and slow passages in a mixed order, so that the rate is soon that of the whole job.
-    for i in sorted(range(len(tasks)), key=lambda i: digest(tasks[i].name)):
-        read[i] = collect(model, tasks[i], out, form=form, signals=signals, progress=clock)
+    order = sorted(range(len(tasks)), key=lambda i: digest(tasks[i].name))
+    for some in ([i] for i in order) if out is None else _together(tasks, order):
+        if out is not None and len(some) > 1:
+            read_together(model, [tasks[i] for i in some], out, signals=signals, progress=clock)
+        progress = clock if len(some) == 1 else None
+        for i in some:
+            read[i] = collect(model, tasks[i], out, form=form, signals=signals, progress=progress)
         clock.next_task()
     if samples and out is not None:
-        some = free if sampled is None else sampled
-        clock = _Clock(sum(len(t.examples) for t in some), report)
-        for task in some:
+        asked = free if sampled is None else sampled
+        clock = _Clock(sum(len(t.examples) for t in asked), report)
+        for task in asked:
             collect_samples(model, task, out, n=samples, progress=clock)
             clock.next_task()
     return [read[i] for i in range(len(tasks))]
+
+
+def _together(tasks: Sequence[Task], order: Sequence[int]) -> Iterator[list[int]]:
+    """Small free-form tasks in groups of ``TOGETHER`` items or somewhat more, and all others alone."""
+    some, items = list[int](), 0
+    for i in order:
+        count = len(tasks[i].examples)
+        if count >= TOGETHER or is_choice(tasks[i]):
+            yield [i]
+            continue
+        some, items = [*some, i], items + count
+        if items >= TOGETHER:
+            yield some
+            some, items = [], 0
+    if some:
+        yield some
 
 
 def steps(report: Report) -> Callable[[str, int, int], None]:

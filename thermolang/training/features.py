@@ -210,6 +210,53 @@ def collect(
     return task_features(task.name, rows, layer, group=task.group, kind=CHOICE if choice else SELF_CHECK)
 
 
+def read_together(
+    model: LocalModel,
+    tasks: Sequence[Task],
+    folder: Path,
+    *,
+    signals: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Read what is missing of several free-form tasks in common batches, so that ``collect`` finds it.
+
+    A batch of few rows takes nearly as long as one of many. What was read is kept also if the rest is interrupted.
+
+    Args:
+        model: The model to read.
+        tasks: Free-form tasks.
+        folder: Root of the kept features.
+        signals: As for ``collect``.
+        progress: Called with (name of the first task, items of all done, items of all).
+    """
+    homes = [home(folder, model.name, model.identity, "chat", task.name) for task in tasks]
+    missing = [
+        (where, key, example)
+        for task, where in zip(tasks, homes, strict=True)
+        for known in [from_chunks(read_chunks(where))]
+        for example in task.examples
+        if (key := item_key(model, example)) not in known
+    ]
+    total = sum(len(task.examples) for task in tasks)
+    done, read = total - len(missing), dict[Path, list[CollectedItem]]()
+    together = Task(tasks[0].name, tuple(example for _, _, example in missing))
+    try:
+        for part in batches(model, together, range(len(missing))) if missing else ():
+            if progress:
+                progress(together.name, done, total)
+            rows = _read_answers(model, part, [missing[i][1] for i in part.items], ("chat",))["chat"]
+            if signals:
+                rows = _with_signals(model, part.examples, rows)
+            for i, row in zip(part.items, rows, strict=True):
+                read.setdefault(missing[i][0], []).append(row)
+            done += len(rows)
+    finally:
+        for where, rows in read.items():
+            write_chunk(where, rows[0].key, *to_chunk(rows))
+    if progress:
+        progress(together.name, total, total)
+
+
 def item_key(model: LocalModel, example: Example) -> str:
     """Identity of an item under a model: its prompt text as the model sees it, and its gold answer."""
     # A template that writes today's date must not change the key every day.
