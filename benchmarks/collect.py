@@ -1,6 +1,9 @@
 """How much of `collect` is the model's own forward pass, and how much faster it is than one prompt at a time.
 
-python benchmarks/collect.py [--model smollm2-135m] [--items 64] [--task FILE_OR_FOLDER]
+python benchmarks/collect.py [--model smollm2-135m] [--items 64] [--task FILE_OR_FOLDER] [--levels 13]
+
+--levels: also ten items of each of so many free-form starter levels, as `thermolang calibrate` tries them: each alone,
+and in the batches that small tasks share.
 """
 
 import json
@@ -13,8 +16,9 @@ import typer
 
 from thermolang.models.local import LocalModel
 from thermolang.models.prompts import ANSWER_PREFIX, LETTERS, question_messages
-from thermolang.tasks.starter import starter_tasks
-from thermolang.training.collect import tasks_to_collect
+from thermolang.tasks.starter import families, starter_tasks
+from thermolang.training.collect import collect_all, tasks_to_collect
+from thermolang.training.difficulty import PROBES, Tried
 from thermolang.training.features import collect, is_choice
 
 
@@ -42,11 +46,27 @@ def one_at_a_time(model, task):
             model.choice_logits(conversation, letters)
 
 
+def of_levels(local, count, rounds):
+    """Items a second of levels read task by task, and read together: the medians."""
+    free = [f for f in families().values() if f.kind == "free_form"]
+    tasks = [Tried(f, 0, PROBES).task(PROBES) for f in free[:: max(1, len(free) // count)][:count]]
+    items, rates = sum(len(t.examples) for t in tasks), {"alone": [], "together": []}
+    for _ in range(rounds):
+        for how, seconds in rates.items():
+            with tempfile.TemporaryDirectory() as folder:
+                start = time.perf_counter()
+                for some in [[t] for t in tasks] if how == "alone" else [tasks]:
+                    collect_all(local, some, Path(folder), form="chat", report=lambda _: None)
+                seconds.append(items / (time.perf_counter() - start))
+    return {f"items_per_second_of_levels_{how}": sorted(found)[rounds // 2] for how, found in rates.items()}
+
+
 def main(
     model: Annotated[str, typer.Option(help="As `thermolang collect` takes it.")] = "smollm2-135m",
     items: Annotated[int, typer.Option(help="Items a task.")] = 64,
     task: Annotated[list[str] | None, typer.Option(help="Tasks; three starter families by default.")] = None,
     limit_tasks: Annotated[int, typer.Option(help="Only so many tasks.")] = 3,
+    levels: Annotated[int, typer.Option(help="Starter levels that are read alone and together; 0 for none.")] = 0,
     rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 3,
 ):
     local = LocalModel.load(model)
@@ -76,6 +96,7 @@ def main(
         "tokens_per_second": sorted(rates)[rounds // 2],
         "times_faster_than_one_at_a_time": sorted(factors)[rounds // 2],
         "rounds": [round(s, 3) for s in shares],
+        **(of_levels(local, levels, rounds) if levels else {}),
     }
     print(json.dumps(figures, indent=2))
 
