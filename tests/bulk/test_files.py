@@ -508,7 +508,7 @@ def test_a_process_that_is_killed_loses_nothing(made, mixed, out, tmp_path, cali
         from thermolang.bulk.files import score_file
         class Slow(FakeModel):
             def self_check(self, *pair):
-                time.sleep(0.005)
+                time.sleep(0.02)
                 return super().self_check(*pair)
         folder, source, target = sys.argv[1:]
         estimator = ConfidenceEstimator(Slow(hidden=hidden), folder, state_dir=None)

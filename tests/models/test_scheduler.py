@@ -400,7 +400,7 @@ def test_the_thread_ends_when_there_is_nothing_to_do(tiny_model, monkeypatch):
     first = model.generate(ask("Why?"), max_new_tokens=3)
     thread = model.scheduler._thread
     if thread is not None:
-        thread.join(5)
+        thread.join(60)
     assert model.scheduler._thread is None
     assert model.generate(ask("Why?"), max_new_tokens=3) == first
 
@@ -424,7 +424,7 @@ def test_a_fork_after_the_start_has_a_thread_of_its_own(tiny_model):
     child = context.Process(target=_in_child, args=(tiny_model, said))
     child.start()
     assert said.get(timeout=60) == expected
-    child.join(10)
+    child.join(60)
     assert child.exitcode == 0
 
 
