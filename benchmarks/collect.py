@@ -23,11 +23,14 @@ from thermolang.training.features import collect, is_choice
 
 
 class Stopwatch:
-    """Times every forward pass of a model and counts its tokens."""
+    """Times every forward pass of a model's scheduler and counts its tokens."""
 
-    def __init__(self, model):
-        self.seconds, self.tokens, self._forward = 0.0, 0, model._forward
-        model._forward = self
+    def __init__(self, scheduler):
+        self.seconds, self.tokens, self._forward = 0.0, 0, scheduler._forward
+        scheduler._forward = self
+
+    def __getattr__(self, name):
+        return getattr(self._forward, name)
 
     def __call__(self, **inputs):
         start = time.perf_counter()
@@ -75,7 +78,7 @@ def main(
     )
     chosen = found[:limit_tasks]
     count = sum(len(t.examples) for t in chosen)
-    watch, shares, factors, rates = Stopwatch(local), [], [], []
+    watch, shares, factors, rates = Stopwatch(local.scheduler), [], [], []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             watch.seconds, watch.tokens, start = 0.0, 0, time.perf_counter()
