@@ -203,7 +203,7 @@ def studio(model: str | None) -> Iterator[Studio]:
 def _chats(model: str) -> dict[str, Any]:
     from thermolang.langchain import ChatThermolang, with_confidence
 
-    chat = ChatThermolang(model=model, timeout=ANSWER_SECONDS)
+    chat = ChatThermolang.from_model(model, timeout=ANSWER_SECONDS)
     return {mode: with_confidence(chat, task="try", mode=mode) for mode in ("fast", "thorough")}
 
 
